@@ -1,0 +1,9 @@
+//! Adobe's own words: the header fields it reads, the names it gives things, the operations it offers.
+
+pub mod fields;
+pub mod names;
+pub mod operation;
+
+pub use fields::{OwnedField, OwnedFields};
+pub use names::{ClientId, OrgId, SandboxName};
+pub use operation::{Kind, Operation};

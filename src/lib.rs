@@ -1,0 +1,3 @@
+//! An authenticating reverse proxy for the Adobe Experience Platform Real-Time Customer Profile API.
+
+pub mod aep;

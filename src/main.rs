@@ -1,0 +1,3 @@
+//! The `profile-gateway` command.
+
+fn main() {}
