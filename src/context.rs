@@ -1,0 +1,199 @@
+//! What a request has become after each stage: the typed hand-over from the listener to the upstream.
+//!
+//! Each stage takes the type the stage above makes, so a stage left out or moved does not compile.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use http::{HeaderValue, Method, Request, StatusCode, Version};
+use tokio::time::Instant;
+
+use crate::aep::{Operation, OwnedFields};
+use crate::error::{Error, Reason};
+
+/// The connection a request came in on.
+#[derive(Debug)]
+pub struct Connection {
+    /// The caller's address.
+    pub peer: SocketAddr,
+    /// Whether the listener serves callers who show nothing of who they are.
+    pub anonymous: bool,
+}
+
+/// A request as the listener hands it in.
+#[derive(Debug)]
+pub struct Inbound<B> {
+    /// The request. When it is refused, a stand-in without body.
+    pub request: Request<B>,
+    /// Where it came from.
+    pub connection: Rc<Connection>,
+    /// Why the listener found it unfit to be passed on.
+    pub refused: Option<Error>,
+}
+
+/// What is known of one request and its answer, filled in as it happens and logged at the end.
+///
+/// It lives on one worker thread and is shared between the stack and the bodies.
+#[derive(Debug)]
+pub struct Exchange {
+    /// When the request head was complete.
+    pub started: Instant,
+    /// The method.
+    pub method: Method,
+    /// The caller's HTTP version.
+    pub version: Version,
+    /// The request id: the caller's own when it is legal, else a fresh one.
+    pub request_id: HeaderValue,
+    /// The connection.
+    pub connection: Rc<Connection>,
+    /// The route, once known.
+    pub route: Cell<Option<RouteId>>,
+    /// The operation, once known.
+    pub operation: Cell<Option<&'static Operation>>,
+    /// Why the gateway itself answered, if it did, or why the answer broke off.
+    pub reason: Cell<Option<Reason>>,
+    /// Bytes of the request body sent upstream.
+    pub request_bytes: Cell<u64>,
+    /// How often the request was sent upstream, or was begun to be.
+    pub attempts: Cell<u32>,
+    /// The status the upstream answered with.
+    pub upstream_status: Cell<Option<StatusCode>>,
+    /// When the upstream's response head was complete.
+    pub upstream_head: Cell<Option<Instant>>,
+}
+
+impl Exchange {
+    /// Starts the record of a request.
+    pub fn new(
+        method: Method,
+        version: Version,
+        request_id: HeaderValue,
+        connection: Rc<Connection>,
+    ) -> Self {
+        Self {
+            started: Instant::now(),
+            method,
+            version,
+            request_id,
+            connection,
+            route: Cell::new(None),
+            operation: Cell::new(None),
+            reason: Cell::new(None),
+            request_bytes: Cell::new(0),
+            attempts: Cell::new(0),
+            upstream_status: Cell::new(None),
+            upstream_head: Cell::new(None),
+        }
+    }
+}
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody who reached a listener that asks for no proof.
+    Anonymous,
+}
+
+impl Caller {
+    /// Returns the caller's name for logs.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+        }
+    }
+}
+
+/// A request whose record has been opened.
+#[derive(Debug)]
+pub struct Received<B> {
+    /// The request as it came, but for its request id.
+    pub request: Request<B>,
+    /// Its record.
+    pub exchange: Rc<Exchange>,
+}
+
+/// A request whose caller is known.
+#[derive(Debug)]
+pub struct Identified<B> {
+    /// The request and its record.
+    pub received: Received<B>,
+    /// Who calls.
+    pub caller: Caller,
+}
+
+/// A request whose route and operation are known, with its path proven canonical.
+#[derive(Debug)]
+pub struct Routed<B> {
+    /// The request and its record.
+    pub received: Received<B>,
+    /// Who calls.
+    pub caller: Caller,
+    /// Which route.
+    pub route: RouteId,
+    /// Which operation of the Profile API.
+    pub operation: &'static Operation,
+    /// When the upstream's answer must have begun.
+    pub deadline: Instant,
+}
+
+/// A request that is permitted, with the place it is permitted in.
+#[derive(Debug)]
+pub struct Authorized<B> {
+    /// The request and its route.
+    pub routed: Routed<B>,
+    /// The sandbox it works in, and nothing else does.
+    pub sandbox: HeaderValue,
+    /// The organisation that owns the sandbox.
+    pub organization: HeaderValue,
+}
+
+/// A request that is within every quota.
+#[derive(Debug)]
+pub struct Admitted<B> {
+    /// The request and its grant.
+    pub authorized: Authorized<B>,
+}
+
+/// A request with the four fields it will carry.
+#[derive(Debug)]
+pub struct Credentialed<B> {
+    /// The request and its route.
+    pub routed: Routed<B>,
+    /// The four fields.
+    pub owned: OwnedFields,
+}
+
+/// The place of a route in the configuration, and in every [`PerRoute`] table made from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub usize);
+
+/// What one stage keeps for each route, in the order of the configuration.
+#[derive(Clone, Debug)]
+pub struct PerRoute<T>(Vec<T>);
+
+impl<T> PerRoute<T> {
+    /// Returns what is kept for `route`.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] when the table was made from another configuration.
+    pub fn get(&self, route: RouteId) -> Result<&T, Error> {
+        self.0
+            .get(route.0)
+            .ok_or_else(|| Error::new(Reason::Internal, "a stage has no entry for the route"))
+    }
+
+    /// Returns the entries with their routes.
+    pub fn iter(&self) -> impl Iterator<Item = (RouteId, &T)> {
+        self.0
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| (RouteId(index), entry))
+    }
+}
+
+impl<T> FromIterator<T> for PerRoute<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
