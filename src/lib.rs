@@ -1,6 +1,6 @@
 //! An authenticating reverse proxy for the Adobe Experience Platform Real-Time Customer Profile API.
 //!
-//! Modules stand in the order of the floors, lowest first; a module imports only from floors below its own.
+//! Modules stand floor by floor, lowest first; a module imports only from floors below its own.
 
 // Floor 0: words everyone shares; no I/O.
 pub mod aep;
@@ -10,3 +10,25 @@ pub mod context;
 pub mod error;
 pub mod secret;
 pub mod stage;
+
+// Floor 1: outbound HTTP, logs and metrics.
+pub mod connect;
+pub mod telemetry;
+
+// Floor 2: the life of tokens.
+pub mod ims;
+
+// Floor 3: the stages, in the order a request meets them.
+pub mod identify;
+pub mod route;
+pub mod authorize;
+pub mod limit;
+pub mod credentials;
+pub mod forward;
+
+// Floor 4: sockets.
+pub mod listener;
+pub mod admin;
+
+// Floor 5: file and environment.
+pub mod config;

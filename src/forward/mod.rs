@@ -1,0 +1,38 @@
+//! Sends the request upstream and its answer back.
+
+use std::time::Duration;
+
+use http::HeaderName;
+
+use crate::context::PerRoute;
+
+/// How requests are passed on.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The largest request body, in bytes. Default 10 MiB.
+    pub request_body_bytes: u64,
+    /// Longest silence between two pieces of a response body. Default 60 s.
+    pub response_idle_timeout: Duration,
+    /// One rule a route.
+    pub routes: PerRoute<Rule>,
+}
+
+/// What a route passes on.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Whether a payload needs a `Content-Type`. Default: [`ContentType::Require`].
+    pub content_type: ContentType,
+    /// Guarded fields callers of the route may send after all, of [`crate::aep::fields::GUARDED`].
+    pub let_through: Vec<HeaderName>,
+    /// Whether the query parameter `api_key` is passed on rather than taken out.
+    pub let_api_key_through: bool,
+}
+
+/// What happens to a payload without `Content-Type`, which Adobe answers with 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentType {
+    /// It is passed on.
+    Pass,
+    /// It is refused.
+    Require,
+}

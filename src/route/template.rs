@@ -1,0 +1,146 @@
+//! Path templates: literal segments, `{name}` for one segment, `{*name}` for the rest.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A path template such as `/data/core/ups/{*rest}`.
+///
+/// One trailing slash is dropped: a template matches a path with and without it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Template(String);
+
+/// Why a text is no template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTemplate {
+    /// It does not begin with a slash, or is only one.
+    #[error("must be an absolute path such as /data/core/ups/access/entities")]
+    NotAPath,
+    /// A segment is empty, `.` or `..`.
+    #[error("has the segment `{0}`, which no request path may have")]
+    Segment(String),
+    /// A literal segment holds a character that does not stand for itself in a path.
+    #[error("holds `{0}`, which must not stand in a literal segment")]
+    Character(char),
+    /// A parameter is not a whole segment, or is unnamed.
+    #[error(
+        "has the parameter `{0}`; parameters are whole segments: {{name}}, or {{*name}} at the end"
+    )]
+    Parameter(String),
+}
+
+impl Template {
+    /// Returns the template as it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the template with its parameters renamed by position.
+    ///
+    /// Two templates that match the same paths have the same shape.
+    pub fn shape(&self) -> String {
+        let mut shape = String::with_capacity(self.0.len());
+        for (index, segment) in self.0.split('/').skip(1).enumerate() {
+            shape.push('/');
+            if segment.starts_with("{*") {
+                shape.push_str("{*rest}");
+            } else if segment.starts_with('{') {
+                shape.push_str(&format!("{{p{index}}}"));
+            } else {
+                shape.push_str(segment);
+            }
+        }
+        shape
+    }
+}
+
+impl FromStr for Template {
+    type Err = InvalidTemplate;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTemplate> {
+        let trimmed = text.strip_suffix('/').unwrap_or(text);
+        let Some(path) = trimmed.strip_prefix('/') else {
+            return Err(InvalidTemplate::NotAPath);
+        };
+        let last = path.split('/').count() - 1;
+        for (index, segment) in path.split('/').enumerate() {
+            if matches!(segment, "" | "." | "..") {
+                return Err(InvalidTemplate::Segment(segment.to_owned()));
+            }
+            if segment.contains(['{', '}']) {
+                parameter(segment, index == last)?;
+            } else if let Some(wrong) = segment.chars().find(|character| !is_literal(*character)) {
+                return Err(InvalidTemplate::Character(wrong));
+            }
+        }
+        Ok(Self(trimmed.to_owned()))
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn parameter(segment: &str, last: bool) -> Result<(), InvalidTemplate> {
+    let wrong = || InvalidTemplate::Parameter(segment.to_owned());
+    let name = segment
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .ok_or_else(wrong)?;
+    let name = match name.strip_prefix('*') {
+        Some(name) if last => name,
+        Some(_) => return Err(wrong()),
+        None => name,
+    };
+    let named = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if named { Ok(()) } else { Err(wrong()) }
+}
+
+/// Characters that a canonical request path holds as themselves.
+fn is_literal(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "-._~!$&'()*+,=:@".contains(character)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_of_one_meaning_have_one_shape() {
+        let shape = |text: &str| text.parse::<Template>().unwrap().shape();
+
+        assert_eq!(shape("/a/{id}/b/"), shape("/a/{other}/b"));
+        assert_eq!(shape("/a/{*rest}"), shape("/a/{*all}"));
+        assert_ne!(shape("/a/{id}"), shape("/a/{*id}"));
+    }
+
+    #[test]
+    fn what_could_never_match_is_refused() {
+        for wrong in [
+            "",
+            "/",
+            "a/b",
+            "/a//b",
+            "/a/../b",
+            "/a/./b",
+            "/a/%2e",
+            "/a b",
+            "/a;b",
+            "/a?x",
+            "/a/{",
+            "/a/{}",
+            "/a/x{id}",
+            "/a/{id}x",
+            "/a/{*rest}/b",
+            "/a/{*}",
+            "/a/{i d}",
+            "/ä",
+        ] {
+            assert!(wrong.parse::<Template>().is_err(), "{wrong:?}");
+        }
+    }
+}
