@@ -1,12 +1,21 @@
 //! Outbound HTTP: connections to the configured origins, and to nothing else.
 
+pub mod dial;
+pub mod lease;
 pub mod origin;
+pub mod pool;
+pub mod stream;
 
+use std::future::Future;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 
+pub use dial::Dialer;
+pub use lease::LeasedBody;
 pub use origin::Origin;
+pub use pool::Pool;
+pub use stream::Stream;
 
 /// How one origin is reached.
 #[derive(Clone, Debug)]
@@ -22,4 +31,19 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Certificates trusted besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
+}
+
+/// Runs hyper's tasks on the thread they were made on, so that they may hold what cannot leave it.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalExecutor;
+
+impl<F> hyper::rt::Executor<F> for LocalExecutor
+where
+    F: Future + 'static,
+{
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(async move {
+            task.await;
+        });
+    }
 }

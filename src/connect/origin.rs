@@ -87,10 +87,13 @@ impl FromStr for Origin {
             return Err(InvalidOrigin::NotAUrl);
         }
         let default_port = if tls { 443 } else { 80 };
-        let port = match authority.port() {
-            Some(port) => port.as_str().parse().map_err(|_| InvalidOrigin::NotAUrl)?,
-            None if authority.as_str().ends_with(':') => return Err(InvalidOrigin::NotAUrl),
-            None => default_port,
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => default_port,
+            Some(rest) => rest
+                .strip_prefix(':')
+                .and_then(|digits| digits.parse().ok())
+                .ok_or(InvalidOrigin::NotAUrl)?,
+            None => return Err(InvalidOrigin::NotAUrl),
         };
         let shown = if port == default_port {
             authority.host().to_owned()

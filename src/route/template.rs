@@ -1,6 +1,6 @@
 //! Path templates: literal segments, `{name}` for one segment, `{*name}` for the rest.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 /// A path template such as `/data/core/ups/{*rest}`.
@@ -44,7 +44,7 @@ impl Template {
             if segment.starts_with("{*") {
                 shape.push_str("{*rest}");
             } else if segment.starts_with('{') {
-                shape.push_str(&format!("{{p{index}}}"));
+                let _ = write!(shape, "{{p{index}}}");
             } else {
                 shape.push_str(segment);
             }

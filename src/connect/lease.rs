@@ -1,0 +1,74 @@
+//! A response body that gives its connection back when it ends.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+
+use super::pool::Lease;
+
+pin_project! {
+    /// A response body together with the connection it comes over.
+    ///
+    /// Read to its end it returns the connection to the pool; dropped before, it closes the connection, since
+    /// what is still under way on it could not be told from the next answer.
+    pub struct LeasedBody<B> {
+        #[pin]
+        incoming: Incoming,
+        lease: Option<Lease<B>>,
+    }
+}
+
+impl<B> LeasedBody<B> {
+    pub(super) fn new(incoming: Incoming, lease: Option<Lease<B>>) -> Self {
+        let mut body = Self { incoming, lease };
+        if body.incoming.is_end_stream()
+            && let Some(lease) = body.lease.take()
+        {
+            lease.give_back();
+        }
+        body
+    }
+}
+
+impl<B> Body for LeasedBody<B> {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut this = self.project();
+        let frame = ready!(this.incoming.as_mut().poll_frame(cx));
+        match &frame {
+            Some(Ok(_)) if !this.incoming.is_end_stream() => {}
+            Some(Err(_)) => drop(this.lease.take()),
+            Some(Ok(_)) | None => {
+                if let Some(lease) = this.lease.take() {
+                    lease.give_back();
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl<B> std::fmt::Debug for LeasedBody<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LeasedBody")
+            .field("incoming", &self.incoming)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,263 @@
+//! One worker's connections to one origin.
+//!
+//! Everything here stays on the worker's thread, so nothing is locked. An HTTP/1.1 connection is *idle* (on the
+//! stack), *leased* (an exchange owns it) or gone; HTTP/2 has one connection that all exchanges share.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri, Version, header};
+use http_body::Body;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::{Dialer, LeasedBody, LocalExecutor};
+use crate::error::{Error, Reason, Source};
+
+/// One worker's connections to one origin.
+pub struct Pool<B>(Rc<Inner<B>>);
+
+struct Inner<B> {
+    dialer: Dialer,
+    /// Most recently used last, so that the rest can grow old and be closed.
+    idle: RefCell<Vec<Idle<B>>>,
+    shared: RefCell<Option<http2::SendRequest<B>>>,
+    /// Held while an HTTP/2 connection is opened, so that a burst opens one and not many.
+    opening: Mutex<()>,
+}
+
+struct Idle<B> {
+    sender: http1::SendRequest<B>,
+    since: Instant,
+}
+
+enum Connection<B> {
+    Http1(http1::SendRequest<B>),
+    Http2(http2::SendRequest<B>),
+}
+
+/// An HTTP/1.1 connection in use.
+pub(super) struct Lease<B> {
+    sender: http1::SendRequest<B>,
+    pool: Rc<Inner<B>>,
+}
+
+impl<B> Lease<B> {
+    pub(super) fn give_back(self) {
+        if !self.sender.is_closed() {
+            let idle = Idle {
+                sender: self.sender,
+                since: Instant::now(),
+            };
+            self.pool.idle.borrow_mut().push(idle);
+        }
+    }
+}
+
+impl<B> Clone for Pool<B> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<B> Pool<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    /// Makes an empty pool.
+    pub fn new(dialer: Dialer) -> Self {
+        Self(Rc::new(Inner {
+            dialer,
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            opening: Mutex::new(()),
+        }))
+    }
+
+    /// Sends `request`, whose target is in origin form, and returns the head of the answer.
+    ///
+    /// `Host` or `:authority` is the origin's, whatever the request says. A request that met a connection the
+    /// origin had just closed, before a byte of it was written, goes out again over another one.
+    ///
+    /// # Errors
+    /// The reasons of [`Dialer::dial`], [`Reason::UpstreamReset`] or [`Reason::UpstreamProtocol`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the HTTP/1.1 connection in use, or resets the HTTP/2 stream.
+    pub async fn send(&self, mut request: Request<B>) -> Result<Response<LeasedBody<B>>, Error> {
+        loop {
+            let (connection, reused) = match self.ready() {
+                Some(connection) => (connection, true),
+                None => (self.open().await?, false),
+            };
+            let (error, unsent) = match connection {
+                Connection::Http1(mut sender) => {
+                    self.address_http1(&mut request);
+                    match sender.try_send_request(request).await {
+                        Ok(response) => {
+                            let lease = Lease {
+                                sender,
+                                pool: Rc::clone(&self.0),
+                            };
+                            return Ok(response.map(|body| LeasedBody::new(body, Some(lease))));
+                        }
+                        Err(mut refused) => {
+                            let unsent = refused.take_message();
+                            (refused.into_error(), unsent)
+                        }
+                    }
+                }
+                Connection::Http2(mut sender) => {
+                    self.address_http2(&mut request)?;
+                    match sender.try_send_request(request).await {
+                        Ok(response) => return Ok(response.map(|body| LeasedBody::new(body, None))),
+                        Err(mut refused) => {
+                            let unsent = refused.take_message();
+                            (refused.into_error(), unsent)
+                        }
+                    }
+                }
+            };
+            match unsent {
+                Some(returned) if reused => request = returned,
+                _ => return Err(broken(error)),
+            }
+        }
+    }
+
+    /// Closes connections that have been idle for longer than the settings allow, and dead ones.
+    pub fn sweep(&self) {
+        let oldest = self.0.dialer.settings().idle_timeout;
+        let mut idle = self.0.idle.borrow_mut();
+        idle.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < oldest);
+    }
+
+    /// Returns the number of idle HTTP/1.1 connections.
+    pub fn idle_connections(&self) -> usize {
+        self.0.idle.borrow().len()
+    }
+
+    fn ready(&self) -> Option<Connection<B>> {
+        let mut shared = self.0.shared.borrow_mut();
+        match shared.as_ref() {
+            Some(sender) if !sender.is_closed() => return Some(Connection::Http2(sender.clone())),
+            Some(_) => *shared = None,
+            None => {}
+        }
+        let oldest = self.0.dialer.settings().idle_timeout;
+        let mut idle = self.0.idle.borrow_mut();
+        // A connection just given back may need one more turn of its task before it is ready: look below it.
+        let mut place = idle.len();
+        while place > 0 {
+            place -= 1;
+            let candidate = idle.get(place)?;
+            if candidate.sender.is_closed() || candidate.since.elapsed() >= oldest {
+                idle.swap_remove(place);
+            } else if candidate.sender.is_ready() {
+                return Some(Connection::Http1(idle.remove(place).sender));
+            }
+        }
+        None
+    }
+
+    async fn open(&self) -> Result<Connection<B>, Error> {
+        let settings = self.0.dialer.settings();
+        if !settings.http2 {
+            let stream = self.0.dialer.dial().await?;
+            return self.handshake_http1(stream).await;
+        }
+        let _opening = self.0.opening.lock().await;
+        if let Some(connection) = self.ready() {
+            return Ok(connection);
+        }
+        let stream = self.0.dialer.dial().await?;
+        if settings.origin.is_tls() && !stream.chose_http2() {
+            return self.handshake_http1(stream).await;
+        }
+        let (sender, connection) = http2::Builder::new(LocalExecutor)
+            .timer(TokioTimer::new())
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an upstream HTTP/2 connection ended");
+            }
+        });
+        *self.0.shared.borrow_mut() = Some(sender.clone());
+        Ok(Connection::Http2(sender))
+    }
+
+    async fn handshake_http1(&self, stream: super::Stream) -> Result<Connection<B>, Error> {
+        let (sender, connection) = http1::Builder::new()
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an upstream connection ended");
+            }
+        });
+        Ok(Connection::Http1(sender))
+    }
+
+    fn address_http1(&self, request: &mut Request<B>) {
+        let authority = self.0.dialer.settings().origin.authority().clone();
+        request.headers_mut().insert(header::HOST, authority);
+        *request.version_mut() = Version::HTTP_11;
+        if request.uri().authority().is_some() {
+            let target = request.uri().path_and_query().cloned();
+            *request.uri_mut() =
+                Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        }
+    }
+
+    fn address_http2(&self, request: &mut Request<B>) -> Result<(), Error> {
+        let origin = &self.0.dialer.settings().origin;
+        request.headers_mut().remove(header::HOST);
+        *request.version_mut() = Version::HTTP_2;
+        let internal = |error: http::Error| {
+            Error::new(Reason::Internal, "the upstream target could not be built").because(error)
+        };
+        let authority = Authority::try_from(origin.authority().as_bytes());
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(if origin.is_tls() {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        });
+        parts.authority = Some(authority.map_err(|error| internal(error.into()))?);
+        parts.path_and_query = request.uri().path_and_query().cloned();
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|error| internal(error.into()))?;
+        Ok(())
+    }
+}
+
+/// Names what went wrong on a connection that had been made.
+fn broken(error: hyper::Error) -> Error {
+    let (reason, detail) = if error.is_parse() {
+        (
+            Reason::UpstreamProtocol,
+            "the upstream's answer could not be read as HTTP",
+        )
+    } else {
+        (
+            Reason::UpstreamReset,
+            "the upstream closed the connection before it had answered",
+        )
+    };
+    Error::new(reason, detail).because(error)
+}
+
+impl<B> std::fmt::Debug for Pool<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool")
+            .field("dialer", &self.0.dialer)
+            .finish_non_exhaustive()
+    }
+}
