@@ -1,10 +1,20 @@
 //! The life of access tokens: minted at Adobe's token service, kept fresh in the background.
 
+pub mod answer;
+pub mod keeper;
+pub mod mint;
+pub mod schedule;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::{JoinSet, LocalSet};
+
 use crate::aep::{ClientId, OrgId};
-use crate::connect;
+use crate::connect::{self, Dialer};
 use crate::secret::Secret;
+
+pub use keeper::{Credential, Status};
 
 /// The token service and the credentials it knows.
 #[derive(Clone, Debug)]
@@ -37,3 +47,49 @@ pub struct CredentialSettings {
 /// The place of a credential in [`Settings::credentials`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CredentialId(pub usize);
+
+/// The credentials, in the order of the configuration.
+#[derive(Clone, Debug)]
+pub struct Credentials(Arc<[Arc<Credential>]>);
+
+impl Credentials {
+    /// Makes the credentials, none of which has a token yet.
+    pub fn new(settings: &Settings) -> Self {
+        Self(
+            settings
+                .credentials
+                .iter()
+                .cloned()
+                .map(Credential::new)
+                .collect(),
+        )
+    }
+
+    /// Returns the credential at `id`.
+    pub fn get(&self, id: CredentialId) -> Option<&Arc<Credential>> {
+        self.0.get(id.0)
+    }
+
+    /// Returns all credentials.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Credential>> {
+        self.0.iter()
+    }
+
+    /// Starts a task for each credential that keeps its token fresh, on the thread of `local`.
+    ///
+    /// The tasks end when the set is dropped. Each has connections of its own, so that a credential whose calls
+    /// hang delays no other.
+    pub fn keep_fresh(
+        &self,
+        settings: &Settings,
+        dialer: &Dialer,
+        local: &LocalSet,
+    ) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for credential in self.0.iter() {
+            let mint = mint::Mint::new(settings, dialer.clone());
+            tasks.spawn_local_on(Arc::clone(credential).keep_fresh(mint), local);
+        }
+        tasks
+    }
+}

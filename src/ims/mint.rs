@@ -1,0 +1,181 @@
+//! One token call.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::time::timeout;
+
+use super::answer::{self, Class, Failure, Minted};
+use super::{CredentialSettings, Settings};
+use crate::clock;
+use crate::connect::{Dialer, Pool};
+use crate::error::Error;
+use crate::secret::Secret;
+
+/// Makes token calls. It sends to the configured token service only and follows no redirect.
+#[derive(Debug)]
+pub struct Mint {
+    pool: Pool<Full<Bytes>>,
+    token_path: HeaderValue,
+    timeout: Duration,
+}
+
+impl Mint {
+    /// Prepares token calls through `dialer`.
+    pub fn new(settings: &Settings, dialer: Dialer) -> Self {
+        let token_path = HeaderValue::from_str(&settings.token_path)
+            .unwrap_or_else(|_| HeaderValue::from_static("/ims/token/v3"));
+        Self {
+            pool: Pool::new(dialer),
+            token_path,
+            timeout: settings.timeout,
+        }
+    }
+
+    /// Asks for a token with one of the credential's secrets.
+    ///
+    /// # Errors
+    /// [`Failure`], without any secret in it.
+    pub async fn mint(
+        &self,
+        credential: &CredentialSettings,
+        secret: &Secret,
+    ) -> Result<Minted, Failure> {
+        timeout(self.timeout, self.call(credential, secret))
+            .await
+            .unwrap_or_else(|_| {
+                Err(Failure::new(
+                    Class::Unreachable,
+                    format!("IMS did not answer within {:?}", self.timeout),
+                ))
+            })
+    }
+
+    async fn call(
+        &self,
+        credential: &CredentialSettings,
+        secret: &Secret,
+    ) -> Result<Minted, Failure> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(self.token_path.as_bytes())
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json")
+            .body(Full::new(Bytes::from(form(credential, secret))))
+            .map_err(|_| {
+                Failure::new(Class::Configuration, "the token path is not a legal target")
+            })?;
+        let response = self
+            .pool
+            .send(request)
+            .await
+            .map_err(|error| unreachable(&error))?;
+        let (head, body) = response.into_parts();
+        let debug_id = head
+            .headers
+            .get("x-debug-id")
+            .and_then(|value| value.to_str().ok());
+        let retry_after = head.headers.get(header::RETRY_AFTER).and_then(pause);
+        let body = Limited::new(body, ANSWER_BYTES)
+            .collect()
+            .await
+            .map_err(|_| {
+                Failure::new(
+                    Class::Answer,
+                    "the answer broke off or is larger than 64 KiB",
+                )
+            })?;
+        let result = answer::read(head.status, &body.to_bytes(), retry_after);
+        if let Err(failure) = &result {
+            tracing::debug!(
+                credential = credential.name,
+                status = head.status.as_u16(),
+                debug_id,
+                class = failure.class.as_str(),
+                "a token call failed"
+            );
+        }
+        result.map_err(|mut failure| {
+            if let Some(id) = debug_id {
+                failure.message.push_str(" (x-debug-id ");
+                failure.message.extend(id.chars().take(64));
+                failure.message.push(')');
+            }
+            failure
+        })
+    }
+}
+
+/// The most that is read of a token answer; real ones are under 4 KiB.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+fn unreachable(error: &Error) -> Failure {
+    Failure::new(Class::Unreachable, error.chain())
+}
+
+/// The form, in the body only: query strings end up in logs.
+fn form(credential: &CredentialSettings, secret: &Secret) -> String {
+    let encode = |text: &str| utf8_percent_encode(text, FORM).to_string();
+    format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}&scope={}",
+        encode(credential.client_id.as_str()),
+        encode(secret.expose()),
+        encode(&credential.scopes),
+    )
+}
+
+/// Everything but the unreserved characters of RFC 3986 §2.3.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds or a date.
+fn pause(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let at = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(at.saturating_sub(clock::since_epoch()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_escapes_what_would_break_it() {
+        let credential = CredentialSettings {
+            name: "c".to_owned(),
+            organization: "o@AdobeOrg".parse().unwrap(),
+            client_id: "id&x".parse().unwrap(),
+            client_secrets: Vec::new(),
+            scopes: "openid, AdobeID".to_owned(),
+        };
+
+        let form = form(&credential, &Secret::new("p8e-a+b=c&d%é".to_owned()));
+
+        assert_eq!(
+            form,
+            "grant_type=client_credentials&client_id=id%26x&client_secret=p8e-a%2Bb%3Dc%26d%25%C3%A9\
+             &scope=openid%2C%20AdobeID"
+        );
+    }
+
+    #[test]
+    fn a_pause_is_seconds_or_a_date() {
+        let pause = |text: &str| pause(&HeaderValue::from_str(text).unwrap());
+
+        assert_eq!(pause("38"), Some(Duration::from_secs(38)));
+        assert_eq!(pause("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
+        assert!(pause("Tue, 31 Dec 2999 23:59:59 GMT").unwrap() > Duration::from_hours(1));
+        assert_eq!(pause("soon"), None);
+        assert_eq!(pause("-1"), None);
+    }
+}
