@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use http::Method;
-use matchit::Router;
+
+use crate::path_tree::PathTree;
 
 /// What an operation does to data, which is what routes grant by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,6 +101,11 @@ impl Operation {
         }
     }
 
+    /// Tells whether the path is one of Adobe's documented ones.
+    pub fn is_known(&self) -> bool {
+        self.method.is_some()
+    }
+
     /// Returns every known operation.
     pub fn all() -> &'static [Self] {
         &TABLE.rows
@@ -127,7 +133,7 @@ struct Table {
     folded: Matchers,
 }
 
-type Matchers = Vec<(Method, Router<usize>)>;
+type Matchers = Vec<(Method, PathTree<usize>)>;
 
 impl Table {
     fn new(rows: Vec<Operation>) -> Self {
@@ -157,12 +163,11 @@ fn matchers(rows: &[Operation], spell: impl Fn(&str) -> String) -> Matchers {
             .iter()
             .position(|(known, _)| known == method)
             .unwrap_or_else(|| {
-                matchers.push((method.clone(), Router::new()));
+                matchers.push((method.clone(), PathTree::default()));
                 matchers.len() - 1
             });
-        if let Some((_, router)) = matchers.get_mut(position) {
-            router
-                .insert(spell(row.template), index)
+        if let Some((_, tree)) = matchers.get_mut(position) {
+            tree.insert(&spell(row.template), index)
                 .expect("the table has no two rows of one meaning");
         }
     }
@@ -170,8 +175,8 @@ fn matchers(rows: &[Operation], spell: impl Fn(&str) -> String) -> Matchers {
 }
 
 fn find(matchers: &Matchers, method: &Method, path: &str) -> Option<usize> {
-    let (_, router) = matchers.iter().find(|(known, _)| known == method)?;
-    router.at(path).ok().map(|found| *found.value)
+    let (_, tree) = matchers.iter().find(|(known, _)| known == method)?;
+    tree.find(path).copied()
 }
 
 fn row(

@@ -1,5 +1,9 @@
 //! Attaches the four fields: token, API key, organisation, sandbox.
 
+mod layer;
+
+pub use layer::{AttachCredentials, AttachCredentialsLayer};
+
 use crate::context::PerRoute;
 use crate::ims::CredentialId;
 

@@ -1,1 +1,44 @@
-//! Who calls.
+//! Who calls: the first question, answered before anything is looked up.
+//!
+//! Callers show nothing of who they are so far, so a listener either trusts whoever reaches it or serves nobody.
+
+mod layer;
+
+pub use layer::{Identify, IdentifyLayer};
+
+use crate::context::{Caller, Connection};
+use crate::error::{Error, Reason};
+
+/// Returns who calls over `connection`.
+///
+/// # Errors
+/// [`Reason::CallerUnknown`] when the listener serves no anonymous callers.
+pub fn identify(connection: &Connection) -> Result<Caller, Error> {
+    if connection.anonymous {
+        Ok(Caller::Anonymous)
+    } else {
+        Err(Error::new(
+            Reason::CallerUnknown,
+            "this listener serves no anonymous callers",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_listener_that_says_so_serves_anonymous_callers() {
+        let connection = |anonymous| Connection {
+            peer: ([127, 0, 0, 1], 1).into(),
+            anonymous,
+        };
+
+        assert_eq!(identify(&connection(true)).unwrap(), Caller::Anonymous);
+        assert_eq!(
+            identify(&connection(false)).unwrap_err().reason(),
+            Reason::CallerUnknown
+        );
+    }
+}

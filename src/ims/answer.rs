@@ -127,7 +127,6 @@ pub fn read(
         )
     })?;
     Ok(Minted {
-        token,
         bearer,
         lifetime: lifetime(answer.get("expires_in")),
     })

@@ -1,5 +1,11 @@
 //! Whether there is quota left for a request.
 
+mod bucket;
+mod layer;
+
+pub use bucket::{Bucket, Spent};
+pub use layer::{Limit, LimitLayer};
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -1,11 +1,15 @@
 //! Which route a request takes, and which operation of the Profile API it means.
 
+mod layer;
+pub mod table;
+pub mod target;
 pub mod template;
 
 use std::time::Duration;
 
 use http::Method;
 
+pub use layer::{FindRoute, RouteLayer};
 pub use template::Template;
 
 /// The routes, in the order of the configuration.

@@ -1,0 +1,167 @@
+//! The tower face of the stage.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::HeaderValue;
+use tokio::time::Instant;
+use tower::{Layer, Service};
+
+use super::Settings;
+use crate::aep::OwnedFields;
+use crate::context::{Admitted, Authorized, Credentialed, PerRoute};
+use crate::error::{Error, Reason};
+use crate::ims::{Credential, Credentials};
+
+/// The layer that attaches credentials.
+#[derive(Clone, Debug)]
+pub struct AttachCredentialsLayer {
+    routes: Rc<PerRoute<Arc<Credential>>>,
+}
+
+impl AttachCredentialsLayer {
+    /// Ties each route to its credential.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] when a route names a credential that does not exist.
+    pub fn new(settings: &Settings, credentials: &Credentials) -> Result<Self, Error> {
+        let find = |id| {
+            let missing = || {
+                Error::new(
+                    Reason::Internal,
+                    "a route names a credential that does not exist",
+                )
+            };
+            credentials.get(id).cloned().ok_or_else(missing)
+        };
+        let routes: Result<_, _> = settings
+            .routes
+            .iter()
+            .map(|(_, id)| find(*id))
+            .collect::<Result<Vec<_>, _>>();
+        Ok(Self {
+            routes: Rc::new(routes?.into_iter().collect()),
+        })
+    }
+}
+
+impl<S> Layer<S> for AttachCredentialsLayer {
+    type Service = AttachCredentials<S>;
+
+    fn layer(&self, inner: S) -> AttachCredentials<S> {
+        AttachCredentials {
+            routes: Rc::clone(&self.routes),
+            inner,
+        }
+    }
+}
+
+/// Attaches the four fields. It waits only while there is no valid token at all.
+#[derive(Clone, Debug)]
+pub struct AttachCredentials<S> {
+    routes: Rc<PerRoute<Arc<Credential>>>,
+    inner: S,
+}
+
+impl<S, B> Service<Admitted<B>> for AttachCredentials<S>
+where
+    S: Service<Credentialed<B>, Error = Error> + Clone + 'static,
+    B: 'static,
+{
+    type Response = S::Response;
+    type Error = Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, admitted: Admitted<B>) -> Self::Future {
+        let authorized = admitted.authorized;
+        let credential = match self.routes.get(authorized.routed.route) {
+            Ok(credential) => credential,
+            Err(error) => return ResponseFuture::waiting(async move { Err(error) }),
+        };
+        if let Some(bearer) = credential.bearer(Instant::now()) {
+            let future = self.inner.call(attach(authorized, credential, bearer));
+            return ResponseFuture {
+                state: State::Passed { future },
+            };
+        }
+        let credential = Arc::clone(credential);
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        ResponseFuture::waiting(async move {
+            let bearer = credential.wait(authorized.routed.deadline).await?;
+            inner.call(attach(authorized, &credential, bearer)).await
+        })
+    }
+}
+
+fn attach<B>(
+    authorized: Authorized<B>,
+    credential: &Credential,
+    authorization: HeaderValue,
+) -> Credentialed<B> {
+    let Authorized {
+        routed,
+        sandbox,
+        organization,
+    } = authorized;
+    let api_key = credential.api_key().clone();
+    Credentialed {
+        routed,
+        owned: OwnedFields {
+            authorization,
+            api_key,
+            organization,
+            sandbox,
+        },
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The future of [`AttachCredentials`]: the inner one, or one that first waits for a token.
+    pub struct ResponseFuture<F: Future> {
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = StateProjection]
+    enum State<F: Future> {
+        Passed { #[pin] future: F },
+        Waiting { future: Pin<Box<dyn Future<Output = F::Output>>> },
+    }
+}
+
+impl<F: Future> ResponseFuture<F> {
+    fn waiting(future: impl Future<Output = F::Output> + 'static) -> Self {
+        Self {
+            state: State::Waiting {
+                future: Box::pin(future),
+            },
+        }
+    }
+}
+
+impl<F: Future> Future for ResponseFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project().state.project() {
+            StateProjection::Passed { future } => future.poll(cx),
+            StateProjection::Waiting { future } => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<F: Future> std::fmt::Debug for ResponseFuture<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

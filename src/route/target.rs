@@ -1,0 +1,256 @@
+//! Whether a path has one meaning only.
+//!
+//! The path that picks the route is the path that is sent, byte for byte. So a path that another server could
+//! read differently, by decoding or normalising it, is refused rather than repaired.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use percent_encoding::percent_decode;
+
+/// Why a path has more than one meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ambiguous {
+    /// What is wrong.
+    pub fault: Fault,
+    /// Where it begins, in bytes from the start of the path.
+    pub at: usize,
+}
+
+/// What can be wrong with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A byte that does not stand for itself in a path (RFC 3986 §3.3).
+    Byte,
+    /// A `.` or `..` segment, plain or encoded.
+    DotSegment,
+    /// An encoded character that would be reserved or unprintable once decoded.
+    EncodedControl,
+    /// An encoded slash or backslash.
+    EncodedSlash,
+    /// An encoded semicolon, or a plain one.
+    Parameter,
+    /// A segment without a character.
+    EmptySegment,
+    /// A `%` without two hexadecimal digits.
+    Escape,
+    /// An encoded character that needs no encoding, or one encoded twice.
+    NeedlessEncoding,
+    /// The path is not absolute.
+    NotAbsolute,
+    /// Decoded, the path is not UTF-8.
+    NotUtf8,
+}
+
+impl fmt::Display for Ambiguous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fault = match self.fault {
+            Fault::Byte => "a character that has to be percent-encoded",
+            Fault::DotSegment => "a dot segment",
+            Fault::EncodedControl => "an encoded control character",
+            Fault::EncodedSlash => "an encoded slash or backslash",
+            Fault::Parameter => "a semicolon",
+            Fault::EmptySegment => "an empty segment",
+            Fault::Escape => "a broken percent-encoding",
+            Fault::NeedlessEncoding => "a character that is encoded without need, or twice",
+            Fault::NotAbsolute => "no leading slash",
+            Fault::NotUtf8 => "an encoding of bytes that are not UTF-8",
+        };
+        write!(f, "the path has {fault} at byte {}", self.at)
+    }
+}
+
+/// Returns the path with encoded slashes decoded, if it has any: what a server that decodes first would see.
+pub fn with_plain_slashes(path: &str) -> Option<String> {
+    let folded = path.replace("%2f", "/").replace("%2F", "/");
+    (folded != path).then_some(folded)
+}
+
+/// Checks that `path` means the same to every server.
+///
+/// With `encoded_slashes` an encoded slash within a segment is let through.
+///
+/// # Errors
+/// The first fault, and where it is.
+pub fn check(path: &str, encoded_slashes: bool) -> Result<(), Ambiguous> {
+    if !path.starts_with('/') {
+        return Err(Ambiguous {
+            fault: Fault::NotAbsolute,
+            at: 0,
+        });
+    }
+    let bytes = path.as_bytes();
+    let mut at = 0;
+    let mut encoded = false;
+    while let Some(&byte) = bytes.get(at) {
+        let fault = |fault| Err(Ambiguous { fault, at });
+        match byte {
+            b'%' => {
+                let Some(value) = escape(bytes.get(at + 1), bytes.get(at + 2)) else {
+                    return fault(Fault::Escape);
+                };
+                match value {
+                    b'/' if encoded_slashes => {}
+                    b'/' | b'\\' => return fault(Fault::EncodedSlash),
+                    b';' => return fault(Fault::Parameter),
+                    b'%' if escape(bytes.get(at + 3), bytes.get(at + 4)).is_some() => {
+                        return fault(Fault::NeedlessEncoding);
+                    }
+                    b'.' => return fault(Fault::DotSegment),
+                    0..=0x1f | 0x7f => return fault(Fault::EncodedControl),
+                    value if is_unreserved(value) => return fault(Fault::NeedlessEncoding),
+                    _ => {}
+                }
+                encoded = true;
+                at += 3;
+                continue;
+            }
+            b';' => return fault(Fault::Parameter),
+            b'/' => {
+                let rest = bytes.get(at + 1..).unwrap_or_default();
+                match rest {
+                    [b'/', ..] => {
+                        return Err(Ambiguous {
+                            fault: Fault::EmptySegment,
+                            at: at + 1,
+                        });
+                    }
+                    [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..] => {
+                        return Err(Ambiguous {
+                            fault: Fault::DotSegment,
+                            at: at + 1,
+                        });
+                    }
+                    _ => {}
+                }
+            }
+            byte if is_unreserved(byte) || b"!$&'()*+,=:@".contains(&byte) => {}
+            _ => return fault(Fault::Byte),
+        }
+        at += 1;
+    }
+    if encoded {
+        let decoded: Cow<'_, [u8]> = percent_decode(bytes).into();
+        if let Err(error) = std::str::from_utf8(&decoded) {
+            return Err(Ambiguous {
+                fault: Fault::NotUtf8,
+                at: error.valid_up_to(),
+            });
+        }
+        // Only here can an encoded slash that was let through make new segments.
+        let mut segments = decoded.split(|byte| *byte == b'/');
+        if encoded_slashes && segments.any(|segment| segment == b"." || segment == b"..") {
+            return Err(Ambiguous {
+                fault: Fault::DotSegment,
+                at: 0,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn escape(high: Option<&u8>, low: Option<&u8>) -> Option<u8> {
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+}
+
+/// RFC 3986 §2.3: characters that mean the same whether encoded or not.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fault(path: &str) -> Option<Fault> {
+        check(path, false).err().map(|ambiguous| ambiguous.fault)
+    }
+
+    #[test]
+    fn real_paths_pass() {
+        for path in [
+            "/data/core/ups/access/entities",
+            "/data/core/ups/export/jobs/",
+            "/data/core/ups/preview/MDoyOjRhNDVlODUzLWFjOTEtNGJi==",
+            "/data/core/ups/preview/a:b=c,d@e",
+            "/data/core/ups/audiences/s%20one%3Fx",
+            "/data/core/ups/audiences/%C3%A9",
+            "/data/core/ups/audiences/100%25",
+            "/a..b/.c/d.",
+        ] {
+            assert_eq!(fault(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn tricks_are_refused() {
+        for (path, expected) in [
+            ("", Fault::NotAbsolute),
+            ("*", Fault::NotAbsolute),
+            ("/a/../b", Fault::DotSegment),
+            ("/a/./b", Fault::DotSegment),
+            ("/a/..", Fault::DotSegment),
+            ("/a/.", Fault::DotSegment),
+            ("/a/%2e%2e/b", Fault::DotSegment),
+            ("/a/.%2E/b", Fault::DotSegment),
+            ("/a/%252e%252e/b", Fault::NeedlessEncoding),
+            ("/a/%25%32%65/b", Fault::NeedlessEncoding),
+            ("/a//b", Fault::EmptySegment),
+            ("//a", Fault::EmptySegment),
+            ("/a/b//", Fault::EmptySegment),
+            ("/a%2fb", Fault::EncodedSlash),
+            ("/a%2Fb", Fault::EncodedSlash),
+            ("/a%5cb", Fault::EncodedSlash),
+            ("/a\\b", Fault::Byte),
+            ("/a%252fb", Fault::NeedlessEncoding),
+            ("/a%00b", Fault::EncodedControl),
+            ("/a%0d%0ab", Fault::EncodedControl),
+            ("/a%7f", Fault::EncodedControl),
+            ("/a;x=y", Fault::Parameter),
+            ("/a%3bx=y", Fault::Parameter),
+            ("/%61ccess", Fault::NeedlessEncoding),
+            ("/a%7Eb", Fault::NeedlessEncoding),
+            ("/a%", Fault::Escape),
+            ("/a%2", Fault::Escape),
+            ("/a%zz", Fault::Escape),
+            ("/a%c0%afb", Fault::NotUtf8),
+            ("/a%c0%ae%c0%ae/b", Fault::NotUtf8),
+            ("/é", Fault::Byte),
+            ("/a b", Fault::Byte),
+            ("/a#b", Fault::Byte),
+            ("/a\"b", Fault::Byte),
+            ("/a{b}", Fault::Byte),
+            ("/a|b", Fault::Byte),
+            ("/a\u{1}b", Fault::Byte),
+        ] {
+            assert_eq!(fault(path), Some(expected), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_route_may_let_encoded_slashes_through_but_not_backslashes() {
+        assert_eq!(check("/a%2Fb", true), Ok(()));
+        assert!(check("/a%5Cb", true).is_err());
+        assert!(check("/a%252Fb", true).is_err());
+        assert!(check("/a%2F..%2Fb", true).is_err());
+        assert!(check("/a/..%2Fb", true).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_is_the_same_decoded_once_or_normalised(path in "(/|[a-z%.0-9A-F;\\\\é ]){0,12}") {
+            if check(&path, false).is_ok() {
+                let decoded = percent_decode(path.as_bytes()).decode_utf8().unwrap().into_owned();
+
+                prop_assert_eq!(decoded.matches('/').count(), path.matches('/').count());
+                prop_assert!(!decoded.contains('\\') && !decoded.contains(';') && !decoded.contains("//"));
+                prop_assert!(decoded.split('/').all(|segment| segment != "." && segment != ".."));
+                let printable = |character: char| !character.is_ascii_control();
+                prop_assert!(decoded.chars().all(printable));
+            }
+        }
+    }
+}
