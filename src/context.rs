@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use http::{HeaderValue, Method, Request, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Version};
 use tokio::time::Instant;
 
 use crate::aep::{Operation, OwnedFields};
@@ -53,12 +53,10 @@ pub struct Exchange {
     pub operation: Cell<Option<&'static Operation>>,
     /// Why the gateway itself answered, if it did, or why the answer broke off.
     pub reason: Cell<Option<Reason>>,
-    /// Bytes of the request body sent upstream.
-    pub request_bytes: Cell<u64>,
+    /// How far the request body has come.
+    pub upload: Upload,
     /// How often the request was sent upstream, or was begun to be.
     pub attempts: Cell<u32>,
-    /// The status the upstream answered with.
-    pub upstream_status: Cell<Option<StatusCode>>,
     /// When the upstream's response head was complete.
     pub upstream_head: Cell<Option<Instant>>,
 }
@@ -80,12 +78,22 @@ impl Exchange {
             route: Cell::new(None),
             operation: Cell::new(None),
             reason: Cell::new(None),
-            request_bytes: Cell::new(0),
+            upload: Upload::default(),
             attempts: Cell::new(0),
-            upstream_status: Cell::new(None),
             upstream_head: Cell::new(None),
         }
     }
+}
+
+/// How far a request body has come.
+#[derive(Debug, Default)]
+pub struct Upload {
+    /// Bytes taken from the caller.
+    pub bytes: Cell<u64>,
+    /// Whether the caller is the one who is waited for.
+    pub waiting: Cell<bool>,
+    /// Why it was given up.
+    pub fault: Cell<Option<Reason>>,
 }
 
 /// Who calls.
@@ -104,7 +112,16 @@ impl Caller {
     }
 }
 
-/// A request whose record has been opened.
+/// A request whose record has been opened, fit to be passed on or not.
+#[derive(Debug)]
+pub struct Opened<B> {
+    /// The request and its record.
+    pub received: Received<B>,
+    /// Why the listener found it unfit to be passed on.
+    pub refused: Option<Error>,
+}
+
+/// A request the listener found fit to be passed on.
 #[derive(Debug)]
 pub struct Received<B> {
     /// The request as it came, but for its request id.

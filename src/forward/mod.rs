@@ -1,5 +1,15 @@
 //! Sends the request upstream and its answer back.
 
+pub mod download;
+pub mod fields;
+mod layer;
+pub mod query;
+pub mod upload;
+
+pub use download::Download;
+pub use layer::{Forward, UpstreamBody};
+pub use upload::Upload;
+
 use std::time::Duration;
 
 use http::HeaderName;

@@ -1,0 +1,312 @@
+//! What becomes of header fields on their way through (RFC 9110 §7.6).
+
+use http::Version;
+use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+
+use super::Rule;
+use crate::aep::{OwnedField, OwnedFields, fields};
+use crate::error::{Error, Reason};
+
+/// Turns a caller's fields into those sent upstream.
+///
+/// Fields that `Connection` names go first, then the fixed hop-by-hop ones, then every spelling of a field that
+/// carries authority; ours go in last.
+///
+/// # Errors
+/// [`Reason::MalformedRequest`] when `Connection` names a field that carries authority: the caller could mean
+/// nothing by it but to have it removed further on. [`Reason::ExpectationFailed`] for an unknown expectation.
+pub fn outbound(
+    headers: &mut HeaderMap,
+    version: Version,
+    rule: &Rule,
+    owned: &OwnedFields,
+) -> Result<(), Error> {
+    if let Some(expectation) = headers.remove(header::EXPECT)
+        && !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
+    {
+        let detail = "leave Expect out, or send 100-continue";
+        return Err(Error::new(Reason::ExpectationFailed, detail));
+    }
+    for name in nominated(headers) {
+        if fields::authority_field(name.as_str()).is_some() {
+            let detail = format!("Connection names {name}, which every request has to carry");
+            return Err(Error::new(Reason::MalformedRequest, detail));
+        }
+        headers.remove(name);
+    }
+    remove_hop_by_hop(headers);
+    remove_authority(headers, &rule.let_through);
+    join_cookies(headers);
+    owned.write(headers);
+    headers.append(header::VIA, via(version));
+    Ok(())
+}
+
+/// Takes out of an answer what concerned only the connection it came over.
+pub fn inbound(headers: &mut HeaderMap) {
+    for name in nominated(headers) {
+        headers.remove(name);
+    }
+    remove_hop_by_hop(headers);
+}
+
+/// Returns the names that `Connection` lists. Framing is rebuilt, so naming a framing field changes nothing.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let mut names = Vec::new();
+    for value in headers.get_all(header::CONNECTION) {
+        for option in value.as_bytes().split(|byte| *byte == b',') {
+            let option = option.trim_ascii();
+            let usual =
+                option.eq_ignore_ascii_case(b"close") || option.eq_ignore_ascii_case(b"keep-alive");
+            if !option.is_empty()
+                && !usual
+                && let Ok(name) = HeaderName::from_bytes(option)
+                && name != header::CONTENT_LENGTH
+            {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    for name in [
+        &header::CONNECTION,
+        &KEEP_ALIVE,
+        &PROXY_CONNECTION,
+        &header::PROXY_AUTHENTICATE,
+        &header::PROXY_AUTHORIZATION,
+        &header::TE,
+        &header::TRAILER,
+        &header::TRANSFER_ENCODING,
+        &header::UPGRADE,
+        &HTTP2_SETTINGS,
+    ] {
+        headers.remove(name);
+    }
+}
+
+fn remove_authority(headers: &mut HeaderMap, let_through: &[HeaderName]) {
+    for field in OwnedField::ALL {
+        headers.remove(field.name());
+    }
+    for name in fields::GUARDED {
+        if !let_through.contains(name) {
+            headers.remove(name);
+        }
+    }
+    // Only a name with an underscore can still spell one of them.
+    let spelled: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().contains('_'))
+        .filter(|name| fields::authority_field(name.as_str()).is_some())
+        .cloned()
+        .collect();
+    for name in spelled {
+        headers.remove(name);
+    }
+}
+
+/// Joins the crumbs HTTP/2 may split a cookie into (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let Entry::Occupied(crumbs) = headers.entry(header::COOKIE) else {
+        return;
+    };
+    if crumbs.iter().nth(1).is_none() {
+        return;
+    }
+    let joined: Vec<&[u8]> = crumbs.iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(value) = HeaderValue::from_bytes(&joined.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, value);
+    }
+}
+
+/// RFC 9110 §7.6.3: the protocol the request came in by, and who passed it on.
+fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        Version::HTTP_2 => "2.0 profile-gateway",
+        Version::HTTP_10 => "1.0 profile-gateway",
+        _ => "1.1 profile-gateway",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::forward::ContentType;
+
+    fn owned() -> OwnedFields {
+        OwnedFields {
+            authorization: HeaderValue::from_static("Bearer ours"),
+            api_key: HeaderValue::from_static("our-key"),
+            organization: HeaderValue::from_static("ours@AdobeOrg"),
+            sandbox: HeaderValue::from_static("dev-2"),
+        }
+    }
+
+    fn rule(let_through: &[&'static str]) -> Rule {
+        Rule {
+            content_type: ContentType::Require,
+            let_through: let_through
+                .iter()
+                .map(|name| HeaderName::from_static(name))
+                .collect(),
+            let_api_key_through: false,
+        }
+    }
+
+    fn sent(pairs: &[(&str, &str)], rule: &Rule) -> Result<HeaderMap, Error> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        outbound(&mut headers, Version::HTTP_11, rule, &owned()).map(|()| headers)
+    }
+
+    #[test]
+    fn fields_of_the_connection_stay_on_it() {
+        let headers = sent(
+            &[
+                ("connection", "close, X-Private"),
+                ("connection", "te"),
+                ("x-private", "1"),
+                ("keep-alive", "timeout=5"),
+                ("proxy-connection", "close"),
+                ("proxy-authorization", "Basic x"),
+                ("te", "trailers"),
+                ("trailer", "x"),
+                ("transfer-encoding", "chunked"),
+                ("upgrade", "h2c"),
+                ("http2-settings", "x"),
+                ("expect", "100-continue"),
+                ("accept", "application/json"),
+            ],
+            &rule(&[]),
+        )
+        .unwrap();
+
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "accept",
+                "authorization",
+                "via",
+                "x-api-key",
+                "x-gw-ims-org-id",
+                "x-sandbox-name"
+            ]
+        );
+        assert_eq!(headers["via"], "1.1 profile-gateway");
+    }
+
+    #[test]
+    fn nominating_a_field_with_authority_is_refused() {
+        for name in [
+            "X-Sandbox-Name",
+            "authorization",
+            "x_api_key",
+            "x-sandbox-id",
+        ] {
+            let refused = sent(&[("connection", name)], &rule(&[])).unwrap_err();
+
+            assert_eq!(refused.reason(), Reason::MalformedRequest, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_guarded_field_passes_only_where_the_route_names_it() {
+        let pairs = [
+            ("x-sandbox-id", "1"),
+            ("x-user-token", "2"),
+            ("x_user_token", "3"),
+        ];
+
+        let none = sent(&pairs, &rule(&[])).unwrap();
+        let one = sent(&pairs, &rule(&["x-user-token"])).unwrap();
+
+        assert!(!none.contains_key("x-sandbox-id") && !none.contains_key("x-user-token"));
+        assert!(!one.contains_key("x-sandbox-id") && one["x-user-token"] == "2");
+        assert!(!one.contains_key("x_user_token"));
+    }
+
+    #[test]
+    fn an_unknown_expectation_is_refused_and_cookie_crumbs_are_joined() {
+        let refused = sent(&[("expect", "200-ok")], &rule(&[])).unwrap_err();
+        let joined = sent(&[("cookie", "a=1"), ("cookie", "b=2")], &rule(&[])).unwrap();
+
+        assert_eq!(refused.reason(), Reason::ExpectationFailed);
+        assert_eq!(joined.get_all("cookie").iter().count(), 1);
+        assert_eq!(joined["cookie"], "a=1; b=2");
+    }
+
+    /// Names that matter, in every spelling a caller might try, and others.
+    fn name() -> impl Strategy<Value = String> {
+        let known = prop::sample::select(vec![
+            "authorization",
+            "x-api-key",
+            "x-gw-ims-org-id",
+            "x-sandbox-name",
+            "x-sandbox-id",
+            "x-gw-ims-authorization",
+            "x-user-token",
+            "connection",
+            "keep-alive",
+            "te",
+            "accept",
+            "x-request-id",
+        ]);
+        (known, prop::collection::vec(any::<(bool, bool)>(), 24)).prop_map(|(name, changes)| {
+            let change = |(character, (upper, underscore)): (char, &(bool, bool))| match character {
+                '-' if *underscore => '_',
+                character if *upper => character.to_ascii_uppercase(),
+                character => character,
+            };
+            name.chars()
+                .zip(changes.iter().cycle())
+                .map(change)
+                .collect()
+        })
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[ -~]{0,20}",
+            name(),
+            (name(), name()).prop_map(|(first, second)| format!("{first}, ,{second},close")),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_four_fields_leave_exactly_once_and_are_ours(
+            pairs in prop::collection::vec((name(), value()), 0..12),
+        ) {
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.trim())).collect();
+            match sent(&pairs, &rule(&[])) {
+                Ok(headers) => {
+                    prop_assert_eq!(owned().verify(&headers), Ok(()));
+                    let authority = headers
+                        .iter()
+                        .filter(|(name, _)| fields::authority_field(name.as_str()).is_some());
+                    prop_assert_eq!(authority.count(), 4);
+                    prop_assert!(!headers.contains_key("connection"));
+                }
+                Err(refused) => prop_assert!(
+                    matches!(refused.reason(), Reason::MalformedRequest | Reason::ExpectationFailed)
+                ),
+            }
+        }
+    }
+}

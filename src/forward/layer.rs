@@ -1,0 +1,192 @@
+//! The innermost service: one request up, one answer down.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Request, Response, StatusCode, Uri, Version, header};
+use http_body::Body;
+use tokio::time::{Instant, timeout_at};
+use tower::Service;
+
+use super::upload::{self, Upload};
+use super::{ContentType, Download, Rule, Settings, fields, query};
+use crate::connect::{LeasedBody, Pool};
+use crate::context::{Credentialed, Exchange, Received};
+use crate::error::{Error, Reason, Source};
+
+/// The body of an answer from upstream.
+pub type UpstreamBody<B> = Download<LeasedBody<Upload<B>>>;
+
+/// Sends requests upstream.
+#[derive(Debug)]
+pub struct Forward<B> {
+    settings: Rc<Settings>,
+    pool: Pool<Upload<B>>,
+}
+
+impl<B> Forward<B> {
+    /// Sends through `pool`.
+    pub fn new(settings: Rc<Settings>, pool: Pool<Upload<B>>) -> Self {
+        Self { settings, pool }
+    }
+}
+
+impl<B> Clone for Forward<B> {
+    fn clone(&self) -> Self {
+        Self {
+            settings: Rc::clone(&self.settings),
+            pool: self.pool.clone(),
+        }
+    }
+}
+
+impl<B> Service<Credentialed<B>> for Forward<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    type Response = Response<UpstreamBody<B>>;
+    type Error = Error;
+    /// The one box on the path of a request.
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, credentialed: Credentialed<B>) -> Self::Future {
+        let Self { settings, pool } = self.clone();
+        Box::pin(async move { forward(&settings, &pool, credentialed).await })
+    }
+}
+
+async fn forward<B>(
+    settings: &Settings,
+    pool: &Pool<Upload<B>>,
+    credentialed: Credentialed<B>,
+) -> Result<Response<UpstreamBody<B>>, Error>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    let Credentialed { routed, owned } = credentialed;
+    let deadline = routed.deadline;
+    let Received { request, exchange } = routed.received;
+    let rule = settings.routes.get(routed.route)?;
+    let (mut head, body) = request.into_parts();
+
+    fields::outbound(&mut head.headers, head.version, rule, &owned)?;
+    require_content_type(rule, &head.headers, &body)?;
+    if body.size_hint().lower() > settings.request_body_bytes {
+        return Err(upload::too_large(settings.request_body_bytes));
+    }
+    head.uri = target(&head.uri, rule)?;
+    // A request to HTTP/1.1 that says otherwise is refused by the client; the pool sets what the connection speaks.
+    head.version = Version::HTTP_11;
+    // The last look before the bytes leave: whatever went wrong above, no request goes out without its sandbox.
+    if let Err(field) = owned.verify(&head.headers) {
+        let detail = format!(
+            "the request would have left without its one {}",
+            field.name()
+        );
+        return Err(Error::new(Reason::Internal, detail));
+    }
+
+    let body = Upload::new(body, Rc::clone(&exchange), settings.request_body_bytes);
+    exchange.attempts.set(exchange.attempts.get() + 1);
+    let sent = timeout_at(deadline, pool.send(Request::from_parts(head, body))).await;
+    let response = match sent {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => return Err(whose_fault(&exchange, error)),
+        Err(_) => return Err(too_late(&exchange)),
+    };
+    exchange.upstream_head.set(Some(Instant::now()));
+
+    let (mut head, body) = response.into_parts();
+    check_answer(head.status, &head.headers)?;
+    fields::inbound(&mut head.headers);
+    // An answer from HTTP/1.0 goes on as what the caller speaks.
+    head.version = Version::HTTP_11;
+    let body = Download::new(body, settings.response_idle_timeout, exchange);
+    Ok(Response::from_parts(head, body))
+}
+
+/// Adobe answers a payload without `Content-Type` with 400, after having taken it.
+fn require_content_type(rule: &Rule, headers: &HeaderMap, body: &impl Body) -> Result<(), Error> {
+    let has_payload = !body.is_end_stream() && body.size_hint().exact() != Some(0);
+    let named = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| !value.is_empty());
+    if has_payload && !named && rule.content_type == ContentType::Require {
+        let detail = "send a Content-Type, such as application/json, with the payload";
+        return Err(Error::new(Reason::ContentTypeRequired, detail));
+    }
+    Ok(())
+}
+
+/// Returns the target in origin form, byte for byte but for the API key parameter.
+fn target(uri: &Uri, rule: &Rule) -> Result<Uri, Error> {
+    let target = uri
+        .path_and_query()
+        .cloned()
+        .unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let stripped = target
+        .query()
+        .filter(|_| !rule.let_api_key_through)
+        .and_then(query::without_api_key);
+    let Some(query) = stripped else {
+        return Ok(Uri::from(target));
+    };
+    let path = target.path();
+    let text = if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    };
+    let target = PathAndQuery::try_from(text).map_err(|error| {
+        Error::new(Reason::Internal, "the target could not be rebuilt").because(error)
+    })?;
+    Ok(Uri::from(target))
+}
+
+/// A send that failed because the caller's body did is the caller's doing.
+fn whose_fault(exchange: &Exchange, error: Error) -> Error {
+    match exchange.upload.fault.get() {
+        Some(Reason::TooLarge) => {
+            Error::new(Reason::TooLarge, "the request body is too large").because(error)
+        }
+        Some(reason) => {
+            Error::new(reason, "the request body broke off or broke its framing").because(error)
+        }
+        None => error,
+    }
+}
+
+fn too_late(exchange: &Exchange) -> Error {
+    if exchange.upload.waiting.get() {
+        let detail = "the request body did not arrive before the request's deadline";
+        Error::new(Reason::RequestTimeout, detail)
+    } else {
+        let detail = "the upstream's answer did not begin before the request's deadline";
+        Error::new(Reason::UpstreamTimeout, detail)
+    }
+}
+
+/// Refuses answers whose end cannot be told for sure, or that nobody asked for.
+fn check_answer(status: StatusCode, headers: &HeaderMap) -> Result<(), Error> {
+    if status.is_informational() {
+        let detail = "the upstream switched protocols unasked";
+        return Err(Error::new(Reason::UpstreamProtocol, detail));
+    }
+    if headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.contains_key(header::CONTENT_LENGTH)
+    {
+        let detail = "the upstream's answer has both Content-Length and Transfer-Encoding";
+        return Err(Error::new(Reason::UpstreamProtocol, detail));
+    }
+    Ok(())
+}
