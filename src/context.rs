@@ -47,6 +47,8 @@ pub struct Exchange {
     pub request_id: HeaderValue,
     /// The connection.
     pub connection: Rc<Connection>,
+    /// Who called, once known.
+    pub caller: Cell<Option<Caller>>,
     /// The route, once known.
     pub route: Cell<Option<RouteId>>,
     /// The operation, once known.
@@ -75,6 +77,7 @@ impl Exchange {
             version,
             request_id,
             connection,
+            caller: Cell::new(None),
             route: Cell::new(None),
             operation: Cell::new(None),
             reason: Cell::new(None),
@@ -105,7 +108,7 @@ pub enum Caller {
 
 impl Caller {
     /// Returns the caller's name for logs.
-    pub fn name(&self) -> &str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous",
         }

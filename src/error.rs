@@ -115,9 +115,6 @@ reasons! {
     /// A payload came without `Content-Type`.
     ContentTypeRequired = "content_type_required", BAD_REQUEST, Caller, Never, "http_request_error",
         "A request with a payload needs a Content-Type.";
-    /// The gateway is stopping.
-    Draining = "draining", SERVICE_UNAVAILABLE, Gateway, Later, "proxy_internal_response",
-        "The gateway is shutting down.";
     /// An expectation other than `100-continue`.
     ExpectationFailed = "expectation_failed", EXPECTATION_FAILED, Caller, Never, "http_request_error",
         "The gateway meets no expectation but 100-continue.";

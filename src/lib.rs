@@ -26,6 +26,7 @@ pub mod authorize;
 pub mod limit;
 pub mod credentials;
 pub mod forward;
+pub mod respond;
 
 // Floor 4: sockets.
 pub mod listener;

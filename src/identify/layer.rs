@@ -16,6 +16,7 @@ impl<B> Stage<Received<B>> for Identify {
 
     fn pass(&self, received: Received<B>) -> Result<Identified<B>, Error> {
         let caller = super::identify(&received.exchange.connection)?;
+        received.exchange.caller.set(Some(caller));
         Ok(Identified { received, caller })
     }
 }

@@ -1,6 +1,17 @@
 //! Logs and metrics.
 
+pub mod histogram;
+pub mod lines;
+pub mod log;
+pub mod metrics;
+pub mod recorder;
+
 use tracing::Level;
+
+pub use lines::Lines;
+pub use log::Log;
+pub use metrics::Metrics;
+pub use recorder::{Blame, Labels, Outcome, Recorder};
 
 /// How the gateway logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,69 @@
+//! Which part of Adobe an error answer comes from, told by the first piece of its body as it passes.
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::telemetry::Blame;
+
+/// Returns whose error it is. The body is looked at, never changed or held back.
+///
+/// Answers of Adobe's API gateway have an `error_code` of six digits, as text or as a number; everything else
+/// comes from a service behind it.
+pub(super) fn blame(status: StatusCode, first_piece: &[u8]) -> Option<Blame> {
+    if !status.is_client_error() && !status.is_server_error() {
+        return None;
+    }
+    Some(gateway_code(first_piece).map_or(Blame::AepService, Blame::AdobeGateway))
+}
+
+#[derive(Deserialize)]
+struct GatewayError {
+    error_code: Value,
+}
+
+fn gateway_code(body: &[u8]) -> Option<String> {
+    if body.len() > LARGEST {
+        return None;
+    }
+    let error: GatewayError = serde_json::from_slice(body).ok()?;
+    let code = error
+        .error_code
+        .as_str()
+        .map_or_else(|| error.error_code.to_string(), str::to_owned);
+    let six_digits = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+    six_digits.then_some(code)
+}
+
+/// The gateway's own answers are a line long.
+const LARGEST: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gateway_is_told_from_the_services_by_its_code() {
+        let of = |body: &str| blame(StatusCode::UNAUTHORIZED, body.as_bytes());
+        let gateway = |code: &str| Some(Blame::AdobeGateway(code.to_owned()));
+
+        assert_eq!(
+            of(r#"{"error_code":"401013","message":"Oauth token is not valid"}"#),
+            gateway("401013")
+        );
+        assert_eq!(
+            of(r#"{"message":"","error_code":403003}"#),
+            gateway("403003")
+        );
+        assert_eq!(
+            of(r#"{"message":"UPS-ACC-1000004: …","statusCode":"403"}"#),
+            Some(Blame::AepService)
+        );
+        assert_eq!(
+            of(r#"{"error_code":"janedoe@example.com"}"#),
+            Some(Blame::AepService)
+        );
+        assert_eq!(of("<html>"), Some(Blame::AepService));
+        assert_eq!(blame(StatusCode::OK, br#"{"error_code":"401013"}"#), None);
+    }
+}

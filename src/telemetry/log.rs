@@ -1,0 +1,98 @@
+//! Where log lines go: standard output, through a thread of its own that may be slow without slowing requests.
+
+use std::io::{self, IsTerminal};
+
+use tracing::Level;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::{Format, Settings};
+
+/// The process's log.
+///
+/// When standard output takes nothing more, lines are dropped and counted. What was accepted is written before
+/// the log is dropped.
+#[derive(Debug)]
+pub struct Log {
+    writer: NonBlocking,
+    json: bool,
+    level: Level,
+    _guard: WorkerGuard,
+}
+
+impl Log {
+    /// Opens the log on standard output.
+    pub fn open(settings: Settings) -> Self {
+        let json = match settings.format {
+            Format::Auto => !io::stdout().is_terminal(),
+            Format::Human => false,
+            Format::Json => true,
+        };
+        let (writer, guard) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(QUEUED_WRITES)
+            .thread_name("log")
+            .finish(io::stdout());
+        Self {
+            writer,
+            json,
+            level: settings.level,
+            _guard: guard,
+        }
+    }
+
+    /// Sends what the program tells through `tracing` here. The first caller in a process wins.
+    pub fn install(&self) {
+        let level = LevelFilter::from_level(self.level);
+        let writer = self.writer.clone();
+        let lines = fmt::layer()
+            .with_writer(move || writer.clone())
+            .with_target(false);
+        let installed = if self.json {
+            let lines = lines
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false);
+            tracing_subscriber::registry()
+                .with(level)
+                .with(lines)
+                .try_init()
+        } else {
+            let lines = lines.with_ansi(io::stdout().is_terminal());
+            tracing_subscriber::registry()
+                .with(level)
+                .with(lines)
+                .try_init()
+        };
+        if installed.is_err() {
+            tracing::debug!("a log was installed before; this one writes access lines only");
+        }
+    }
+
+    /// Returns a writer of whole pieces of log.
+    pub fn writer(&self) -> NonBlocking {
+        self.writer.clone()
+    }
+
+    /// Tells whether lines are JSON objects.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Tells whether access lines are wanted: they are of level info.
+    pub fn wants_access_lines(&self) -> bool {
+        self.level >= Level::INFO
+    }
+
+    /// Returns the counter of dropped writes.
+    pub fn dropped(&self) -> ErrorCounter {
+        self.writer.error_counter()
+    }
+}
+
+/// How many writes may wait. One is a log line, or a worker's access lines of up to 100 ms.
+const QUEUED_WRITES: usize = 1024;
