@@ -1,5 +1,13 @@
 //! Sockets for callers, and what may come in through them.
 
+mod accept;
+mod connection;
+pub mod guard;
+mod http2;
+
+pub use accept::{Accepted, Bound};
+pub use connection::serve;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

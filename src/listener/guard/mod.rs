@@ -1,0 +1,376 @@
+//! Stands between the socket and hyper, and lets nothing ambiguous past.
+//!
+//! The guard follows the framing of every HTTP/1 request on the connection. A head that must not be passed on is
+//! replaced by a short stand-in, and the reason is kept for the service that will be called with it: so a refused
+//! request gets an answer, a log line and a count like every other. A body that breaks its framing ends in an error.
+
+mod chunks;
+mod head;
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep, timeout};
+
+pub use self::chunks::{BadChunk, Chunks};
+pub use self::head::{Framing, Head, MOST_FIELDS, check};
+use super::Limits;
+use crate::error::{Error, Reason};
+
+/// A caller's connection, watched.
+#[derive(Debug)]
+pub struct Guard<S> {
+    stream: S,
+    limits: Limits,
+    local: SocketAddr,
+    state: State,
+    /// Bytes of a head that has not all arrived, or that have been judged but not yet taken.
+    held: Vec<u8>,
+    /// How many of `held` may be taken.
+    judged: usize,
+    /// Runs while a head has begun and not all arrived.
+    head_timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while the connection closes with something unread.
+    farewell: Option<Farewell>,
+    heads: u64,
+    verdict: Verdict,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.0 or HTTP/1.1.
+    Http1,
+    /// HTTP/2, with prior knowledge.
+    Http2,
+}
+
+/// Which request of a connection is refused, and why; shared with the service.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict(Rc<RefCell<Option<(u64, Error)>>>);
+
+impl Verdict {
+    /// Takes the refusal if it is of the `request`-th head of the connection, counted from 0.
+    pub fn take(&self, request: u64) -> Option<Error> {
+        let mut refused = self.0.borrow_mut();
+        match refused.take() {
+            Some((which, error)) if which == request => Some(error),
+            other => {
+                *refused = other;
+                None
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// A head comes next.
+    Head,
+    /// A body of known length, with this much left.
+    Length(u64),
+    /// A chunked body.
+    Chunked(Chunks),
+    /// A body broke its framing.
+    Broken(BadChunk),
+    /// A head was refused: nothing after it is read.
+    Refused,
+    /// Not HTTP/1: everything passes.
+    Unwatched,
+}
+
+/// Reading on for a while after the last answer, so that the caller can read it: closing with unread bytes would
+/// reset the connection and might take the answer with it.
+#[derive(Debug)]
+struct Farewell {
+    patience: Pin<Box<Sleep>>,
+    bytes_left: usize,
+}
+
+/// What hyper reads in place of a refused head. Its method is no caller's: hyper would refuse it too, but for us.
+const STAND_IN: &[u8] = b"REFUSED / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_BYTES: usize = 256 * 1024;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    /// Watches `stream`, which was accepted at `local`.
+    pub fn new(stream: S, limits: Limits, local: SocketAddr) -> Self {
+        Self {
+            stream,
+            limits,
+            local,
+            state: State::Head,
+            held: Vec::new(),
+            judged: 0,
+            head_timer: None,
+            farewell: None,
+            heads: 0,
+            verdict: Verdict::default(),
+        }
+    }
+
+    /// Returns the place where the refusal of a request will be found.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict.clone()
+    }
+
+    /// Waits for the first bytes and tells what the connection speaks, or `None` when it says nothing in time.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub async fn recognize(&mut self, http2: bool) -> io::Result<Option<Protocol>> {
+        let Ok(recognized) = timeout(self.limits.head_timeout, self.first_bytes(http2)).await
+        else {
+            return Ok(None);
+        };
+        let recognized = recognized?;
+        if recognized == Some(Protocol::Http2) {
+            self.state = State::Unwatched;
+            self.judged = self.held.len();
+        }
+        Ok(recognized)
+    }
+
+    async fn first_bytes(&mut self, http2: bool) -> io::Result<Option<Protocol>> {
+        loop {
+            let mut piece = [0; 1024];
+            let count = self.stream.read(&mut piece).await?;
+            if count == 0 {
+                return Ok(None);
+            }
+            self.held
+                .extend_from_slice(piece.get(..count).unwrap_or_default());
+            let shared = self.held.len().min(PREFACE.len());
+            let like_http2 = http2 && self.held.get(..shared) == PREFACE.get(..shared);
+            if !like_http2 {
+                return Ok(Some(Protocol::Http1));
+            }
+            if shared == PREFACE.len() {
+                return Ok(Some(Protocol::Http2));
+            }
+        }
+    }
+
+    /// Judges `bytes` and returns how many of them may pass: all, or those before a head that has not all arrived
+    /// or is refused.
+    fn judge(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            if rest.is_empty() {
+                return at;
+            }
+            match &mut self.state {
+                State::Head => match check(rest, &self.limits, self.local) {
+                    Ok(Some(head)) => {
+                        self.heads += 1;
+                        self.head_timer = None;
+                        at += head.bytes;
+                        self.state = match head.framing {
+                            Framing::Chunked => State::Chunked(Chunks::default()),
+                            Framing::Length(0) => State::Head,
+                            Framing::Length(length) => State::Length(length),
+                        };
+                    }
+                    Ok(None) => return at,
+                    Err(refusal) => {
+                        self.refuse(refusal);
+                        return at;
+                    }
+                },
+                State::Length(left) => {
+                    let here = u64::try_from(rest.len()).unwrap_or(u64::MAX).min(*left);
+                    *left -= here;
+                    at += usize::try_from(here).unwrap_or(rest.len());
+                    if *left == 0 {
+                        self.state = State::Head;
+                    }
+                }
+                State::Chunked(chunks) => match chunks.follow(rest) {
+                    Ok(Some(end)) => {
+                        at += end;
+                        self.state = State::Head;
+                    }
+                    Ok(None) => return bytes.len(),
+                    Err(bad) => {
+                        self.state = State::Broken(bad);
+                        return at;
+                    }
+                },
+                State::Broken(_) | State::Refused => return at,
+                State::Unwatched => return bytes.len(),
+            }
+        }
+    }
+
+    fn refuse(&mut self, refusal: Error) {
+        *self.verdict.0.borrow_mut() = Some((self.heads, refusal));
+        self.state = State::Refused;
+        self.head_timer = None;
+    }
+
+    /// Takes what has been judged.
+    fn take_held(&mut self, buffer: &mut ReadBuf<'_>) {
+        let count = self.judged.min(buffer.remaining());
+        buffer.put_slice(self.held.get(..count).unwrap_or_default());
+        self.held.drain(..count);
+        self.judged -= count;
+        if self.held.is_empty() {
+            // An idle connection keeps no buffer.
+            self.held = Vec::new();
+        }
+    }
+
+    /// Judges what is held, and puts the stand-in after it when a head was refused.
+    fn judge_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.judged = self.judge(&held);
+        self.held = held;
+        if matches!(self.state, State::Refused) {
+            self.held.truncate(self.judged);
+            self.held.extend_from_slice(STAND_IN);
+            self.judged = self.held.len();
+        }
+    }
+
+    fn poll_head_timer(&mut self, cx: &mut Context<'_>) {
+        let limit = self.limits.head_timeout;
+        let timer = self
+            .head_timer
+            .get_or_insert_with(|| Box::pin(sleep(limit)));
+        if timer.as_mut().poll(cx).is_ready() {
+            let detail = format!("the request head did not arrive within {limit:?}");
+            self.refuse(Error::new(Reason::RequestTimeout, detail));
+            self.held.clear();
+            self.judge_held();
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if this.judged == 0 && !this.held.is_empty() {
+                this.judge_held();
+            }
+            if this.judged > 0 {
+                this.take_held(buffer);
+                return Poll::Ready(Ok(()));
+            }
+            match this.state {
+                State::Refused => return Poll::Pending,
+                State::Broken(bad) => {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, bad)));
+                }
+                State::Head | State::Length(_) | State::Chunked(_) | State::Unwatched => {}
+            }
+            if this.held.is_empty() {
+                let before = buffer.filled().len();
+                ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+                let fresh = buffer.filled().get(before..).unwrap_or_default();
+                if fresh.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                let passed = this.judge(fresh);
+                if passed == fresh.len() {
+                    return Poll::Ready(Ok(()));
+                }
+                this.held = fresh.get(passed..).unwrap_or_default().to_vec();
+                buffer.set_filled(before + passed);
+                if passed > 0 {
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
+            let mut piece = [0; 4096];
+            let mut fresh = ReadBuf::new(&mut piece);
+            let polled = Pin::new(&mut this.stream).poll_read(cx, &mut fresh);
+            if polled.is_pending() {
+                this.poll_head_timer(cx);
+                if this.judged > 0 {
+                    continue;
+                }
+                return Poll::Pending;
+            }
+            ready!(polled)?;
+            if fresh.filled().is_empty() {
+                // The caller left in the middle of a head.
+                this.held = Vec::new();
+                return Poll::Ready(Ok(()));
+            }
+            this.held.extend_from_slice(fresh.filled());
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.farewell.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            if matches!(this.state, State::Head | State::Unwatched) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let farewell = this.farewell.get_or_insert_with(|| Farewell {
+            patience: Box::pin(sleep(FAREWELL)),
+            bytes_left: FAREWELL_BYTES,
+        });
+        let mut piece = [0; 4096];
+        loop {
+            let mut unread = ReadBuf::new(&mut piece);
+            match Pin::new(&mut this.stream).poll_read(cx, &mut unread) {
+                Poll::Ready(Ok(())) if !unread.filled().is_empty() => {
+                    farewell.bytes_left = farewell.bytes_left.saturating_sub(unread.filled().len());
+                    if farewell.bytes_left == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return farewell.patience.as_mut().poll(cx).map(Ok),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

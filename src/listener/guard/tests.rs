@@ -1,0 +1,143 @@
+//! What comes out of the guard for what goes in.
+
+use tokio::io::AsyncWriteExt;
+
+use super::*;
+
+const GOOD: &str = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+const BAD: &str = "GET /a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n";
+
+fn limits() -> Limits {
+    Limits {
+        head_bytes: 4096,
+        fields: 20,
+        target_bytes: 1024,
+        head_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(75),
+        connections: 16,
+    }
+}
+
+/// Sends `pieces` one after the other and returns what the guard lets past, and its verdict.
+async fn passed(pieces: &[&str]) -> (Result<String, io::ErrorKind>, Verdict) {
+    let (mut caller, stream) = tokio::io::duplex(64);
+    let mut guard = Guard::new(stream, limits(), ([127, 0, 0, 1], 80).into());
+    let verdict = guard.verdict();
+    let send = async {
+        for piece in pieces {
+            caller.write_all(piece.as_bytes()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        caller.shutdown().await.unwrap();
+    };
+    let receive = async {
+        let mut all = Vec::new();
+        loop {
+            let mut piece = [0; 50];
+            let count = match timeout(Duration::from_mins(1), guard.read(&mut piece)).await {
+                Ok(read) => read.map_err(|error| error.kind())?,
+                // A refused connection is not read any further.
+                Err(_) => 0,
+            };
+            if count == 0 {
+                return Ok(String::from_utf8(all).unwrap());
+            }
+            all.extend_from_slice(&piece[..count]);
+        }
+    };
+    let (_, received) = tokio::join!(timeout(Duration::from_secs(30), send), receive);
+    (received, verdict)
+}
+
+#[tokio::test(start_paused = true)]
+async fn good_requests_pass_byte_for_byte_however_they_are_cut() {
+    let all = format!(
+        "{GOOD}POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello{GOOD}\
+         POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n{GOOD}"
+    );
+
+    for size in [1, 3, 7, 64, 1000] {
+        let pieces: Vec<_> = all
+            .as_bytes()
+            .chunks(size)
+            .map(|piece| std::str::from_utf8(piece).unwrap())
+            .collect();
+        let (received, verdict) = passed(&pieces).await;
+
+        assert_eq!(received.unwrap(), all, "in pieces of {size}");
+        assert!((0..10).all(|request| verdict.take(request).is_none()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_head_becomes_a_stand_in_and_nothing_after_it_passes() {
+    let stand_in = std::str::from_utf8(STAND_IN).unwrap();
+
+    for pieces in [vec![GOOD, BAD, GOOD], vec![&[GOOD, BAD, GOOD].concat()]] {
+        let (received, verdict) = passed(&pieces).await;
+
+        assert_eq!(received.unwrap(), [GOOD, stand_in].concat());
+        assert!(verdict.take(0).is_none());
+        assert_eq!(verdict.take(1).unwrap().reason(), Reason::MalformedRequest);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stand_in_sent_by_a_caller_is_no_refusal() {
+    let (received, verdict) = passed(&[std::str::from_utf8(STAND_IN).unwrap(), GOOD]).await;
+
+    assert!(received.unwrap().ends_with(GOOD));
+    assert!(verdict.take(0).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_chunk_ends_the_body_in_an_error() {
+    let head = "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+    let (received, _) = passed(&[head, "5\r\nhello\r\n", "zz\r\n", GOOD]).await;
+
+    assert_eq!(received.unwrap_err(), io::ErrorKind::InvalidData);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_arrive_is_refused_in_time() {
+    let (mut caller, stream) = tokio::io::duplex(64);
+    let mut guard = Guard::new(stream, limits(), ([127, 0, 0, 1], 80).into());
+    caller.write_all(b"GET /a HT").await.unwrap();
+
+    let mut piece = [0; 200];
+    let begun = tokio::time::Instant::now();
+    let count = guard.read(&mut piece).await.unwrap();
+
+    assert_eq!(&piece[..count], STAND_IN);
+    assert_eq!(
+        guard.verdict().take(0).unwrap().reason(),
+        Reason::RequestTimeout
+    );
+    assert_eq!(begun.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn http2_is_recognized_by_its_preface_and_only_where_it_is_spoken() {
+    for (sent, http2, expected) in [
+        (
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore",
+            true,
+            Some(Protocol::Http2),
+        ),
+        (
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            false,
+            Some(Protocol::Http1),
+        ),
+        ("PRI * HTTP/2.0\r\n\r\nXX", true, Some(Protocol::Http1)),
+        ("POST / HT", true, Some(Protocol::Http1)),
+        ("", true, None),
+    ] {
+        let (mut caller, stream) = tokio::io::duplex(64);
+        let mut guard = Guard::new(stream, limits(), ([127, 0, 0, 1], 80).into());
+        caller.write_all(sent.as_bytes()).await.unwrap();
+
+        assert_eq!(guard.recognize(http2).await.unwrap(), expected, "{sent:?}");
+    }
+}

@@ -1,0 +1,81 @@
+//! What the guard checks on HTTP/1, checked on requests that came in as HTTP/2 frames.
+
+use http::{Request, header};
+
+use super::Limits;
+use crate::error::{Error, Reason};
+
+/// Judges a request whose frames the HTTP/2 library has accepted.
+///
+/// The library has refused connection-specific fields, and bodies that differ from their length (RFC 9113 §8).
+pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Option<Error> {
+    let malformed = |detail| Some(Error::new(Reason::MalformedRequest, detail));
+    if request.headers().len() > limits.fields {
+        let detail = format!("a request head may have {} fields", limits.fields);
+        return Some(Error::new(Reason::HeadTooLarge, detail));
+    }
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if target > limits.target_bytes {
+        let detail = format!("a request target may have {} bytes", limits.target_bytes);
+        return Some(Error::new(Reason::TargetTooLong, detail));
+    }
+    let Some(authority) = request.uri().authority() else {
+        return malformed("the request has no :authority");
+    };
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let agrees = |host: &http::HeaderValue| {
+        host.as_bytes()
+            .eq_ignore_ascii_case(authority.as_str().as_bytes())
+    };
+    if !hosts.all(agrees) {
+        return malformed(":authority and the Host field differ");
+    }
+    if authority.as_str().contains('@') {
+        return malformed("the :authority has more than host and port");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn authority_and_host_must_agree() {
+        let limits = Limits {
+            head_bytes: 1024,
+            fields: 3,
+            target_bytes: 32,
+            head_timeout: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(1),
+            connections: 1,
+        };
+        let reason = |uri: &str, hosts: &[&str]| {
+            let mut request = Request::builder().uri(uri);
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            check(&request.body(()).unwrap(), &limits).map(|error| error.reason())
+        };
+
+        assert_eq!(reason("http://a:80/x", &[]), None);
+        assert_eq!(reason("http://a:80/x", &["A:80"]), None);
+        assert_eq!(
+            reason("http://a:80/x", &["a:80", "b"]),
+            Some(Reason::MalformedRequest)
+        );
+        assert_eq!(reason("http://u@a/x", &[]), Some(Reason::MalformedRequest));
+        assert_eq!(reason("/x", &["a"]), Some(Reason::MalformedRequest));
+        assert_eq!(
+            reason("http://a/x", &["a", "a", "a", "a"]),
+            Some(Reason::HeadTooLarge)
+        );
+        let long = format!("http://a/{}", "x".repeat(40));
+        assert_eq!(reason(&long, &[]), Some(Reason::TargetTooLong));
+    }
+}
