@@ -1,6 +1,19 @@
 //! The operator's listener: liveness, readiness and metrics.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::ims::Credentials;
 
 /// Where operators look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,3 +21,99 @@ pub struct Settings {
     /// The address. Default 127.0.0.1:9901. Port 0 takes a free one.
     pub address: SocketAddr,
 }
+
+/// The admin listener, with its address taken.
+#[derive(Debug)]
+pub struct Bound {
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+/// What the pages tell about.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The credentials, whose tokens decide readiness.
+    pub credentials: Credentials,
+    /// Whether the gateway is stopping.
+    pub draining: watch::Receiver<bool>,
+    /// The metrics.
+    pub registry: Arc<Registry>,
+}
+
+impl Bound {
+    /// Takes the address.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn bind(settings: Settings) -> io::Result<Self> {
+        let socket = std::net::TcpListener::bind(settings.address)?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    /// Returns the address taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until dropped.
+    ///
+    /// # Errors
+    /// When the socket cannot be used by the runtime.
+    pub async fn serve(self, facts: Facts) -> io::Result<()> {
+        let listener = TcpListener::from_std(self.socket)?;
+        axum::serve(listener, pages(facts)).await
+    }
+}
+
+fn pages(facts: Facts) -> Router {
+    Router::new()
+        .route("/livez", get(async || "alive\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(facts)
+}
+
+/// Ready when every credential has a token and the gateway is not stopping. The text says what is missing.
+async fn readyz(State(facts): State<Facts>) -> Response {
+    if *facts.draining.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready: draining\n").into_response();
+    }
+    let missing: Vec<String> = facts
+        .credentials
+        .iter()
+        .map(|credential| credential.status())
+        .filter(|status| status.usable_for.is_none())
+        .map(|status| {
+            let why = status
+                .failure
+                .as_deref()
+                .unwrap_or("the first token call is under way")
+                .to_owned();
+            format!(
+                "not ready: credential {} has no valid token: {why}\n",
+                status.name
+            )
+        })
+        .collect();
+    if missing.is_empty() {
+        (StatusCode::OK, "ready\n").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, missing.concat()).into_response()
+    }
+}
+
+async fn metrics(State(facts): State<Facts>) -> Response {
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &facts.registry) {
+        Ok(()) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Prometheus refuses a scrape whose type it does not know.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -28,9 +28,13 @@ pub mod credentials;
 pub mod forward;
 pub mod respond;
 
-// Floor 4: sockets.
+// Floor 4: sockets and assembly.
 pub mod listener;
+pub mod gateway;
 pub mod admin;
 
 // Floor 5: file and environment.
 pub mod config;
+
+// Floor 6: the process.
+pub mod run;

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod keeper;
+mod metrics;
 pub mod mint;
 pub mod schedule;
 

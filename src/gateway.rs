@@ -1,0 +1,127 @@
+//! The whole path of a request on one page.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use tower::{Service, ServiceBuilder};
+
+use crate::authorize::{self, Authorize, AuthorizeLayer};
+use crate::connect::{Dialer, Pool};
+use crate::context::{Inbound, PerRoute};
+use crate::credentials::{self, AttachCredentialsLayer};
+use crate::error::{Error, Source};
+use crate::forward::{self, Forward, Upload};
+use crate::identify::{Identify, IdentifyLayer};
+use crate::ims::Credentials;
+use crate::limit::{Limit, LimitLayer};
+use crate::respond::{AccessLogLayer, CatchPanicLayer, InFlightLayer, ProblemsLayer};
+use crate::route::{self, FindRoute, RouteLayer};
+use crate::telemetry::{Labels, Metrics, Recorder};
+
+/// Everything the stack is made from. Workers share it and make a stack each.
+///
+/// Tables of one plan belong together: a [`crate::context::RouteId`] of one means nothing in another.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What each route permits.
+    pub authorize: authorize::Settings,
+    /// Which credential each route uses.
+    pub credential_of: credentials::Settings,
+    /// The credentials, kept fresh on the control thread.
+    pub credentials: Credentials,
+    /// How requests are passed on.
+    pub forward: forward::Settings,
+    /// The bound on requests in flight, shared by all workers.
+    pub in_flight: InFlightLayer,
+    /// What routes are called in logs.
+    pub labels: PerRoute<Labels>,
+    /// The quotas, drawn on by all workers.
+    pub limit: Limit,
+    /// The metrics, counted into by all workers.
+    pub metrics: Metrics,
+    /// The routes.
+    pub route: route::Settings,
+    /// Opens connections to the upstream.
+    pub upstream: Dialer,
+}
+
+/// Makes one worker's stack, outermost layer first.
+///
+/// Each stage takes the type the one above it makes, so a stage left out or moved does not compile:
+///
+/// ```compile_fail
+/// use std::rc::Rc;
+/// use profile_gateway::context::Identified;
+/// use profile_gateway::identify::{Identify, IdentifyLayer};
+/// use profile_gateway::stage::Stage;
+///
+/// // The route stage takes `Identified`, so it cannot stand where `Received` comes in.
+/// fn stands_first<B, T: Stage<profile_gateway::context::Received<B>>>(_: T) {}
+/// fn without_identify(route: profile_gateway::route::FindRoute) {
+///     stands_first::<(), _>(route);
+/// }
+/// ```
+///
+/// # Errors
+/// When the plan's tables do not fit together.
+pub fn stack<B>(
+    plan: &Plan,
+    pool: Pool<Upload<B>>,
+    recorder: Rc<Recorder>,
+) -> Result<
+    impl Service<
+        Inbound<B>,
+        Response = Response<impl Body<Data = Bytes, Error = Error> + use<B>>,
+        Error = Infallible,
+    > + Clone
+    + use<B>,
+    PlanError,
+>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    Ok(ServiceBuilder::new()
+        // Outermost, so that every request has an id and a line in the log, and the line is written when the last
+        // byte has gone: Inbound → Opened.
+        .layer(AccessLogLayer::new(recorder))
+        // Below here a failure is a value; here it becomes an answer: Opened → Received.
+        .layer(ProblemsLayer)
+        // A panic costs its own request and no other.
+        .layer(CatchPanicLayer)
+        // Before any work, since it protects what does the work; held until the answer's last byte.
+        .layer(plan.in_flight.clone())
+        // Who calls comes first: everything granted is granted to somebody. Received → Identified.
+        .layer(IdentifyLayer::new(Rc::new(Identify)))
+        // The canonical path decides the route, the operation and the deadline. Identified → Routed.
+        .layer(RouteLayer::new(Rc::new(FindRoute::new(
+            plan.route.clone(),
+        )?)))
+        // Before the limits: what is not permitted costs no quota. Routed → Authorized.
+        .layer(AuthorizeLayer::new(Rc::new(Authorize::new(
+            &plan.authorize,
+        ))))
+        // Before the credentials: what waits for a token has been admitted. Authorized → Admitted.
+        .layer(LimitLayer::new(Rc::new(plan.limit.clone())))
+        // Last, so that the token is as fresh as it can be. Admitted → Credentialed.
+        .layer(AttachCredentialsLayer::new(
+            &plan.credential_of,
+            &plan.credentials,
+        )?)
+        // Strips what is not ours, checks the four fields once more, sends, and streams the answer back.
+        .service(Forward::new(Rc::new(plan.forward.clone()), pool)))
+}
+
+/// A plan's tables do not fit together.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Two routes match the same requests.
+    #[error(transparent)]
+    Tie(#[from] route::table::Tie),
+    /// A route names what does not exist.
+    #[error(transparent)]
+    Missing(#[from] Error),
+}

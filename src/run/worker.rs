@@ -1,0 +1,184 @@
+//! A data worker: one thread, one runtime, its own connections both ways.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{interval, timeout};
+
+use super::StartError;
+use crate::connect::Pool;
+use crate::gateway::{self, Plan};
+use crate::listener::{self, Accepted, Bound};
+use crate::telemetry::{Lines, Log, Recorder};
+
+/// The workers as the one that accepts sees them.
+#[derive(Clone, Debug)]
+pub(super) struct Team {
+    members: Arc<[Member]>,
+    connections: Gauge,
+}
+
+#[derive(Debug)]
+struct Member {
+    load: Arc<AtomicUsize>,
+    inbox: mpsc::UnboundedSender<(Accepted, Load)>,
+}
+
+/// One connection's share of a worker's load.
+#[derive(Debug)]
+pub(super) struct Load {
+    of: Arc<AtomicUsize>,
+    connections: Gauge,
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.of.fetch_sub(1, Ordering::Relaxed);
+        self.connections.dec();
+    }
+}
+
+/// Where a worker finds its connections.
+pub(super) type Inbox = mpsc::UnboundedReceiver<(Accepted, Load)>;
+
+impl Team {
+    /// Makes a team of `size`, with an inbox for each member.
+    pub(super) fn new(size: usize, connections: Gauge) -> (Self, Vec<Inbox>) {
+        let (members, inboxes) = (0..size)
+            .map(|_| {
+                // What waits here has been accepted, so the listeners' limits on connections bound it.
+                let (inbox, receiver) = mpsc::unbounded_channel();
+                (
+                    Member {
+                        load: Arc::default(),
+                        inbox,
+                    },
+                    receiver,
+                )
+            })
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        (
+            Self {
+                members: members.into(),
+                connections,
+            },
+            inboxes,
+        )
+    }
+
+    /// Gives a connection to the member with the fewest.
+    fn deliver(&self, accepted: Accepted) {
+        let least = self
+            .members
+            .iter()
+            .min_by_key(|member| member.load.load(Ordering::Relaxed));
+        let Some(member) = least else { return };
+        member.load.fetch_add(1, Ordering::Relaxed);
+        self.connections.inc();
+        let load = Load {
+            of: Arc::clone(&member.load),
+            connections: self.connections.clone(),
+        };
+        // A worker that has ended takes nothing more; dropping the connection closes it.
+        drop(member.inbox.send((accepted, load)));
+    }
+}
+
+/// What a worker's thread takes with it.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) plan: Arc<Plan>,
+    pub(super) log: Arc<Log>,
+    pub(super) inbox: Inbox,
+    pub(super) accepting: Option<(Vec<Bound>, Team)>,
+    pub(super) draining: watch::Receiver<bool>,
+    pub(super) drain: Duration,
+}
+
+impl Worker {
+    /// Starts the thread. It ends when the drain has.
+    pub(super) fn start(self, index: usize) -> Result<JoinHandle<()>, StartError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(StartError::Thread)?;
+        std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn(move || LocalSet::new().block_on(&runtime, self.run()))
+            .map_err(StartError::Thread)
+    }
+
+    async fn run(mut self) {
+        let wants_lines = self.log.wants_access_lines();
+        let lines = wants_lines.then(|| Lines::new(self.log.writer()));
+        let labels = Rc::new(self.plan.labels.clone());
+        let recorder = Recorder::new(
+            lines.clone(),
+            self.log.is_json(),
+            labels,
+            self.plan.metrics.clone(),
+        );
+        let pool = Pool::new(self.plan.upstream.clone());
+        let stack = match gateway::stack(&self.plan, pool.clone(), Rc::new(recorder)) {
+            Ok(stack) => stack,
+            // The configuration's checks refuse such a plan.
+            Err(error) => return tracing::error!(%error, "a worker could not start"),
+        };
+        let mut upkeep = JoinSet::new();
+        if let Some(lines) = lines {
+            upkeep.spawn_local(lines.flush_in_time());
+        }
+        upkeep.spawn_local(async move {
+            let mut ticks = interval(SWEEP);
+            loop {
+                ticks.tick().await;
+                pool.sweep();
+            }
+        });
+        let mut accepting = JoinSet::new();
+        if let Some((listeners, team)) = self.accepting.take() {
+            for listener in listeners {
+                let team = team.clone();
+                accepting.spawn_local(async move {
+                    if let Err(error) = listener.accept(|accepted| team.deliver(accepted)).await {
+                        tracing::error!(%error, "a listener failed");
+                    }
+                });
+            }
+        }
+        let mut connections = JoinSet::new();
+        let mut draining = self.draining.clone();
+        loop {
+            tokio::select! {
+                delivered = self.inbox.recv() => {
+                    let Some((accepted, load)) = delivered else { break };
+                    let serve = listener::serve(accepted, stack.clone(), self.draining.clone());
+                    connections.spawn_local(async move {
+                        serve.await;
+                        drop(load);
+                    });
+                }
+                Some(_) = connections.join_next() => {}
+                _ = draining.wait_for(|draining| *draining) => break,
+            }
+        }
+        accepting.shutdown().await;
+        let finish = async { while connections.join_next().await.is_some() {} };
+        if timeout(self.drain, finish).await.is_err() {
+            tracing::warn!(
+                "the drain time is over with requests still in flight; they are cut off"
+            );
+        }
+        connections.shutdown().await;
+        upkeep.shutdown().await;
+    }
+}
+
+/// How often idle upstream connections are looked over.
+const SWEEP: Duration = Duration::from_secs(10);
