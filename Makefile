@@ -47,8 +47,9 @@ deny: ## licences, sources, duplicates and known faults of the dependencies
 	else echo "advisories NOT CHECKED: no database here; 'cargo deny fetch db' brings it"; fi
 
 # Builds without the coverage instrumentation that only nightly's flags give: this shows that the targets compile.
-fuzz-build: ## the fuzz targets, built and not run
+fuzz-build: ## the fuzz targets: formatting, and that they build
 	@.ci/packages rust c c++
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="--cfg fuzzing" $(CARGO) build --locked --manifest-path fuzz/Cargo.toml
 
 bench-build: ## the benchmarks, built and not run
