@@ -1,0 +1,117 @@
+//! Collects what is wrong with a configuration, and where.
+
+use super::diagnostics::Diagnostics;
+use super::path::KeyPath;
+use super::text::{Place, Text};
+
+/// Something wrong, at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// Where.
+    pub(super) place: Place,
+    /// The key path it concerns.
+    pub(super) key: String,
+    /// What is wrong.
+    pub(super) message: String,
+    /// What to do about it.
+    pub(super) help: Option<String>,
+    /// Another place that is part of the matter, with what it is.
+    pub(super) also: Option<(Place, String)>,
+}
+
+impl Fault {
+    /// Describes a fault of the value at `path`.
+    pub(super) fn new(place: Place, path: &KeyPath, message: impl Into<String>) -> Self {
+        Self {
+            place,
+            key: path.to_string(),
+            message: message.into(),
+            help: None,
+            also: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub(super) fn also(mut self, place: Place, note: impl Into<String>) -> Self {
+        self.also = Some((place, note.into()));
+        self
+    }
+}
+
+/// The texts read so far and the faults found in them.
+#[derive(Default)]
+pub(super) struct Report {
+    texts: Vec<Text>,
+    faults: Vec<Fault>,
+    more: usize,
+    tainted: Vec<KeyPath>,
+}
+
+impl Report {
+    /// Takes in a text and returns its number.
+    pub(super) fn add_text(&mut self, text: Text) -> usize {
+        self.texts.push(text);
+        self.texts.len() - 1
+    }
+
+    /// Hides what stands at `place` from every excerpt.
+    pub(super) fn hide(&mut self, place: Place) {
+        if let Some(text) = self.texts.get_mut(place.text) {
+            text.hide(place);
+        }
+    }
+
+    /// Adds a fault. Past [`MOST_FAULTS`] they are only counted.
+    pub(super) fn add(&mut self, fault: Fault) {
+        if self.faults.len() < MOST_FAULTS {
+            self.faults.push(fault);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds a fault of the value at `path`, which nothing else is concluded from.
+    pub(super) fn add_tainting(&mut self, path: &KeyPath, fault: Fault) {
+        self.taint(path);
+        self.add(fault);
+    }
+
+    /// Marks the value at `path` as one that nothing is to be concluded from.
+    pub(super) fn taint(&mut self, path: &KeyPath) {
+        if self.tainted.len() < MOST_FAULTS {
+            self.tainted.push(path.clone());
+        }
+    }
+
+    /// Tells whether the value at `path`, or a part of it, is known to be wrong already.
+    pub(super) fn is_tainted(&self, path: &KeyPath) -> bool {
+        self.tainted.iter().any(|known| known.is_related(path))
+    }
+
+    /// Tells whether the value at `path` as a whole, or something around it, is known to be wrong.
+    pub(super) fn is_lost(&self, path: &KeyPath) -> bool {
+        self.tainted.iter().any(|known| known.leads_to(path))
+    }
+
+    /// Tells whether nothing is wrong.
+    pub(super) fn is_clean(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Returns everything found, in the order of the files and lines.
+    pub(super) fn into_diagnostics(mut self) -> Diagnostics {
+        self.faults.sort_by_key(|fault| fault.place);
+        Diagnostics::new(self.texts, self.faults, self.more)
+    }
+}
+
+/// More than anybody reads; a bound for texts that are no configuration at all.
+const MOST_FAULTS: usize = 100;
