@@ -1,0 +1,228 @@
+//! `${env:NAME}`, `${env:NAME:-default}` and `${file:/path}` inside scalars.
+//!
+//! What a reference gives is data and never read as YAML. `$${` stands for `${` itself.
+
+use std::path::Path;
+
+use super::path::KeyPath;
+use super::report::{Fault, Report};
+use super::sources::{Sources, reason};
+use super::tree::{Content, Filled, Node};
+
+/// Replaces the references in every scalar of the tree.
+///
+/// A scalar whose references cannot be replaced becomes [`Content::Broken`], its fault reported.
+pub(super) fn fill(node: &mut Node, path: &KeyPath, sources: &dyn Sources, report: &mut Report) {
+    match &mut node.content {
+        Content::Broken => {}
+        Content::List(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                fill(item, &path.index(index), sources, report);
+            }
+        }
+        Content::Map(entries) => {
+            for entry in entries {
+                fill(&mut entry.value, &path.key(&entry.key), sources, report);
+            }
+        }
+        Content::Scalar(scalar) => match expand(&scalar.written, sources) {
+            Ok(filled) => scalar.filled = filled,
+            Err(problem) => {
+                let fault = Fault::new(node.place, path, problem.message).help(problem.help);
+                report.add_tainting(path, fault);
+                node.content = Content::Broken;
+            }
+        },
+    }
+}
+
+struct Problem {
+    message: String,
+    help: &'static str,
+}
+
+/// Returns `written` with its references replaced, or `None` when it has none.
+fn expand(written: &str, sources: &dyn Sources) -> Result<Option<Filled>, Problem> {
+    let mut text = String::new();
+    let mut references = Vec::new();
+    let mut rest = written;
+    while let Some((before, after)) = rest.split_once("${") {
+        if let Some(before) = before.strip_suffix('$') {
+            text.push_str(before);
+            text.push_str("${");
+            rest = after;
+            continue;
+        }
+        text.push_str(before);
+        let (reference, after) = after.split_once('}').ok_or_else(|| Problem {
+            message: "the reference that begins with ${ is not closed".to_owned(),
+            help: "write } at its end, or $${ for a plain ${",
+        })?;
+        text.push_str(&resolve(reference, sources)?);
+        references.push(format!("${{{reference}}}"));
+        rest = after;
+    }
+    if rest.len() == written.len() {
+        return Ok(None);
+    }
+    text.push_str(rest);
+    let references = references.join(" and ");
+    Ok(Some(Filled { text, references }))
+}
+
+fn resolve(reference: &str, sources: &dyn Sources) -> Result<String, Problem> {
+    if reference.contains("${") {
+        return Err(Problem {
+            message: format!("the reference ${{{reference}}} holds another one"),
+            help: "a default is plain text; references do not nest",
+        });
+    }
+    match reference.split_once(':') {
+        Some(("env", rest)) => match rest.split_once(":-") {
+            Some((name, default)) => variable(name, Some(default), sources),
+            None => variable(rest, None, sources),
+        },
+        Some(("file", path)) => file(path, sources),
+        _ => Err(Problem {
+            message: format!("${{{reference}}} is no reference"),
+            help: "write ${env:NAME}, ${env:NAME:-default} or ${file:/path}, or $${ for a plain ${",
+        }),
+    }
+}
+
+fn variable(name: &str, default: Option<&str>, sources: &dyn Sources) -> Result<String, Problem> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let starts_well = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| !byte.is_ascii_digit());
+    if !starts_well || !name.bytes().all(legal) {
+        return Err(Problem {
+            message: format!("`{name}` cannot be the name of an environment variable"),
+            help: "names hold letters, digits and underscores; a default follows after :-",
+        });
+    }
+    let value = sources
+        .variable(name)
+        .filter(|value| default.is_none() || !value.is_empty());
+    match (value, default) {
+        (Some(value), _) => value.into_string().map_err(|_| Problem {
+            message: format!("the environment variable {name} does not hold UTF-8 text"),
+            help: "set it to plain text",
+        }),
+        (None, Some(default)) => Ok(default.to_owned()),
+        (None, None) => Err(Problem {
+            message: format!("the environment variable {name} is not set"),
+            help: "set it, or give a default: ${env:NAME:-default}",
+        }),
+    }
+}
+
+fn file(path: &str, sources: &dyn Sources) -> Result<String, Problem> {
+    if !Path::new(path).is_absolute() {
+        return Err(Problem {
+            message: format!("the path `{path}` is not absolute"),
+            help: "write the whole path, such as ${file:/var/run/secrets/ims/current}",
+        });
+    }
+    let content = sources
+        .file(Path::new(path), MOST_BYTES)
+        .map_err(|error| Problem {
+            message: format!("the file {path} {}", reason(&error)),
+            help: "check that the file is mounted and readable, and holds nothing but the value",
+        })?;
+    let mut text = String::from_utf8(content).map_err(|_| Problem {
+        message: format!("the file {path} does not hold UTF-8 text"),
+        help: "it must hold nothing but the value",
+    })?;
+    // Editors end a file with a line break that is not part of the value.
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+/// Bytes. A value, not a document.
+const MOST_BYTES: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Supplied;
+
+    fn expanded(written: &str) -> Result<Option<String>, String> {
+        let sources = Supplied::default()
+            .with_variable("A", "one")
+            .with_variable("EMPTY", "")
+            .with_variable("REFERENCE", "${env:A}")
+            .with_file("/f", "two\n")
+            .with_file("/crlf", "two\r\n\r\n")
+            .with_file("/binary", [0xff_u8, 0xfe]);
+        expand(written, &sources)
+            .map(|filled| filled.map(|filled| filled.text))
+            .map_err(|problem| problem.message)
+    }
+
+    #[test]
+    fn references_are_replaced_anywhere_in_a_scalar() {
+        for (written, value) in [
+            ("${env:A}", "one"),
+            ("x${env:A}-${file:/f}y", "xone-twoy"),
+            ("${env:B:-default}", "default"),
+            ("${env:EMPTY:-default}", "default"),
+            ("${env:A:-default}", "one"),
+            ("${env:B:-}", ""),
+            ("${env:EMPTY}", ""),
+            ("${env:B:-http://localhost:80}", "http://localhost:80"),
+            ("${file:/crlf}", "two\r\n"),
+            ("$${env:A}", "${env:A}"),
+            ("$$${env:A}", "$${env:A}"),
+            ("${env:REFERENCE}", "${env:A}"),
+        ] {
+            assert_eq!(
+                expanded(written).unwrap().as_deref(),
+                Some(value),
+                "{written}"
+            );
+        }
+        for written in ["", "plain", "$A", "a$b}", "{*rest}", "$$"] {
+            assert_eq!(expanded(written), Ok(None), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_reference_without_a_value_is_named() {
+        for (written, message) in [
+            ("${env:B}", "the environment variable B is not set"),
+            (
+                "${env:}",
+                "`` cannot be the name of an environment variable",
+            ),
+            (
+                "${env:A-B}",
+                "`A-B` cannot be the name of an environment variable",
+            ),
+            (
+                "${env:1A}",
+                "`1A` cannot be the name of an environment variable",
+            ),
+            ("${file:/none}", "the file /none does not exist"),
+            (
+                "${file:/binary}",
+                "the file /binary does not hold UTF-8 text",
+            ),
+            ("${file:f}", "the path `f` is not absolute"),
+            ("${A}", "${A} is no reference"),
+            ("${env:A", "the reference that begins with ${ is not closed"),
+            (
+                "${env:B:-${env:A}}",
+                "the reference ${env:B:-${env:A} holds another one",
+            ),
+        ] {
+            assert_eq!(expanded(written), Err(message.to_owned()), "{written}");
+        }
+    }
+}
