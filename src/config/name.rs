@@ -1,0 +1,330 @@
+//! Names, addresses, paths and secrets as configuration writes them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use http::HeaderName;
+
+use super::format::{Format, Known};
+use super::quantity::{ByteSize, Rate};
+use crate::aep::fields::{API_KEY_PARAMETER, GUARDED, authority_field};
+use crate::aep::{ClientId, OrgId, SandboxName};
+use crate::connect::Origin;
+use crate::route::Template;
+use crate::secret::Secret;
+
+/// Every format there is.
+pub(super) const FORMATS: [Known; 15] = [
+    Known::of::<ByteSize>(),
+    Known::of::<ClientId>(),
+    Known::of::<FilePath>(),
+    Known::of::<Guarded>(),
+    Known::of::<Name>(),
+    Known::of::<OrgId>(),
+    Known::of::<Origin>(),
+    Known::of::<Rate>(),
+    Known::of::<SandboxName>(),
+    Known::of::<Scope>(),
+    Known::of::<Secret>(),
+    Known::of::<SocketAddr>(),
+    Known::of::<std::time::Duration>(),
+    Known::of::<Template>(),
+    Known::of::<UrlPath>(),
+];
+
+/// Implements [`Format`] by [`FromStr`] and `Display`.
+macro_rules! by_text {
+    ($type:ty, $name:literal, $what:literal, $example:literal) => {
+        impl Format for $type {
+            const NAME: &'static str = $name;
+            const WHAT: &'static str = $what;
+            const EXAMPLE: &'static str = $example;
+
+            fn parse(text: &str) -> Result<Self, String> {
+                Self::from_str(text).map_err(|error| error.to_string())
+            }
+
+            fn show(&self) -> String {
+                self.to_string()
+            }
+        }
+    };
+}
+
+by_text!(
+    ClientId,
+    "client-id",
+    "a client id as the developer console shows it",
+    "0123456789abcdef"
+);
+by_text!(
+    OrgId,
+    "organization-id",
+    "an organisation id such as 0A1B2C3D4E5F60718293A4B5@AdobeOrg",
+    "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
+);
+by_text!(
+    Origin,
+    "origin-url",
+    "a URL such as https://platform.adobe.io",
+    "https://platform.adobe.io"
+);
+by_text!(
+    SandboxName,
+    "sandbox-name",
+    "a sandbox name such as prod or dev-2",
+    "dev-2"
+);
+by_text!(
+    Template,
+    "path-template",
+    "a path template such as /data/core/ups/{*rest}",
+    "/data/core/ups/{*rest}"
+);
+
+impl Format for SocketAddr {
+    const NAME: &'static str = "socket-address";
+    const WHAT: &'static str = "an IP address and port such as 127.0.0.1:8080 or [::]:8080";
+    const EXAMPLE: &'static str = "127.0.0.1:8080";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("must be {}", Self::WHAT))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Format for Secret {
+    const NAME: &'static str = "secret";
+    const WHAT: &'static str = "a secret of visible ASCII characters";
+    const EXAMPLE: &'static str = "${file:/var/run/secrets/ims/current}";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.is_empty() {
+            Ok(Self::new(text.to_owned()))
+        } else {
+            Err("may hold only visible ASCII characters, without blanks or line breaks".to_owned())
+        }
+    }
+
+    fn show(&self) -> String {
+        "(secret)".to_owned()
+    }
+}
+
+/// The name of a route or credential: a label in logs, metrics and answers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name(pub(super) String);
+
+impl Format for Name {
+    const NAME: &'static str = "name";
+    const WHAT: &'static str = "a name of letters, digits, dots, hyphens and underscores";
+    const EXAMPLE: &'static str = "lookups";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if text.bytes().all(legal) && (1..=MOST_NAME_BYTES).contains(&text.len()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "must be {}, at most {MOST_NAME_BYTES} of them",
+                Self::WHAT
+            ))
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// The absolute path of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FilePath(pub(super) PathBuf);
+
+impl Format for FilePath {
+    const NAME: &'static str = "file-path";
+    const WHAT: &'static str = "an absolute path such as /etc/ssl/corporate.pem";
+    const EXAMPLE: &'static str = "/etc/ssl/corporate.pem";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if Path::new(text).is_absolute() && !text.contains('\0') {
+            Ok(Self(text.into()))
+        } else {
+            Err(format!("must be {}", Self::WHAT))
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.display().to_string()
+    }
+}
+
+/// The path of a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UrlPath(pub(super) String);
+
+impl Format for UrlPath {
+    const NAME: &'static str = "url-path";
+    const WHAT: &'static str = "an absolute path such as /ims/token/v3";
+    const EXAMPLE: &'static str = "/ims/token/v3";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let uri = text.parse::<http::Uri>().ok();
+        if uri.is_some_and(|uri| {
+            text.starts_with('/') && !text.starts_with("//") && uri.path() == text
+        }) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("must be {}, without a query", Self::WHAT))
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// One scope, or several separated by commas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scope(pub(super) String);
+
+impl Format for Scope {
+    const NAME: &'static str = "scope";
+    const WHAT: &'static str = "scopes such as openid,AdobeID";
+    const EXAMPLE: &'static str = "openid";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let scopes: Vec<&str> = text.split(',').map(str::trim).collect();
+        // RFC 6749, section 3.3, less the comma that separates them here.
+        let legal = |byte: u8| byte.is_ascii_graphic() && !br#""\"#.contains(&byte);
+        if scopes
+            .iter()
+            .all(|scope| !scope.is_empty() && scope.bytes().all(legal))
+        {
+            Ok(Self(scopes.join(",")))
+        } else {
+            Err(format!("must be {}, separated by commas", Self::WHAT))
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// Something a caller may send only where a route lets it through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Guarded {
+    /// A header field of [`GUARDED`].
+    Field(HeaderName),
+    /// The query parameter `api_key`.
+    Parameter,
+}
+
+impl Format for Guarded {
+    const NAME: &'static str = "guarded-field";
+    const WHAT: &'static str =
+        "one of x-sandbox-id, x-gw-ims-authorization, x-user-token and api_key";
+    const EXAMPLE: &'static str = "x-sandbox-id";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == API_KEY_PARAMETER {
+            return Ok(Self::Parameter);
+        }
+        if let Some(field) = GUARDED
+            .into_iter()
+            .find(|field| text.eq_ignore_ascii_case(field.as_str()))
+        {
+            return Ok(Self::Field(field.clone()));
+        }
+        match authority_field(text) {
+            Some(field) if !GUARDED.contains(&field) => Err(format!(
+                "names {field}, which the gateway writes itself: what a caller sent is always taken out"
+            )),
+            _ => Err(format!("must be {}; other fields pass anyway", Self::WHAT)),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Field(name) => name.to_string(),
+            Self::Parameter => API_KEY_PARAMETER.to_owned(),
+        }
+    }
+}
+
+const MOST_NAME_BYTES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_is_legal_and_every_name_unique() {
+        for (index, known) in FORMATS.iter().enumerate() {
+            assert!(
+                FORMATS
+                    .iter()
+                    .skip(index + 1)
+                    .all(|other| other.name != known.name)
+            );
+        }
+        assert!(Name::parse(Name::EXAMPLE).is_ok() && Scope::parse(Scope::EXAMPLE).is_ok());
+        assert!(
+            Template::parse(Template::EXAMPLE).is_ok() && Origin::parse(Origin::EXAMPLE).is_ok()
+        );
+        assert!(OrgId::parse(OrgId::EXAMPLE).is_ok() && Secret::parse(Secret::EXAMPLE).is_ok());
+        assert!(
+            Guarded::parse(Guarded::EXAMPLE).is_ok() && UrlPath::parse(UrlPath::EXAMPLE).is_ok()
+        );
+    }
+
+    #[test]
+    fn the_owned_fields_are_never_let_through() {
+        for name in [
+            "authorization",
+            "X-Api-Key",
+            "x_gw_ims_org_id",
+            "x-sandbox-name",
+        ] {
+            let error = Guarded::parse(name).unwrap_err();
+            assert!(
+                error.contains("the gateway writes itself"),
+                "{name}: {error}"
+            );
+        }
+        assert_eq!(Guarded::parse("api_key"), Ok(Guarded::Parameter));
+        assert!(Guarded::parse("X-Sandbox-Id").is_ok());
+        assert!(Guarded::parse("x_sandbox_id").is_err() && Guarded::parse("accept").is_err());
+    }
+
+    #[test]
+    fn scopes_are_normalised() {
+        assert_eq!(
+            Scope::parse("openid, AdobeID"),
+            Ok(Scope("openid,AdobeID".to_owned()))
+        );
+        assert!(Scope::parse("openid,,session").is_err() && Scope::parse("").is_err());
+    }
+
+    #[test]
+    fn a_url_path_has_no_query_or_host() {
+        assert!(UrlPath::parse("/ims/token/v3").is_ok());
+        for wrong in [
+            "",
+            "ims",
+            "/a?b",
+            "/a b",
+            "//host/a",
+            "https://host/a",
+            "/a#b",
+            "*",
+        ] {
+            assert!(UrlPath::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
