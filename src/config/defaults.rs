@@ -1,0 +1,119 @@
+//! The values that take effect where the file is silent.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::file::{
+    Admin, Auto, Ims, Listener, ListenerLimits, Log, LogFormat, LogLevel, Method, Scopes, Upstream,
+    Workers,
+};
+use super::format::Written;
+
+pub(super) fn drain() -> Written<Duration> {
+    Written::known("30s")
+}
+
+pub(super) fn timeout() -> Written<Duration> {
+    Written::known("65s")
+}
+
+pub(super) fn in_flight() -> NonZeroUsize {
+    NonZeroUsize::new(1024).expect("it is not zero")
+}
+
+pub(super) fn listeners() -> Vec<Listener> {
+    vec![Listener::default()]
+}
+
+pub(super) fn methods() -> Vec<Method> {
+    vec![
+        Method::Get,
+        Method::Head,
+        Method::Post,
+        Method::Put,
+        Method::Patch,
+        Method::Delete,
+    ]
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            address: Written::known("127.0.0.1:9901"),
+        }
+    }
+}
+
+impl Default for Ims {
+    fn default() -> Self {
+        Self {
+            allow_plain_http: false,
+            ca_file: None,
+            timeout: Written::known("5s"),
+            token_path: Written::known("/ims/token/v3"),
+            url: Written::known("https://ims-na1.adobelogin.com"),
+        }
+    }
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            address: Written::known("127.0.0.1:8080"),
+            anonymous: None,
+            http2: true,
+            limits: ListenerLimits::default(),
+        }
+    }
+}
+
+impl Default for ListenerLimits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            fields: 100,
+            head: Written::known("32KiB"),
+            head_timeout: Written::known("10s"),
+            idle_timeout: Written::known("75s"),
+            target: Written::known("16KiB"),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Auto,
+            level: LogLevel::Info,
+        }
+    }
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            allow_plain_http: false,
+            ca_file: None,
+            connect_timeout: Written::known("3s"),
+            http2: false,
+            idle_timeout: Written::known("45s"),
+            request_body: Written::known("10MiB"),
+            response_idle_timeout: Written::known("60s"),
+            url: Written::known("https://platform.adobe.io"),
+        }
+    }
+}
+
+impl Default for Scopes {
+    fn default() -> Self {
+        Self::One(Written::known(
+            "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session",
+        ))
+    }
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self::Auto(Auto::Auto)
+    }
+}

@@ -1,0 +1,333 @@
+//! The one definition of the configuration file. The comments here are the operator's reference.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::defaults;
+use super::format::Written;
+use super::name::{FilePath, Guarded, Name, Scope, UrlPath};
+use super::quantity::{ByteSize, Rate};
+use crate::aep::{ClientId, OrgId, SandboxName};
+use crate::connect::Origin;
+use crate::route::Template;
+use crate::secret::Secret;
+
+/// The configuration of profile-gateway.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// Where operators look: liveness, readiness and metrics.
+    #[serde(default)]
+    pub(super) admin: Admin,
+    /// The OAuth server-to-server credentials, by a name of yours that routes refer to. At least one.
+    #[schemars(extend("propertyNames" = { "format": "name" }, "minProperties" = 1))]
+    pub(super) credentials: BTreeMap<String, Credential>,
+    /// How long requests in flight may take to finish after a stop signal; after that they are cut off.
+    /// Keep it below `terminationGracePeriodSeconds`. From 0s to 1h, default 30s.
+    #[serde(default = "defaults::drain")]
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
+    pub(super) drain: Written<Duration>,
+    /// Adobe's token service.
+    #[serde(default)]
+    pub(super) ims: Ims,
+    /// The most requests in flight, all listeners together; more are answered with 503. From 1 up, default 1024.
+    #[serde(default = "defaults::in_flight")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) in_flight: NonZeroUsize,
+    /// Where callers connect. Default: one listener on 127.0.0.1:8080.
+    #[serde(default = "defaults::listeners")]
+    #[schemars(length(min = 1))]
+    pub(super) listeners: Vec<Listener>,
+    /// How the gateway logs.
+    #[serde(default)]
+    pub(super) log: Log,
+    /// What callers may do where; the most specific match wins. Without any, and with one credential and one
+    /// sandbox, everything below /data/core/ups, /data/core/ca and /data/core/ais goes to that sandbox.
+    #[serde(default)]
+    pub(super) routes: Vec<Route>,
+    /// The sandboxes that routes may use, by their name at Adobe. At least one.
+    #[schemars(extend("propertyNames" = { "format": "sandbox-name" }, "minProperties" = 1))]
+    pub(super) sandboxes: BTreeMap<String, Sandbox>,
+    /// The Real-Time Customer Profile API.
+    #[serde(default)]
+    pub(super) upstream: Upstream,
+    /// The number of data workers, each a thread with its own connections: `auto` for one for each core the process may
+    /// use, or a number from 1 to 1024. Default auto.
+    #[serde(default)]
+    pub(super) workers: Workers,
+}
+
+/// The operator's listener.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Admin {
+    /// IP address and port. Port 0 takes a free one. It asks for no proof of who connects and shows no secret.
+    /// Default 127.0.0.1:9901; for probes of a kubelet it must be reachable from outside, as 0.0.0.0:9901 is.
+    pub(super) address: Written<SocketAddr>,
+}
+
+/// One OAuth server-to-server credential of a developer project.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credential {
+    /// The client id, which Adobe also calls the API key.
+    pub(super) client_id: Written<ClientId>,
+    /// One or two client secrets, tried in order: during a rotation the old and the new one. Take them from a
+    /// file or the environment: `${file:/var/run/secrets/ims/current}`, `${env:IMS_CLIENT_SECRET}`.
+    #[schemars(length(min = 1, max = 2))]
+    pub(super) client_secrets: Vec<Written<Secret>>,
+    /// The IMS organisation that the credential belongs to, with its `@AdobeOrg`.
+    pub(super) organization: Written<OrgId>,
+    /// The quota that all routes with this credential share, such as `120/min`; what exceeds it is answered with 429. Set
+    /// it to Adobe's ceiling for the API key. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Written<Rate>")]
+    pub(super) quota: Option<Written<Rate>>,
+    /// The scopes of the token, as the developer console lists them: a list, or one text with commas.
+    /// Default: those of a credential for Experience Platform.
+    #[serde(default)]
+    pub(super) scopes: Scopes,
+}
+
+/// How Adobe's token service is reached.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Ims {
+    /// Whether client secrets may travel over plain http to another machine. Default false; http to loopback
+    /// is always possible.
+    pub(super) allow_plain_http: bool,
+    /// A PEM file with certificates to trust besides the system's, for a proxy that ends TLS. Default: none.
+    #[schemars(with = "Written<FilePath>")]
+    pub(super) ca_file: Option<Written<FilePath>>,
+    /// Time for one token call, connection included. From 100ms to 1m, default 5s.
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
+    pub(super) timeout: Written<Duration>,
+    /// The path of the token call. Default /ims/token/v3.
+    pub(super) token_path: Written<UrlPath>,
+    /// Scheme, host and port. Default <https://ims-na1.adobelogin.com>.
+    pub(super) url: Written<Origin>,
+}
+
+/// One address callers connect to.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Listener {
+    /// IP address and port. Port 0 takes a free one. Default 127.0.0.1:8080.
+    pub(super) address: Written<SocketAddr>,
+    /// Whether callers who show nothing of who they are are served: `allow` or `refuse`. Default: `allow` on
+    /// loopback; elsewhere it has to be written out, since everybody who reaches the address gets what the routes permit.
+    #[schemars(with = "Anonymous")]
+    pub(super) anonymous: Option<Anonymous>,
+    /// Whether HTTP/2 with prior knowledge is spoken besides HTTP/1.1. Default true.
+    pub(super) http2: bool,
+    /// Bounds on what a caller may send.
+    pub(super) limits: ListenerLimits,
+}
+
+/// Bounds on what a caller may send.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ListenerLimits {
+    /// The most open connections; more wait in the kernel's queue. From 1 up, default 4096.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) connections: usize,
+    /// The most header fields; more are answered with 431. From 1 to 1000, default 100.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) fields: usize,
+    /// The largest request head; larger ones are answered with 431. From 8KiB to 1MiB, default 32KiB.
+    #[schemars(extend("x-minimum" = "8KiB", "x-maximum" = "1MiB"))]
+    pub(super) head: Written<ByteSize>,
+    /// Time for a request head, from its first byte (or from the connection) on. From 100ms to 5m, default 10s.
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "5m"))]
+    pub(super) head_timeout: Written<Duration>,
+    /// How long a connection may wait for its next request. Keep it above the callers' own limit. From 1s
+    /// to 1h, default 75s.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub(super) idle_timeout: Written<Duration>,
+    /// The longest request target, at most `head`; longer ones are answered with 414. From 256B to 1MiB, default 16KiB.
+    #[schemars(extend("x-minimum" = "256B", "x-maximum" = "1MiB"))]
+    pub(super) target: Written<ByteSize>,
+}
+
+/// How the gateway logs.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Log {
+    /// The form of the lines: `human`, `json`, or `auto` for the first on a terminal and the second elsewhere. Default auto.
+    pub(super) format: LogFormat,
+    /// The least important level that is written: error, warn, info, debug or trace. Default info.
+    pub(super) level: LogLevel,
+}
+
+/// What callers may do, and where it goes.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    /// What happens to a payload without `Content-Type`, which Adobe answers with 400: `require` refuses it here,
+    /// `pass` passes it on. Default require.
+    #[serde(default)]
+    pub(super) content_type: ContentType,
+    /// The name of the credential. Default: the only one there is.
+    #[serde(default)]
+    #[schemars(with = "Written<Name>")]
+    pub(super) credential: Option<Written<Name>>,
+    /// What happens to a path with an encoded slash (`%2F`): `refuse` answers 400, `pass` passes it on as it is.
+    /// Default refuse.
+    #[serde(default)]
+    pub(super) encoded_slashes: EncodedSlashes,
+    /// What callers may send although it selects data or rights at Adobe: of the fields `x-sandbox-id`,
+    /// `x-gw-ims-authorization` and `x-user-token`, and the query parameter `api_key`. Default: none of them.
+    #[serde(default)]
+    pub(super) let_through: Vec<Written<Guarded>>,
+    /// How many requests may take this route; every one of the limits must have room. Default: no limit but the
+    /// credential's quota.
+    #[serde(default)]
+    pub(super) limits: Vec<RouteLimit>,
+    /// Which requests take this route.
+    #[serde(rename = "match")]
+    pub(super) matching: Match,
+    /// A name of yours, unique: a label in logs and metrics.
+    pub(super) name: Written<Name>,
+    /// What may be done: read, write, job, delete. Default: read in a production sandbox, all of them elsewhere.
+    #[serde(default)]
+    #[schemars(with = "Vec<Kind>", length(min = 1), extend("uniqueItems" = true))]
+    pub(super) permit: Option<Vec<Kind>>,
+    /// The name of the sandbox. Default: the only one there is.
+    #[serde(default)]
+    #[schemars(with = "Written<SandboxName>")]
+    pub(super) sandbox: Option<Written<SandboxName>>,
+    /// Time until Adobe's answer must begin, from the request head on. Adobe's own limit is 60s. From 100ms to
+    /// 10m, default 65s.
+    #[serde(default = "defaults::timeout")]
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "10m"))]
+    pub(super) timeout: Written<Duration>,
+}
+
+/// Which requests take a route.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Match {
+    /// The methods. GET brings HEAD with it. Default: GET, HEAD, POST, PUT, PATCH and DELETE.
+    #[serde(default = "defaults::methods")]
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    pub(super) methods: Vec<Method>,
+    /// One path template or a list of them: `{name}` stands for one segment, `{*name}` at the end for the rest.
+    /// Example: `/data/core/ups/access/entities`.
+    pub(super) path: Paths,
+}
+
+/// How many requests may take a route.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteLimit {
+    /// How many requests may come at once. From 1 up, default: the number in `rate`.
+    #[serde(default)]
+    #[schemars(with = "NonZeroU32")]
+    pub(super) burst: Option<NonZeroU32>,
+    /// How many requests in how much time, spread evenly: `50/s`, `120/min`, `10/6s`.
+    pub(super) rate: Written<Rate>,
+}
+
+/// What is known of a sandbox.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Sandbox {
+    /// Whether it holds production data, where routes permit only reads unless they say otherwise. Default: true
+    /// when the sandbox is named `prod`, false elsewhere.
+    #[schemars(with = "bool")]
+    pub(super) production: Option<bool>,
+}
+
+/// How the Profile API is reached.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Upstream {
+    /// Whether tokens may travel over plain http to another machine. Default false; http to loopback is always
+    /// possible.
+    pub(super) allow_plain_http: bool,
+    /// A PEM file with certificates to trust besides the system's, for a proxy that ends TLS. Default: none.
+    #[schemars(with = "Written<FilePath>")]
+    pub(super) ca_file: Option<Written<FilePath>>,
+    /// Time for name resolution, TCP and TLS together. From 10ms to 1m, default 3s.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
+    pub(super) connect_timeout: Written<Duration>,
+    /// Whether HTTP/2 may be spoken. Default false: on a short way HTTP/1.1 costs less.
+    pub(super) http2: bool,
+    /// How long an unused connection is kept. Keep it below Adobe's own limit. From 1s to 1h, default 45s.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub(super) idle_timeout: Written<Duration>,
+    /// The largest request body; larger ones are answered with 413. From 0 to 1GiB, default 10MiB.
+    #[schemars(extend("x-minimum" = "0B", "x-maximum" = "1GiB"))]
+    pub(super) request_body: Written<ByteSize>,
+    /// The longest silence between two pieces of a response body. From 100ms to 1h, default 60s.
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
+    pub(super) response_idle_timeout: Written<Duration>,
+    /// Scheme, host and port. Default <https://platform.adobe.io>.
+    pub(super) url: Written<Origin>,
+}
+
+/// Declares an enum whose variants are words of the file.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
+        #[schemars(inline)]
+        pub(super) enum $name {
+            $($(#[$attribute])* #[serde(rename = $word)] $variant,)+
+        }
+    };
+}
+
+words!(Anonymous { Allow = "allow", Refuse = "refuse" });
+words!(#[derive(Default)] ContentType { Pass = "pass", #[default] Require = "require" });
+words!(#[derive(Default)] EncodedSlashes { Pass = "pass", #[default] Refuse = "refuse" });
+words!(Kind { Read = "read", Write = "write", Job = "job", Delete = "delete" });
+words!(LogFormat { Auto = "auto", Human = "human", Json = "json" });
+words!(LogLevel {
+    Error = "error",
+    Warn = "warn",
+    Info = "info",
+    Debug = "debug",
+    Trace = "trace",
+});
+words!(Method {
+    Get = "GET",
+    Head = "HEAD",
+    Post = "POST",
+    Put = "PUT",
+    Patch = "PATCH",
+    Delete = "DELETE",
+});
+words!(Auto { Auto = "auto" });
+
+/// One path template or several.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Paths {
+    One(Written<Template>),
+    Several(#[schemars(length(min = 1))] Vec<Written<Template>>),
+}
+
+/// Scopes with commas, or a list.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Scopes {
+    One(Written<Scope>),
+    Several(#[schemars(length(min = 1))] Vec<Written<Scope>>),
+}
+
+/// A number of workers, or one for each core.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Workers {
+    Count(#[schemars(range(min = 1, max = 1024))] NonZeroUsize),
+    Auto(Auto),
+}
