@@ -1,11 +1,46 @@
 //! From a file and the environment to each part's `Settings`.
+//!
+//! The way of a text: [`yaml`] reads it into a [`tree`], [`references`] fills in what comes from the environment
+//! and from files, [`check`](mod@check) holds it against the [`schema`](mod@schema) made from [`file`], and [`build`] makes the
+//! settings and holds them against each other. Each step reports all it finds and goes on.
+
+mod build;
+mod check;
+mod defaults;
+pub mod diagnostics;
+mod file;
+mod format;
+mod load;
+mod name;
+mod nearest;
+mod path;
+mod quantity;
+mod references;
+mod report;
+pub mod schema;
+pub mod sources;
+mod text;
+mod tree;
+mod yaml;
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::time::Duration;
+
+use serde::Deserialize;
 
 use crate::{
     admin, authorize, connect, credentials, forward, ims, limit, listener, route, telemetry,
 };
+
+pub use diagnostics::Diagnostics;
+pub use schema::schema;
+pub use sources::{Process, Sources, Supplied};
+
+use file::File;
+use path::KeyPath;
+use report::{Fault, Report};
+use tree::Node;
 
 /// The settings of every part, checked against each other.
 #[derive(Clone, Debug)]
@@ -36,4 +71,51 @@ pub struct Settings {
     pub upstream: connect::Settings,
     /// The number of data workers. Default: one for each core the process may use.
     pub workers: NonZeroUsize,
+}
+
+/// Loads the file at `path`, or all `*.yaml` and `*.yml` files of the folder, merged by section.
+///
+/// References and certificates are read through `sources`.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load(path: &Path, sources: &dyn Sources) -> Result<Settings, Diagnostics> {
+    let mut report = Report::default();
+    let root = load::read(path, &mut report);
+    finish(root, sources, report)
+}
+
+/// Reads the configuration in `text`, which diagnostics call `name`.
+///
+/// It does nothing but ask `sources` for what the text refers to.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn parse(name: &str, text: &str, sources: &dyn Sources) -> Result<Settings, Diagnostics> {
+    let mut report = Report::default();
+    let root = yaml::read(name, text, &mut report);
+    finish(root, sources, report)
+}
+
+fn finish(
+    mut root: Node,
+    sources: &dyn Sources,
+    mut report: Report,
+) -> Result<Settings, Diagnostics> {
+    references::fill(&mut root, &KeyPath::default(), sources, &mut report);
+    let value = check::check(&root, &schema::CHECKED, &mut report);
+    let settings = match File::deserialize(value) {
+        Ok(file) => build::build(&file, &root, sources, &mut report),
+        Err(error) => {
+            // The checker lets nothing through that the types refuse; a test holds the two together.
+            let message = format!("the file cannot be read: {error}");
+            report.add(Fault::new(root.place, &KeyPath::default(), message));
+            return Err(report.into_diagnostics());
+        }
+    };
+    if report.is_clean() {
+        Ok(settings)
+    } else {
+        Err(report.into_diagnostics())
+    }
 }

@@ -1,0 +1,109 @@
+//! From the file to each part's `Settings`, checked against each other.
+
+mod certificates;
+mod credentials;
+mod listeners;
+mod origins;
+mod routes;
+
+use std::num::NonZeroUsize;
+use std::thread;
+
+use super::Settings;
+use super::file::{File, LogFormat, LogLevel, Workers};
+use super::path::{KeyPath, top};
+use super::report::{Fault, Report};
+use super::sources::Sources;
+use super::tree::{Content, Node};
+use crate::{admin, telemetry};
+
+/// Makes the settings of every part. They count only when nothing was reported.
+pub(super) fn build(
+    file: &File,
+    root: &Node,
+    sources: &dyn Sources,
+    report: &mut Report,
+) -> Settings {
+    let mut cross = Cross {
+        root,
+        report,
+        sources,
+    };
+    let credentials = credentials::build(file, &mut cross);
+    let routes = routes::build(file, &credentials, &mut cross);
+    Settings {
+        admin: admin::Settings {
+            address: file.admin.address.0,
+        },
+        authorize: routes.authorize,
+        credentials: routes.credentials,
+        drain: file.drain.0,
+        forward: routes.forward,
+        ims: origins::ims(&file.ims, credentials, &mut cross),
+        in_flight: file.in_flight,
+        limit: routes.limit,
+        listeners: listeners::build(file, &mut cross),
+        log: telemetry::Settings {
+            format: match file.log.format {
+                LogFormat::Auto => telemetry::Format::Auto,
+                LogFormat::Human => telemetry::Format::Human,
+                LogFormat::Json => telemetry::Format::Json,
+            },
+            level: match file.log.level {
+                LogLevel::Debug => tracing::Level::DEBUG,
+                LogLevel::Error => tracing::Level::ERROR,
+                LogLevel::Info => tracing::Level::INFO,
+                LogLevel::Trace => tracing::Level::TRACE,
+                LogLevel::Warn => tracing::Level::WARN,
+            },
+        },
+        route: routes.route,
+        upstream: origins::upstream(&file.upstream, &mut cross),
+        workers: match file.workers {
+            Workers::Auto(_) => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            Workers::Count(count) => count,
+        },
+    }
+}
+
+/// What the cross-checks need: the tree for places, and where faults go.
+struct Cross<'a> {
+    root: &'a Node,
+    report: &'a mut Report,
+    sources: &'a dyn Sources,
+}
+
+impl Cross<'_> {
+    /// Reports a fault of the value at `path`, unless that value, or one it `rests_on`, is known to be wrong already: what
+    /// stands there is then a stand-in, and the fault would be of our own making.
+    fn fault(
+        &mut self,
+        path: &KeyPath,
+        rests_on: &[&KeyPath],
+        message: impl Into<String>,
+        finish: impl FnOnce(Fault) -> Fault,
+    ) {
+        let tainted = rests_on.iter().any(|other| self.report.is_tainted(other));
+        if !tainted && !self.report.is_tainted(path) {
+            let place = self.root.place_of(path);
+            self.report.add(finish(Fault::new(place, path, message)));
+        }
+    }
+
+    /// Returns the scalar at `path` as it stands in the file, since its value may have come from elsewhere.
+    fn written(&self, path: &KeyPath) -> &str {
+        match self.root.at(path).map(|node| &node.content) {
+            Some(Content::Scalar(scalar)) => &scalar.written,
+            Some(Content::Broken | Content::List(_) | Content::Map(_)) | None => "",
+        }
+    }
+
+    /// Returns the names in the map at the top-level key `key`, in the order they are written.
+    fn names(&self, key: &str) -> Vec<String> {
+        let map = self.root.at(&top(key));
+        map.into_iter()
+            .flat_map(Node::keys)
+            .map(str::to_owned)
+            .collect()
+    }
+}

@@ -1,0 +1,436 @@
+//! The routes: what each stage needs to know of them.
+
+use std::collections::HashMap;
+
+use super::Cross;
+use crate::aep::{self, SandboxName};
+use crate::config::defaults;
+use crate::config::file::{ContentType, EncodedSlashes, File, Kind, Match, Method, Paths, Route};
+use crate::config::format::Written;
+use crate::config::name::{Guarded, Name};
+use crate::config::nearest::nearest;
+use crate::config::path::{KeyPath, top};
+use crate::context::PerRoute;
+use crate::ims::{CredentialId, CredentialSettings};
+use crate::limit::Quota;
+use crate::route::Template;
+use crate::{authorize, credentials, forward, limit, route};
+
+/// What the routes mean for each stage.
+pub(super) struct Routes {
+    pub(super) authorize: authorize::Settings,
+    pub(super) credentials: credentials::Settings,
+    pub(super) forward: forward::Settings,
+    pub(super) limit: limit::Settings,
+    pub(super) route: route::Settings,
+}
+
+/// Makes the settings of the stages that go by route.
+pub(super) fn build(
+    file: &File,
+    credentials: &[CredentialSettings],
+    cross: &mut Cross<'_>,
+) -> Routes {
+    let sandboxes = cross.names("sandboxes");
+    let default = default_route();
+    let routes = if file.routes.is_empty() {
+        check_default(credentials, &sandboxes, cross);
+        std::slice::from_ref(&default)
+    } else {
+        check_names(&file.routes, cross);
+        check_ties(&file.routes, cross);
+        file.routes.as_slice()
+    };
+    let mut quotas = Quotas::new(file, credentials);
+    let mut rules = Vec::new();
+    for (index, route) in routes.iter().enumerate() {
+        let path = top("routes").index(index);
+        let credential = credential(route, &path, credentials, cross);
+        let (sandbox, production) = sandbox(route, &path, file, &sandboxes, cross);
+        rules.push(Rules {
+            authorize: authorize::Rule {
+                sandbox,
+                production,
+                organization: match credentials.get(credential.0) {
+                    Some(credential) => credential.organization.clone(),
+                    None => continue,
+                },
+                permit: permit(route, production),
+            },
+            forward: forward_rule(route),
+            limit: quotas.of(route, credential),
+            route: route_rule(route),
+            credential,
+        });
+    }
+    Routes {
+        authorize: authorize::Settings {
+            routes: rules.iter().map(|rules| rules.authorize.clone()).collect(),
+        },
+        credentials: credentials::Settings {
+            routes: rules.iter().map(|rules| rules.credential).collect(),
+        },
+        forward: forward::Settings {
+            request_body_bytes: file.upstream.request_body.0.0,
+            response_idle_timeout: file.upstream.response_idle_timeout.0,
+            routes: rules.iter().map(|rules| rules.forward.clone()).collect(),
+        },
+        limit: limit::Settings {
+            quotas: quotas.all,
+            routes: rules
+                .iter()
+                .map(|rules| rules.limit.clone())
+                .collect::<PerRoute<_>>(),
+        },
+        route: route::Settings {
+            routes: rules.into_iter().map(|rules| rules.route).collect(),
+        },
+    }
+}
+
+/// What one route means for each stage.
+struct Rules {
+    authorize: authorize::Rule,
+    credential: CredentialId,
+    forward: forward::Rule,
+    limit: Vec<usize>,
+    route: route::Rule,
+}
+
+/// The route of a file without routes.
+fn default_route() -> Route {
+    let paths = [
+        "/data/core/ups/{*rest}",
+        "/data/core/ca/{*rest}",
+        "/data/core/ais/{*rest}",
+    ];
+    Route {
+        content_type: ContentType::default(),
+        credential: None,
+        encoded_slashes: EncodedSlashes::default(),
+        let_through: Vec::new(),
+        limits: Vec::new(),
+        matching: Match {
+            methods: defaults::methods(),
+            path: Paths::Several(paths.into_iter().map(Written::known).collect()),
+        },
+        name: Written::known("default"),
+        permit: None,
+        sandbox: None,
+        timeout: defaults::timeout(),
+    }
+}
+
+fn check_default(credentials: &[CredentialSettings], sandboxes: &[String], cross: &mut Cross<'_>) {
+    let several = match (credentials.len(), sandboxes.len()) {
+        (0 | 1, 0 | 1) => return,
+        (0 | 1, _) => "more than one sandbox",
+        (_, 0 | 1) => "more than one credential",
+        _ => "more than one credential and sandbox",
+    };
+    let message = format!("there is {several}, and no route that says which is used for what");
+    if cross.report.is_lost(&top("credentials")) || cross.report.is_lost(&top("sandboxes")) {
+        return;
+    }
+    cross.fault(&top("routes"), &[], message, |fault| {
+        fault.help("add `routes`, each with its `credential` and `sandbox`")
+    });
+}
+
+fn check_names(routes: &[Route], cross: &mut Cross<'_>) {
+    let mut seen: HashMap<&str, KeyPath> = HashMap::new();
+    for (index, route) in routes.iter().enumerate() {
+        let path = top("routes").index(index).key("name");
+        if let Some(first) = seen.get(route.name.0.0.as_str()) {
+            let place = cross.root.place_of(first);
+            let message = "another route has this name already";
+            cross.fault(&path, &[first], message, |fault| {
+                fault.also(place, "the other one is here")
+            });
+        } else {
+            seen.insert(&route.name.0.0, path);
+        }
+    }
+}
+
+/// Two routes of one shape and method would leave it to chance which of them a request takes.
+fn check_ties(routes: &[Route], cross: &mut Cross<'_>) {
+    let mut seen: HashMap<(String, Method), KeyPath> = HashMap::new();
+    for (index, route) in routes.iter().enumerate() {
+        let matching = top("routes").index(index).key("match");
+        let path = matching.key("path");
+        let methods = matching.key("methods");
+        for (template, path) in templates(&route.matching.path, &path) {
+            let tied: Option<(Method, KeyPath)> = methods_of(route)
+                .into_iter()
+                .find_map(|method| Some((method, seen.get(&(template.shape(), method))?.clone())));
+            if let Some((method, first)) = tied {
+                let message = format!(
+                    "`{} {}` ties with `{}`: neither is more specific",
+                    verb(method),
+                    cross.written(&path),
+                    cross.written(&first),
+                );
+                let place = cross.root.place_of(&first);
+                cross.fault(&path, &[&first, &methods], message, |fault| {
+                    fault
+                        .also(place, "the other one is here")
+                        .help("give the two different methods or paths, or make them one route")
+                });
+            }
+            for method in methods_of(route) {
+                seen.entry((template.shape(), method))
+                    .or_insert_with(|| path.clone());
+            }
+        }
+    }
+}
+
+fn templates<'a>(paths: &'a Paths, path: &KeyPath) -> Vec<(&'a Template, KeyPath)> {
+    match paths {
+        Paths::One(template) => vec![(&template.0, path.clone())],
+        Paths::Several(templates) => templates
+            .iter()
+            .enumerate()
+            .map(|(index, template)| (&template.0, path.index(index)))
+            .collect(),
+    }
+}
+
+/// Returns the methods of a route, in the order of the file, `GET` followed by the `HEAD` it brings.
+fn methods_of(route: &Route) -> Vec<Method> {
+    let mut methods = Vec::new();
+    for method in &route.matching.methods {
+        let brought = (*method == Method::Get).then_some(Method::Head);
+        for method in [Some(*method), brought].into_iter().flatten() {
+            if !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
+    }
+    methods
+}
+
+fn credential(
+    route: &Route,
+    path: &KeyPath,
+    credentials: &[CredentialSettings],
+    cross: &mut Cross<'_>,
+) -> CredentialId {
+    let names = || {
+        credentials
+            .iter()
+            .map(|credential| credential.name.as_str())
+    };
+    let Some(Written(Name(name))) = &route.credential else {
+        if credentials.len() > 1 {
+            missing("credential", path, &top("credentials"), names(), cross);
+        }
+        return CredentialId(0);
+    };
+    if let Some(index) = names().position(|known| known == name) {
+        return CredentialId(index);
+    }
+    unknown(
+        "credential",
+        name,
+        path,
+        &top("credentials"),
+        names(),
+        cross,
+    );
+    CredentialId(0)
+}
+
+fn sandbox(
+    route: &Route,
+    path: &KeyPath,
+    file: &File,
+    sandboxes: &[String],
+    cross: &mut Cross<'_>,
+) -> (SandboxName, bool) {
+    let names = || sandboxes.iter().map(String::as_str);
+    let name = match (&route.sandbox, sandboxes) {
+        (Some(Written(name)), _) => name.as_str(),
+        (None, [only]) => only,
+        (None, _) => {
+            missing("sandbox", path, &top("sandboxes"), names(), cross);
+            STAND_IN
+        }
+    };
+    let known = file.sandboxes.get(name);
+    if known.is_none() {
+        unknown("sandbox", name, path, &top("sandboxes"), names(), cross);
+    }
+    let production = known
+        .and_then(|sandbox| sandbox.production)
+        .unwrap_or(name == PRODUCTION);
+    let name = name
+        .parse()
+        .unwrap_or_else(|_| STAND_IN.parse().expect("it is a name"));
+    (name, production)
+}
+
+fn missing<'a>(
+    what: &str,
+    path: &KeyPath,
+    all: &KeyPath,
+    names: impl Iterator<Item = &'a str>,
+    cross: &mut Cross<'_>,
+) {
+    let names: Vec<&str> = names.collect();
+    // Without routes this has been said once for all.
+    let written = cross.root.at(path).is_some();
+    if names.len() > 1 && written && !cross.report.is_lost(all) {
+        let message = format!("is missing: there is more than one {what}");
+        let help = format!("the {what} may be {}", names.join(", "));
+        cross.fault(&path.key(what), &[], message, |fault| fault.help(help));
+    }
+}
+
+fn unknown<'a>(
+    what: &str,
+    name: &str,
+    path: &KeyPath,
+    all: &KeyPath,
+    names: impl Iterator<Item = &'a str>,
+    cross: &mut Cross<'_>,
+) {
+    let path = path.key(what);
+    if cross.root.at(&path).is_none() || cross.report.is_lost(all) {
+        return;
+    }
+    let names: Vec<&str> = names.collect();
+    let message = format!("no {what} is named `{}`", cross.written(&path));
+    let help = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", names.join(", ")),
+    };
+    cross.fault(&path, &[], message, |fault| fault.help(help));
+}
+
+fn permit(route: &Route, production: bool) -> Vec<aep::Kind> {
+    match &route.permit {
+        Some(kinds) => kinds.iter().copied().map(kind).collect(),
+        None if production => vec![aep::Kind::Read],
+        None => aep::Kind::ALL.to_vec(),
+    }
+}
+
+fn route_rule(route: &Route) -> route::Rule {
+    let templates = templates(&route.matching.path, &KeyPath::default());
+    route::Rule {
+        name: route.name.0.0.clone(),
+        templates: templates
+            .into_iter()
+            .map(|(template, _)| template.clone())
+            .collect(),
+        methods: methods_of(route).into_iter().map(verb).collect(),
+        encoded_slashes: route.encoded_slashes == EncodedSlashes::Pass,
+        timeout: route.timeout.0,
+    }
+}
+
+fn forward_rule(route: &Route) -> forward::Rule {
+    let fields = route
+        .let_through
+        .iter()
+        .filter_map(|guarded| match &guarded.0 {
+            Guarded::Field(name) => Some(name.clone()),
+            Guarded::Parameter => None,
+        });
+    forward::Rule {
+        content_type: match route.content_type {
+            ContentType::Pass => forward::ContentType::Pass,
+            ContentType::Require => forward::ContentType::Require,
+        },
+        let_through: fields.collect(),
+        let_api_key_through: route
+            .let_through
+            .iter()
+            .any(|guarded| guarded.0 == Guarded::Parameter),
+    }
+}
+
+/// The quotas made so far.
+struct Quotas {
+    all: Vec<Quota>,
+    /// The place of each credential's quota in `all`.
+    of_credentials: Vec<Option<usize>>,
+}
+
+impl Quotas {
+    fn new(file: &File, credentials: &[CredentialSettings]) -> Self {
+        let mut all = Vec::new();
+        let mut of_credentials = Vec::new();
+        for credential in credentials {
+            let quota = file
+                .credentials
+                .get(&credential.name)
+                .and_then(|it| it.quota.as_ref());
+            of_credentials.push(quota.map(|Written(rate)| {
+                all.push(Quota {
+                    name: format!("credential {}", credential.name),
+                    requests: rate.requests,
+                    period: rate.period,
+                    burst: rate.requests,
+                });
+                all.len() - 1
+            }));
+        }
+        Self {
+            all,
+            of_credentials,
+        }
+    }
+
+    /// Returns the places of the quotas that a route draws on: its credential's and its own.
+    fn of(&mut self, route: &Route, credential: CredentialId) -> Vec<usize> {
+        let mut places: Vec<usize> = self
+            .of_credentials
+            .get(credential.0)
+            .copied()
+            .flatten()
+            .into_iter()
+            .collect();
+        for (index, limit) in route.limits.iter().enumerate() {
+            let name = &route.name.0.0;
+            places.push(self.all.len());
+            self.all.push(Quota {
+                name: match index {
+                    0 => format!("route {name}"),
+                    _ => format!("route {name} {}", index + 1),
+                },
+                requests: limit.rate.0.requests,
+                period: limit.rate.0.period,
+                burst: limit.burst.unwrap_or(limit.rate.0.requests),
+            });
+        }
+        places
+    }
+}
+
+fn kind(kind: Kind) -> aep::Kind {
+    match kind {
+        Kind::Delete => aep::Kind::Delete,
+        Kind::Job => aep::Kind::Job,
+        Kind::Read => aep::Kind::Read,
+        Kind::Write => aep::Kind::Write,
+    }
+}
+
+fn verb(method: Method) -> http::Method {
+    match method {
+        Method::Delete => http::Method::DELETE,
+        Method::Get => http::Method::GET,
+        Method::Head => http::Method::HEAD,
+        Method::Patch => http::Method::PATCH,
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
+    }
+}
+
+/// The sandbox that exists in every organisation and holds production data.
+const PRODUCTION: &str = "prod";
+/// Stands for a sandbox that a fault was reported for. Its name gives rights to nothing.
+const STAND_IN: &str = "none";

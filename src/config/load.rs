@@ -1,0 +1,126 @@
+//! Reads a file or a folder of them, and merges the folder's parts by section.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::path::{KeyPath, top};
+use super::report::{Fault, Report};
+use super::sources::{Process, Sources, reason};
+use super::text::{Place, Text};
+use super::tree::{Content, Entry, Node};
+use super::yaml::{self, MOST_BYTES};
+
+/// Reads the file or folder at `path`. Faults go into `report`.
+pub(super) fn read(path: &Path, report: &mut Report) -> Node {
+    if path.is_dir() {
+        folder(path, report)
+    } else {
+        match content(path) {
+            Ok(content) => yaml::read(&path.display().to_string(), &content, report),
+            Err(message) => unreadable(path, &message, report),
+        }
+    }
+}
+
+fn folder(path: &Path, report: &mut Report) -> Node {
+    let place = Place::whole(report.add_text(Text::new(&path.display().to_string(), "")));
+    let files = match files(path) {
+        Ok(files) if !files.is_empty() => files,
+        Ok(_) => {
+            return unreadable(
+                path,
+                "the folder holds no file that ends in .yaml or .yml",
+                report,
+            );
+        }
+        Err(error) => return unreadable(path, &format!("the folder {}", reason(&error)), report),
+    };
+    let mut sections = Vec::new();
+    for file in files {
+        let part = read_part(&file, report);
+        match part.content {
+            Content::Map(entries) => merge(&mut sections, entries, report),
+            // The fault is reported, and what the other files say can still be checked.
+            Content::Broken | Content::List(_) | Content::Scalar(_) => {}
+        }
+    }
+    Node {
+        place,
+        content: Content::Map(sections),
+    }
+}
+
+fn read_part(file: &Path, report: &mut Report) -> Node {
+    match content(file) {
+        Ok(content) => yaml::read(&file.display().to_string(), &content, report),
+        Err(message) => unreadable(file, &message, report),
+    }
+}
+
+/// Returns the files of a folder in the order of their names.
+///
+/// What begins with a dot is left out: editors keep copies there, and a `ConfigMap` volume its `..data`.
+fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        let hidden = path
+            .file_name()
+            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        let yaml = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        // Through symbolic links, which is what a ConfigMap volume is made of.
+        if !hidden && yaml && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn content(path: &Path) -> Result<String, String> {
+    // One byte over the bound is let in, so that the reader sees that the file is too large.
+    let most_bytes = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
+    let bytes = Process
+        .file(path, most_bytes)
+        .map_err(|error| format!("the file {}", reason(&error)))?;
+    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
+}
+
+fn unreadable(path: &Path, message: &str, report: &mut Report) -> Node {
+    let place = Place::whole(report.add_text(Text::new(&path.display().to_string(), "")));
+    let fault = Fault::new(place, &KeyPath::default(), message);
+    report.add_tainting(&KeyPath::default(), fault);
+    Node::broken(place)
+}
+
+/// Adds the sections of one more file: maps by their keys, lists at the end.
+fn merge(sections: &mut Vec<Entry>, more: Vec<Entry>, report: &mut Report) {
+    for entry in more {
+        let Some(section) = sections.iter_mut().find(|section| section.key == entry.key) else {
+            sections.push(entry);
+            continue;
+        };
+        let path = top(&entry.key);
+        match (&mut section.value.content, entry.value.content) {
+            (Content::List(items), Content::List(more)) => items.extend(more),
+            (Content::Map(entries), Content::Map(more)) => {
+                for entry in more {
+                    match entries.iter().find(|known| known.key == entry.key) {
+                        None => entries.push(entry),
+                        Some(first) => {
+                            twice(&path.key(&entry.key), entry.place, first.place, report);
+                        }
+                    }
+                }
+            }
+            _ => twice(&path, entry.place, section.place, report),
+        }
+    }
+}
+
+fn twice(path: &KeyPath, place: Place, first: Place, report: &mut Report) {
+    let fault = Fault::new(place, path, "the key stands in two files");
+    report.add(fault.also(first, "the first time is here"));
+}
