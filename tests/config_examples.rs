@@ -1,0 +1,184 @@
+//! Every example in `config/` loads, and says what it claims to say.
+
+#![allow(
+    clippy::tests_outside_test_module,
+    reason = "a test binary is one test module"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use profile_gateway::aep::Kind;
+use profile_gateway::config::{self, Settings, Supplied};
+use profile_gateway::context::RouteId;
+use profile_gateway::secret::Secret;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
+}
+
+fn sources() -> Supplied {
+    Supplied::default()
+        .with_variable("ADMIN_LISTEN", "127.0.0.1:0")
+        .with_variable("IMS_CLIENT_ID", "client")
+        .with_variable("IMS_CLIENT_SECRET", "secret")
+        .with_variable("IMS_ORGANIZATION", "0A1B2C3D4E5F60718293A4B5@AdobeOrg")
+        .with_variable("LISTEN", "127.0.0.1:0")
+        .with_variable("LOYALTY_CLIENT_ID", "loyalty-client")
+        .with_variable("SEGMENTATION_CLIENT_ID", "segmentation-client")
+        .with_variable("SIMULATOR_URL", "http://127.0.0.1:9090")
+        .with_file("/var/run/secrets/ims/client-id", "client\n")
+        .with_file("/var/run/secrets/ims/current", "current\n")
+        .with_file("/var/run/secrets/ims/next", "next\n")
+        .with_file("/var/run/secrets/loyalty/client-secret", "one\n")
+        .with_file("/var/run/secrets/segmentation/client-secret", "two\n")
+}
+
+fn example(name: &str) -> Settings {
+    config::load(&folder().join(name), &sources()).expect("examples are legal")
+}
+
+fn permits(settings: &Settings) -> Vec<(&str, bool, Vec<Kind>)> {
+    let routes = settings.authorize.routes.iter();
+    routes
+        .map(|(_, rule)| (rule.sandbox.as_str(), rule.production, rule.permit.clone()))
+        .collect()
+}
+
+#[test]
+fn every_example_loads() {
+    let mut names: Vec<String> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.as_str() != "schema.json")
+        .collect();
+    names.sort();
+
+    for name in &names {
+        example(name);
+    }
+
+    let expected = [
+        "demo.yaml",
+        "full.yaml",
+        "minimal.yaml",
+        "shared.yaml",
+        "sidecar.yaml",
+        "simulator.yaml",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn the_full_example_writes_the_defaults_out() {
+    // Settings hold nothing that prints alike but differs, except secrets, which both examples take from one place.
+    let full = format!("{:#?}", example("full.yaml"));
+    let minimal = format!("{:#?}", example("minimal.yaml"));
+
+    assert_eq!(full, minimal);
+}
+
+#[test]
+fn the_full_example_has_every_key() {
+    let full = fs::read_to_string(folder().join("full.yaml")).unwrap();
+    let mut missing = Vec::new();
+    let words: Vec<&str> = full
+        .lines()
+        .filter_map(|line| {
+            line.trim_start_matches([' ', '#', '-', '{'])
+                .split_once(':')
+        })
+        .map(|(key, _)| key)
+        .collect();
+    visit(&config::schema(), &mut |key| {
+        if !words.contains(&key) && !["rate", "burst"].contains(&key) {
+            missing.push(key.to_owned());
+        }
+    });
+
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(full.contains("{ rate: 50/s, burst: 100 }"));
+}
+
+fn visit(schema: &serde_json::Value, seen: &mut dyn FnMut(&str)) {
+    if let Some(properties) = schema["properties"].as_object() {
+        for (key, inner) in properties {
+            seen(key);
+            visit(inner, seen);
+        }
+    }
+    for inner in ["items", "additionalProperties"] {
+        if let Some(inner) = schema.get(inner) {
+            visit(inner, seen);
+        }
+    }
+}
+
+#[test]
+fn the_minimal_example_only_reads() {
+    let settings = example("minimal.yaml");
+
+    assert_eq!(permits(&settings), [("prod", true, vec![Kind::Read])]);
+    assert_eq!(settings.route.routes[0].name, "default");
+    assert_eq!(
+        settings.upstream.origin.to_string(),
+        "https://platform.adobe.io"
+    );
+    assert!(settings.limit.quotas.is_empty());
+}
+
+#[test]
+fn the_sidecar_takes_its_secrets_from_files() {
+    let settings = example("sidecar.yaml");
+
+    let credential = &settings.ims.credentials[0];
+    let secrets: Vec<&str> = credential
+        .client_secrets
+        .iter()
+        .map(Secret::expose)
+        .collect();
+    assert_eq!(credential.client_id.as_str(), "client");
+    assert_eq!(secrets, ["current", "next"]);
+    assert!(settings.listeners[0].anonymous);
+}
+
+#[test]
+fn the_shared_example_keeps_credentials_sandboxes_and_quotas_apart() {
+    let settings = example("shared.yaml");
+
+    assert_eq!(
+        permits(&settings),
+        [
+            ("prod", true, vec![Kind::Read]),
+            ("emea", true, vec![Kind::Read, Kind::Job]),
+            ("dev-2", false, Kind::ALL.to_vec()),
+        ]
+    );
+    let of_route = |index| {
+        let places = settings.limit.routes.get(RouteId(index)).unwrap().iter();
+        places
+            .map(|place| settings.limit.quotas[*place].name.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of_route(0), ["credential loyalty", "route lookups"]);
+    assert_eq!(
+        of_route(1),
+        ["credential segmentation", "route segment-jobs"]
+    );
+    assert_eq!(of_route(2), ["credential loyalty"]);
+}
+
+#[test]
+fn the_simulator_and_the_demo_stay_on_this_machine() {
+    for name in ["simulator.yaml", "demo.yaml"] {
+        let settings = example(name);
+
+        assert!(
+            settings.upstream.origin.is_loopback() && settings.ims.connect.origin.is_loopback()
+        );
+        assert_eq!(permits(&settings)[0], ("prod", true, vec![Kind::Read]));
+        assert!(permits(&settings)[1..].iter().all(|(sandbox, _, permit)| {
+            *sandbox == "dev-2" && Kind::ALL.iter().all(|kind| permit.contains(kind))
+        }));
+    }
+}
