@@ -1,0 +1,676 @@
+//! What operators read when a configuration is wrong.
+
+#![allow(
+    clippy::tests_outside_test_module,
+    reason = "a test binary is one test module"
+)]
+
+use std::fs;
+
+use profile_gateway::config::{self, Process, Supplied};
+use proptest::prelude::*;
+
+const HIDDEN: &str = "s3ntinel value";
+
+fn sources() -> Supplied {
+    Supplied::default()
+        .with_variable("ID", "client")
+        .with_variable("SECRET", "p8e-secret")
+        .with_variable("EMPTY", "")
+        .with_variable("HIDDEN", HIDDEN)
+        .with_file("/hidden", HIDDEN)
+        .with_file("/no-certificate.pem", "hello\n")
+}
+
+fn faults(text: &str) -> String {
+    config::parse("gateway.yaml", text, &sources())
+        .expect_err("the text is wrong")
+        .to_string()
+}
+
+/// The lines that begin a fault.
+fn messages(text: &str) -> Vec<String> {
+    let shown = faults(text);
+    let lines = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("error: "));
+    lines.map(str::to_owned).collect()
+}
+
+/// A legal file with `more` after it.
+fn with(more: &str) -> String {
+    format!("{BASE}{more}")
+}
+
+const BASE: &str = "\
+credentials:
+  loyalty:
+    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
+    client_id: ${env:ID}
+    client_secrets: ['${env:SECRET}']
+sandboxes:
+  prod: {}
+";
+
+#[test]
+fn the_base_of_these_tests_is_legal() {
+    assert!(config::parse("gateway.yaml", BASE, &sources()).is_ok());
+}
+
+#[test]
+fn all_faults_of_a_file_are_told_at_once() {
+    let text = "\
+listeners:
+  - address: 0.0.0.0:8080
+    limits: { head: 64KB, fields: 0 }
+upstream:
+  url: http://platform.example.com
+  timeout: 3s
+credentials:
+  loyalty:
+    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
+    client_id: ${env:CLIENT}
+    client_secret: p8e-plain
+sandboxes:
+  prod: {}
+  dev-2: { production: no }
+routes:
+  - name: lookups
+    match: { path: /data/core/ups/access/entities, methods: [GET, FETCH] }
+    credential: loyality
+    sandbox: prod
+    limits: [{ rate: 50 }]
+    timeout: 11m
+  - name: others
+    match: { path: '/data/core/{*rest}' }
+    callers: [checkout]
+";
+
+    let expected = "\
+error: listeners[0].address: the address can be reached from other machines, and no caller has to show who it is
+ --> gateway.yaml:2:14
+  |
+2 |   - address: 0.0.0.0:8080
+  |              ^^^^^^^^^^^^
+  = help: write `anonymous: allow` if everybody who reaches it may do what the routes permit, or listen on 127.0.0.1
+
+error: listeners[0].limits.head: must be a size such as 64KiB, 10MiB, or a number of bytes; units are B, KiB, MiB and GiB
+ --> gateway.yaml:3:21
+  |
+3 |     limits: { head: 64KB, fields: 0 }
+  |                     ^^^^
+
+error: listeners[0].limits.fields: must be from 1 to 1000
+ --> gateway.yaml:3:35
+  |
+3 |     limits: { head: 64KB, fields: 0 }
+  |                                   ^
+
+error: upstream.url: plain http would send tokens and profiles readable over the network
+ --> gateway.yaml:5:8
+  |
+5 |   url: http://platform.example.com
+  |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  = help: write https://, or add `allow_plain_http: true` if the way there is protected otherwise
+
+error: upstream.timeout: there is no such key here
+ --> gateway.yaml:6:3
+  |
+6 |   timeout: 3s
+  |   ^^^^^^^
+  = help: the keys here are allow_plain_http, ca_file, connect_timeout, http2, idle_timeout, request_body, response_idle_timeout, url
+
+error: credentials.loyalty.client_id: the environment variable CLIENT is not set
+  --> gateway.yaml:10:16
+   |
+10 |     client_id: ${env:CLIENT}
+   |                ^^^^^^^^^^^^^
+   = help: set it, or give a default: ${env:NAME:-default}
+
+error: credentials.loyalty.client_secret: there is no such key here
+  --> gateway.yaml:11:5
+   |
+11 |     client_secret: *********
+   |     ^^^^^^^^^^^^^
+   = help: did you mean `client_secrets`?
+
+error: sandboxes.dev-2.production: must be true or false
+  --> gateway.yaml:14:24
+   |
+14 |   dev-2: { production: no }
+   |                        ^^
+
+error: routes[0].match.methods[1]: must be GET, HEAD, POST, PUT, PATCH or DELETE
+  --> gateway.yaml:17:67
+   |
+17 |     match: { path: /data/core/ups/access/entities, methods: [GET, FETCH] }
+   |                                                                   ^^^^^
+
+error: routes[0].credential: no credential is named `loyality`
+  --> gateway.yaml:18:17
+   |
+18 |     credential: loyality
+   |                 ^^^^^^^^
+   = help: did you mean `loyalty`?
+
+error: routes[0].limits[0].rate: must be a rate such as 50/s, 120/min or 10/6s
+  --> gateway.yaml:20:22
+   |
+20 |     limits: [{ rate: 50 }]
+   |                      ^^
+
+error: routes[0].timeout: must be from 100ms to 10m
+  --> gateway.yaml:21:14
+   |
+21 |     timeout: 11m
+   |              ^^^
+
+error: routes[1].sandbox: is missing: there is more than one sandbox
+  --> gateway.yaml:22:5
+   |
+22 |   - name: others
+   |     ^
+   = help: the sandbox may be prod, dev-2
+
+error: routes[1].callers: there is no such key here
+  --> gateway.yaml:24:5
+   |
+24 |     callers: [checkout]
+   |     ^^^^^^^
+   = help: the keys here are content_type, credential, encoded_slashes, let_through, limits, match, name, permit, sandbox, timeout
+";
+    assert_eq!(faults(text), expected);
+}
+
+#[test]
+fn two_places_of_one_matter_are_both_shown() {
+    let text = with(
+        "\
+routes:
+  - name: one
+    match: { path: '/data/{id}/x' }
+  - name: two
+    match:
+      methods: [HEAD, POST]
+      path: ['/data/core/ups', '/data/{other}/x/']
+",
+    );
+
+    let expected = "\
+error: routes[1].match.path[1]: `HEAD /data/{other}/x/` ties with `/data/{id}/x`: neither is more specific
+  --> gateway.yaml:14:32
+   |
+14 |       path: ['/data/core/ups', '/data/{other}/x/']
+   |                                ^^^^^^^^^^^^^^^^^^
+   = the other one is here
+  --> gateway.yaml:10:20
+   |
+10 |     match: { path: '/data/{id}/x' }
+   |                    ^^^^^^^^^^^^^^
+   = help: give the two different methods or paths, or make them one route
+";
+    assert_eq!(faults(&text), expected);
+}
+
+#[test]
+fn structural_faults_are_named() {
+    for (text, expected) in [
+        (with("drain: 2h"), "drain: must be from 0s to 1h"),
+        (
+            with("drain: 30"),
+            "drain: must be a duration such as 250ms, 30s or 24h",
+        ),
+        (with("drain:"), "drain: has no value"),
+        (with("drain: ~"), "drain: has no value"),
+        (with("drain: [30s]"), "drain: must be a text"),
+        (with("in_flight: many"), "in_flight: must be a whole number"),
+        (with("in_flight: 0"), "in_flight: must be from 1 to 1000000"),
+        (with("in_flight: -1"), "in_flight: must be a whole number"),
+        (with("in_flight: '10'"), "in_flight: must be a whole number"),
+        (
+            with("in_flight: 99999999999999999999"),
+            "in_flight: must be from 1 to 1000000",
+        ),
+        (
+            with("workers: many"),
+            "workers: must be auto or a whole number",
+        ),
+        (with("workers: 0"), "workers: must be from 1 to 1024"),
+        (
+            with("listeners: {}"),
+            "listeners: must be a list: [first, second]",
+        ),
+        (
+            with("listeners: []"),
+            "listeners: must have at least one entry",
+        ),
+        (
+            with("log: { level: warning }"),
+            "log.level: must be error, warn, info, debug or trace",
+        ),
+        (
+            with("admin: { address: localhost:9901 }"),
+            "admin.address: must be an IP address and port such as 127.0.0.1:8080 or [::]:8080",
+        ),
+        (
+            with("upstream: { url: 'https://platform.adobe.io/data' }"),
+            "upstream.url: must end after the host and port: no user, path or query",
+        ),
+        (
+            with("upstream: { http2: yes }"),
+            "upstream.http2: must be true or false",
+        ),
+        (
+            with("drain: 1s\ndrain: 2s"),
+            "drain: the key stands here a second time",
+        ),
+        (
+            with("routes: [{ match: { path: /a } }]"),
+            "routes[0].name: is missing",
+        ),
+        (
+            with("routes: [{ name: a b, match: { path: /a } }]"),
+            "routes[0].name: must be a name of letters, digits, dots, hyphens and underscores, at most 64 of them",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: a } }]"),
+            "routes[0].match.path: must be an absolute path such as /data/core/ups/access/entities",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: [] } }]"),
+            "routes[0].match.path: must have at least one entry",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, permit: [] }]"),
+            "routes[0].permit: must have at least one entry",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, permit: [read, read] }]"),
+            "routes[0].permit[1]: stands in the list twice",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, limits: [{ rate: 0/s }] }]"),
+            "routes[0].limits[0].rate: must allow a whole number of requests from 1 up: must be a rate such as 50/s, 120/min or 10/6s",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, limits: [{ rate: 1/s, burst: 0 }] }]"),
+            "routes[0].limits[0].burst: must be from 1 to 4294967295",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, let_through: [x-sandbox-name] }]"),
+            "routes[0].let_through[0]: names x-sandbox-name, which the gateway writes itself: what a caller sent is always taken out",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, let_through: [accept] }]"),
+            "routes[0].let_through[0]: must be one of x-sandbox-id, x-gw-ims-authorization, x-user-token and api_key; other fields pass anyway",
+        ),
+        (
+            BASE.replace("  prod:", "  Prod:"),
+            "sandboxes.Prod: the name may hold only lower-case letters, digits and hyphens",
+        ),
+        (
+            BASE.replace("'${env:SECRET}'", "a, b, c"),
+            "credentials.loyalty.client_secrets: has 3 entries; at most 2 are possible",
+        ),
+        (
+            BASE.replace("'${env:SECRET}'", ""),
+            "credentials.loyalty.client_secrets: must have at least one entry",
+        ),
+        (
+            BASE.replace("'${env:SECRET}'", "'${env:EMPTY}'"),
+            "credentials.loyalty.client_secrets[0]: the value with ${env:EMPTY} is empty",
+        ),
+        (
+            BASE.replace("'${env:SECRET}'", "''"),
+            "credentials.loyalty.client_secrets[0]: may hold only visible ASCII characters, without blanks or line breaks",
+        ),
+        (
+            BASE.replace("'${env:SECRET}'", "'${file:/hidden}'"),
+            "credentials.loyalty.client_secrets[0]: the value with ${file:/hidden} is not a secret of visible ASCII characters",
+        ),
+        (
+            BASE.replace("client_id", "clientId"),
+            "credentials.loyalty.clientId: there is no such key here",
+        ),
+        (
+            BASE.replace("sandboxes:", "sandbox:"),
+            "sandbox: there is no such key here",
+        ),
+    ] {
+        assert_eq!(messages(&text), [expected], "{text}");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_named() {
+    for (text, expected) in [
+        (
+            with("admin: { address: '127.0.0.1:8080' }"),
+            "listeners[0].address: the address is taken by admin.address already",
+        ),
+        (
+            with("listeners: [{ address: '127.0.0.1:1' }, { address: '127.0.0.1:1' }]"),
+            "listeners[1].address: the address is taken by listeners[0].address already",
+        ),
+        (
+            with("listeners: [{ limits: { target: 64KiB } }]"),
+            "listeners[0].limits.target: is larger than `head`, which holds the target",
+        ),
+        (
+            with("ims: { url: 'http://ims.example.com' }"),
+            "ims.url: plain http would send client secrets readable over the network",
+        ),
+        (
+            with("ims: { ca_file: /none.pem }"),
+            "ims.ca_file: the file does not exist",
+        ),
+        (
+            with("ims: { ca_file: /no-certificate.pem }"),
+            "ims.ca_file: the file holds no certificate",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, sandbox: prd }]"),
+            "routes[0].sandbox: no sandbox is named `prd`",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a } }, { name: a, match: { path: /b } }]"),
+            "routes[1].name: another route has this name already",
+        ),
+        (
+            with("  dev-2: {}"),
+            "routes: there is more than one sandbox, and no route that says which is used for what",
+        ),
+        (
+            BASE.replace("'${env:SECRET}'", "x, x"),
+            "credentials.loyalty.client_secrets[1]: is the same secret as the first",
+        ),
+    ] {
+        assert_eq!(messages(&text), [expected], "{text}");
+    }
+    assert_eq!(
+        messages(""),
+        ["credentials: is missing", "sandboxes: is missing"]
+    );
+    assert_eq!(
+        messages("credentials: {}\nsandboxes: {}"),
+        [
+            "credentials: must have at least one entry",
+            "sandboxes: must have at least one entry"
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_built_is_not_accepted() {
+    for more in [
+        "callers: {}",
+        "routes: [{ name: a, match: { path: /a }, sandbox: { from: path } }]",
+        "routes: [{ name: a, match: { path: /a }, limits: [{ rate: 1/s, per: caller }] }]",
+        "routes: [{ name: a, match: { path: /a }, limits: [{ rate: 1/s, wait: 1s }] }]",
+        "listeners: [{ tls: {} }]",
+        "listeners: [{ address: 'unix:/run/gateway.sock' }]",
+    ] {
+        assert_eq!(messages(&with(more)).len(), 1, "{more}");
+    }
+}
+
+#[test]
+fn what_is_legal_is_accepted() {
+    for more in [
+        "workers: ${env:WORKERS:-4}",
+        "listeners: [{ address: '127.0.0.1:0' }, { address: '127.0.0.1:0' }]",
+        "listeners: [{ address: '0.0.0.0:1', anonymous: refuse }]",
+        "listeners: [{ http2: '${env:HTTP2:-false}' }]",
+        "upstream: { url: 'http://platform.example.com', allow_plain_http: true }",
+        "upstream: { url: 'http://[::1]:9090', request_body: 0 }",
+        "routes: [{ name: a, match: { path: /a, methods: [GET] } }, { name: b, match: { path: /a, methods: [POST] } }]",
+        "routes: [{ name: 1e3, match: { path: '/{a}/b' } }, { name: no, match: { path: '/{a}/{b}' } }]",
+        "routes: [{ name: a, match: { path: /a }, let_through: [X-Sandbox-Id, api_key] }]",
+    ] {
+        let loaded = config::parse("gateway.yaml", &with(more), &sources());
+        assert!(loaded.is_ok(), "{more}: {loaded:?}");
+    }
+}
+
+#[test]
+fn json_names_the_same_faults() {
+    let text = with("drian: 1s\ndrain: 1s\ndrain: 2s");
+
+    let json = config::parse("gateway.yaml", &text, &sources())
+        .unwrap_err()
+        .to_json();
+
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "faults": [
+                {
+                    "file": "gateway.yaml", "line": 8, "column": 1, "key": "drian",
+                    "message": "there is no such key here",
+                    "help": KEYS,
+                },
+                {
+                    "file": "gateway.yaml", "line": 10, "column": 1, "key": "drain",
+                    "message": "the key stands here a second time",
+                    "also": {
+                        "file": "gateway.yaml", "line": 9, "column": 1,
+                        "message": "the first time is here",
+                    },
+                },
+            ],
+            "more": 0,
+        })
+    );
+}
+
+const KEYS: &str = "the keys here are admin, credentials, drain, ims, in_flight, listeners, log, routes, sandboxes, upstream, workers";
+
+#[test]
+fn a_folder_is_merged_by_section() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "10-base.yaml",
+        &BASE
+            .replace("${env:ID}", "client")
+            .replace("'${env:SECRET}'", "secret"),
+    );
+    write(
+        "20-routes.yml",
+        "routes: [{ name: a, match: { path: /a }, sandbox: prod }]\nims: { timeout: 1s }",
+    );
+    write(
+        "30-more.yaml",
+        "routes: [{ name: b, match: { path: /b }, sandbox: dev-2 }]\nsandboxes: { dev-2: {} }\nims: { token_path: /t }",
+    );
+    write("..data.yaml", "nonsense: true");
+    write("notes.txt", "nonsense: true");
+
+    let settings = config::load(folder.path(), &Process).unwrap();
+
+    let names: Vec<&str> = settings
+        .route
+        .routes
+        .iter()
+        .map(|route| route.name.as_str())
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(
+        (
+            settings.ims.timeout.as_secs(),
+            settings.ims.token_path.as_str()
+        ),
+        (1, "/t")
+    );
+
+    write(
+        "40-again.yaml",
+        "drain: 1s\nims: { timeout: 2s }\nsandboxes: { prod: {} }",
+    );
+    write("50-again.yaml", "drain: 1s");
+    let error = config::load(folder.path(), &Process).unwrap_err();
+
+    let at = format!("{}/", folder.path().display());
+    let shown = error.to_string().replace(&at, "");
+    let expected = "\
+error: ims.timeout: the key stands in two files
+ --> 40-again.yaml:2:8
+  |
+2 | ims: { timeout: 2s }
+  |        ^^^^^^^
+  = the first time is here
+ --> 20-routes.yml:2:8
+  |
+2 | ims: { timeout: 1s }
+  |        ^^^^^^^
+";
+    assert!(shown.contains(expected), "{shown}");
+    assert_eq!(error.count(), 3, "{shown}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.yaml");
+
+    let missing = config::load(&path, &Process).unwrap_err().to_string();
+    let empty = config::load(folder.path(), &Process)
+        .unwrap_err()
+        .to_string();
+
+    assert_eq!(
+        missing,
+        format!("error: the file does not exist\n --> {}\n", path.display())
+    );
+    assert!(
+        empty.starts_with("error: the folder holds no file that ends in .yaml or .yml\n"),
+        "{empty}"
+    );
+    assert_eq!(empty.matches("error").count(), 1, "{empty}");
+}
+
+/// Every value of the full example in turn becomes a reference to text that is legal nearly nowhere.
+#[test]
+fn no_value_from_elsewhere_is_shown() {
+    let full = include_str!("../config/full.yaml");
+    for (number, line) in full.lines().enumerate() {
+        for reference in ["${env:HIDDEN}", "x${file:/hidden}"] {
+            let Some(end) = line
+                .find(": ")
+                .map(|at| at + 2)
+                .or(line.find("- ").map(|at| at + 2))
+            else {
+                continue;
+            };
+            let (before, _) = line.split_at(end);
+            let lines = full.lines().enumerate();
+            let changed: Vec<String> = lines
+                .map(|(index, other)| {
+                    if index == number {
+                        format!("{before}{reference}")
+                    } else {
+                        other.to_owned()
+                    }
+                })
+                .collect();
+
+            let result = config::parse("full.yaml", &changed.join("\n"), &sources());
+
+            if let Err(error) = result {
+                let shown = format!("{error}{error:?}{}", error.to_json());
+                assert!(!shown.contains("s3ntinel"), "{shown}");
+                assert!(!shown.contains("cannot be read:"), "{shown}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC*") {
+        let _ = config::parse("a.yaml", &text, &sources()).map_err(|error| (error.to_string(), error.to_json()));
+    }
+
+    #[test]
+    fn no_shape_panics_or_shows_a_value(lines in prop::collection::vec(line(), 0..24)) {
+        let text = lines.concat();
+        if let Err(error) = config::parse("a.yaml", &text, &sources()) {
+            let shown = format!("{error}{error:?}{}", error.to_json());
+            prop_assert!(!shown.contains("s3ntinel"), "{}", shown);
+            prop_assert!(!shown.contains("p8e-literal"), "{}", shown);
+            prop_assert!(!shown.contains("cannot be read:"), "{}", shown);
+        }
+    }
+}
+
+/// A line made of words that mean something here, so that most texts get past the reader.
+fn line() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec![
+        "admin",
+        "address",
+        "credentials",
+        "loyalty",
+        "organization",
+        "client_id",
+        "client_secrets",
+        "quota",
+        "scopes",
+        "sandboxes",
+        "prod",
+        "production",
+        "routes",
+        "- name",
+        "match",
+        "path",
+        "methods",
+        "limits",
+        "- rate",
+        "burst",
+        "timeout",
+        "listeners",
+        "- address",
+        "upstream",
+        "ims",
+        "url",
+        "ca_file",
+        "drain",
+        "workers",
+        "permit",
+        "sandbox",
+    ]);
+    let value = prop::sample::select(vec![
+        "",
+        "{}",
+        "[]",
+        "~",
+        "1",
+        "true",
+        "30s",
+        "10/s",
+        "${env:HIDDEN}",
+        "${file:/hidden}",
+        "[\"${env:HIDDEN}\"]",
+        "\"a${env:HIDDEN}\"",
+        "${env:NONE}",
+        "https://a.example",
+        "/data/{*rest}",
+        "127.0.0.1:1",
+        "&a x",
+        "*a",
+        "!t x",
+        "{ path: /a }",
+        "'",
+        "[",
+        "prod",
+        "loyalty",
+    ]);
+    (0_usize..5, key, value).prop_map(|(depth, key, value)| {
+        // Secrets in plain text are hidden wherever their key stands.
+        let value = if key == "client_secrets" && value.is_empty() {
+            "[p8e-literal]"
+        } else {
+            value
+        };
+        format!("{}{key}: {value}\n", "  ".repeat(depth))
+    })
+}
