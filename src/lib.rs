@@ -16,8 +16,9 @@ pub mod stage;
 pub mod connect;
 pub mod telemetry;
 
-// Floor 2: the life of tokens.
+// Floor 2: the life of tokens; a simulated Adobe.
 pub mod ims;
+pub mod simulator;
 
 // Floor 3: the stages, in the order a request meets them.
 pub mod identify;

@@ -1,0 +1,12 @@
+//! Tests over real sockets, one module a part.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected should stop, also inside its helpers"
+)]
+
+mod support;
+
+mod simulator;
