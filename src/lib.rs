@@ -39,3 +39,4 @@ pub mod config;
 
 // Floor 6: the process.
 pub mod run;
+pub mod cli;

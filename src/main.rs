@@ -1,3 +1,7 @@
 //! The `profile-gateway` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    profile_gateway::cli::main()
+}
