@@ -39,6 +39,8 @@ pub struct Gateway {
     drain: Duration,
     workers: Vec<JoinHandle<()>>,
     control: JoinHandle<()>,
+    /// Kept to the end, so that the last lines are written.
+    _log: Arc<Log>,
 }
 
 /// Why a gateway could not start. Nothing is left running then.
@@ -127,6 +129,7 @@ impl Gateway {
             drain,
             workers,
             control,
+            _log: Arc::clone(log),
         })
     }
 
@@ -142,9 +145,10 @@ impl Gateway {
 
     /// Begins to stop: readiness ends, no connection is accepted, requests in flight finish.
     pub fn drain(&self) {
-        if !self.draining.send_replace(true) {
+        if !*self.draining.borrow() {
             tracing::info!(longest_s = self.drain.as_secs(), "draining");
         }
+        self.draining.send_replace(true);
     }
 
     /// Drains, waits for the last request or the end of the drain time, and ends the threads. Blocks.
