@@ -9,4 +9,5 @@
 
 mod support;
 
+mod authority;
 mod simulator;

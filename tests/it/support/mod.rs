@@ -1,3 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod adobe;
 pub(crate) mod client;
+pub(crate) mod gateway;
+pub(crate) mod raw;

@@ -1,0 +1,95 @@
+//! A real gateway on free ports, in this process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use profile_gateway::config::{self, Supplied};
+use profile_gateway::run;
+use profile_gateway::telemetry::{Format, Log, Settings};
+use tracing::Level;
+
+/// A running gateway, stopped when dropped.
+pub(crate) struct Gateway {
+    running: Option<run::Gateway>,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+/// Routes that cover everything, in sandbox dev-2, but for lookups, which are in prod.
+pub(crate) const ROUTES: &str = "
+routes:
+  - name: lookups
+    match: { path: /data/core/ups/access/entities, methods: [GET, POST, DELETE] }
+    sandbox: prod
+  - name: trials
+    match: { path: '/data/core/{*rest}' }
+    sandbox: dev-2
+";
+
+impl Gateway {
+    /// Starts a gateway in front of `url`, which plays both IMS and the platform, with `more` configuration.
+    pub(crate) fn start(url: &str, more: &str) -> Self {
+        Self::with(&format!(
+            "ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}' }}\n{more}"
+        ))
+    }
+
+    /// Starts a gateway with one demo credential, two sandboxes, and `more` configuration.
+    ///
+    /// It listens on a free port unless `more` says where.
+    pub(crate) fn with(more: &str) -> Self {
+        let text = format!(
+            "{COMMON}{}{more}",
+            if more.contains("listeners:") {
+                ""
+            } else {
+                LISTENERS
+            }
+        );
+        let settings = config::parse("test.yaml", &text, &Supplied::default())
+            .unwrap_or_else(|faults| panic!("{faults}"));
+        let log = Log::open(Settings {
+            format: Format::Json,
+            level: Level::ERROR,
+        });
+        let running = run::Gateway::start(&settings, &Arc::new(log)).unwrap();
+        let (address, admin) = (running.listeners()[0], running.admin());
+        Self {
+            running: Some(running),
+            address,
+            admin,
+        }
+    }
+
+    /// Begins the drain.
+    pub(crate) fn drain(&self) {
+        self.running.as_ref().unwrap().drain();
+    }
+
+    /// Waits for the drain's end.
+    pub(crate) fn stop(mut self) {
+        self.running.take().unwrap().stop();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+        }
+    }
+}
+
+const LISTENERS: &str = "listeners: [{ address: '127.0.0.1:0' }]\n";
+
+const COMMON: &str = "
+workers: 2
+drain: 1s
+admin: { address: '127.0.0.1:0' }
+credentials:
+  demo:
+    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
+    client_id: demo-client
+    client_secrets: [demo-secret]
+sandboxes: { prod: {}, dev-2: {} }
+";

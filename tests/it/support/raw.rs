@@ -1,0 +1,179 @@
+//! A caller on a plain socket, who sends any bytes and sees the answer's.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A connection that bytes are written to and answers are read from.
+pub(crate) struct Raw {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// One answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The head without the empty line.
+    pub(crate) head: String,
+    /// The body, without chunk framing, as far as it came.
+    pub(crate) body: Vec<u8>,
+    /// Whether the body ended as its framing says.
+    pub(crate) complete: bool,
+}
+
+impl Raw {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        // No test waits this long unless it has failed.
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Writes, whether or not the other side still reads.
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref());
+    }
+
+    /// Reads one final answer, passing over 1xx ones; `head_only` for the answer to a HEAD.
+    pub(crate) fn answer(&mut self, head_only: bool) -> Option<Answer> {
+        loop {
+            let mut answer = self.head()?;
+            if answer.status >= 200 {
+                if !head_only && !matches!(answer.status, 204 | 304) {
+                    self.body(&mut answer);
+                }
+                return Some(answer);
+            }
+        }
+    }
+
+    /// Tells whether the other side has closed and nothing more came.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.buffer.is_empty() && self.more().is_none()
+    }
+
+    fn more(&mut self) -> Option<()> {
+        let mut piece = [0; 16 * 1024];
+        let count = self.stream.read(&mut piece).unwrap_or(0);
+        self.buffer.extend_from_slice(&piece[..count]);
+        (count > 0).then_some(())
+    }
+
+    fn head(&mut self) -> Option<Answer> {
+        let end = loop {
+            match self
+                .buffer
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            {
+                Some(end) => break end,
+                None => self.more()?,
+            }
+        };
+        let head: Vec<u8> = self.buffer.drain(..end + 4).take(end).collect();
+        let head = String::from_utf8(head).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Some(Answer {
+            status,
+            head,
+            body: Vec::new(),
+            complete: true,
+        })
+    }
+
+    fn body(&mut self, answer: &mut Answer) {
+        if answer.header("transfer-encoding") == Some("chunked") {
+            loop {
+                let Some(end) = self.buffer.windows(2).position(|window| window == b"\r\n") else {
+                    if self.more().is_none() {
+                        answer.complete = false;
+                        return;
+                    }
+                    continue;
+                };
+                let line = String::from_utf8(self.buffer[..end].to_vec()).unwrap();
+                let size = usize::from_str_radix(&line, 16).unwrap();
+                while self.buffer.len() < end + 2 + size + 2 {
+                    if self.more().is_none() {
+                        answer.complete = false;
+                        return;
+                    }
+                }
+                self.buffer.drain(..end + 2);
+                answer.body.extend(self.buffer.drain(..size));
+                self.buffer.drain(..2);
+                if size == 0 {
+                    return;
+                }
+            }
+        }
+        let length = answer
+            .header("content-length")
+            .map(|length| length.parse::<usize>().unwrap());
+        while length.is_none_or(|length| self.buffer.len() < length) {
+            if self.more().is_none() {
+                answer.complete = length.is_none();
+                answer.body = std::mem::take(&mut self.buffer);
+                return;
+            }
+        }
+        answer.body = self.buffer.drain(..length.unwrap()).collect();
+    }
+}
+
+impl Answer {
+    /// Returns the first value of a field.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.split("\r\n").skip(1).find_map(|line| {
+            let (field, value) = line.split_once(':')?;
+            field.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
+    }
+
+    /// Returns the `reason` of a problem.
+    pub(crate) fn reason(&self) -> String {
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{}",
+            self.head
+        );
+        self.json()["reason"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// Sends one request on a connection of its own and returns the answer.
+pub(crate) fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
+    let mut raw = Raw::connect(address);
+    raw.write(request);
+    raw.answer(false).expect("an answer")
+}
+
+/// Makes a GET of `target` with more fields, each line ended by CR LF.
+pub(crate) fn get(target: &str, fields: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: gateway\r\n{fields}\r\n")
+}
+
+/// Makes a request with a JSON body.
+pub(crate) fn send(method: &str, target: &str, fields: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n{fields}\r\n{body}"
+    )
+}
