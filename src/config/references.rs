@@ -36,6 +36,8 @@ pub(super) fn fill(node: &mut Node, path: &KeyPath, sources: &dyn Sources, repor
     }
 }
 
+/// Why a reference has no value. It quotes only names of variables and files, since a secret may stand where a
+/// reference should.
 struct Problem {
     message: String,
     help: &'static str,
@@ -59,7 +61,11 @@ fn expand(written: &str, sources: &dyn Sources) -> Result<Option<Filled>, Proble
             help: "write } at its end, or $${ for a plain ${",
         })?;
         text.push_str(&resolve(reference, sources)?);
-        references.push(format!("${{{reference}}}"));
+        // A default is a value, which may be meant as a secret.
+        let source = reference
+            .split_once(":-")
+            .map_or(reference, |(source, _)| source);
+        references.push(format!("${{{source}}}"));
         rest = after;
     }
     if rest.len() == written.len() {
@@ -73,7 +79,7 @@ fn expand(written: &str, sources: &dyn Sources) -> Result<Option<Filled>, Proble
 fn resolve(reference: &str, sources: &dyn Sources) -> Result<String, Problem> {
     if reference.contains("${") {
         return Err(Problem {
-            message: format!("the reference ${{{reference}}} holds another one"),
+            message: "the reference holds another one".to_owned(),
             help: "a default is plain text; references do not nest",
         });
     }
@@ -84,7 +90,7 @@ fn resolve(reference: &str, sources: &dyn Sources) -> Result<String, Problem> {
         },
         Some(("file", path)) => file(path, sources),
         _ => Err(Problem {
-            message: format!("${{{reference}}} is no reference"),
+            message: "what begins with ${ here is no reference".to_owned(),
             help: "write ${env:NAME}, ${env:NAME:-default} or ${file:/path}, or $${ for a plain ${",
         }),
     }
@@ -98,7 +104,7 @@ fn variable(name: &str, default: Option<&str>, sources: &dyn Sources) -> Result<
         .is_some_and(|byte| !byte.is_ascii_digit());
     if !starts_well || !name.bytes().all(legal) {
         return Err(Problem {
-            message: format!("`{name}` cannot be the name of an environment variable"),
+            message: "this cannot be the name of an environment variable".to_owned(),
             help: "names hold letters, digits and underscores; a default follows after :-",
         });
     }
@@ -121,7 +127,7 @@ fn variable(name: &str, default: Option<&str>, sources: &dyn Sources) -> Result<
 fn file(path: &str, sources: &dyn Sources) -> Result<String, Problem> {
     if !Path::new(path).is_absolute() {
         return Err(Problem {
-            message: format!("the path `{path}` is not absolute"),
+            message: "the path of the file is not absolute".to_owned(),
             help: "write the whole path, such as ${file:/var/run/secrets/ims/current}",
         });
     }
@@ -193,34 +199,24 @@ mod tests {
         }
     }
 
+    const NO_NAME: &str = "this cannot be the name of an environment variable";
+
     #[test]
     fn a_reference_without_a_value_is_named() {
         for (written, message) in [
             ("${env:B}", "the environment variable B is not set"),
-            (
-                "${env:}",
-                "`` cannot be the name of an environment variable",
-            ),
-            (
-                "${env:A-B}",
-                "`A-B` cannot be the name of an environment variable",
-            ),
-            (
-                "${env:1A}",
-                "`1A` cannot be the name of an environment variable",
-            ),
+            ("${env:}", NO_NAME),
+            ("${env:A-B}", NO_NAME),
+            ("${env:1A}", NO_NAME),
             ("${file:/none}", "the file /none does not exist"),
             (
                 "${file:/binary}",
                 "the file /binary does not hold UTF-8 text",
             ),
-            ("${file:f}", "the path `f` is not absolute"),
-            ("${A}", "${A} is no reference"),
+            ("${file:f}", "the path of the file is not absolute"),
+            ("${A}", "what begins with ${ here is no reference"),
             ("${env:A", "the reference that begins with ${ is not closed"),
-            (
-                "${env:B:-${env:A}}",
-                "the reference ${env:B:-${env:A} holds another one",
-            ),
+            ("${env:B:-${env:A}}", "the reference holds another one"),
         ] {
             assert_eq!(expanded(written), Err(message.to_owned()), "{written}");
         }

@@ -71,11 +71,16 @@ impl Report {
 
     /// Adds a fault. Past [`MOST_FAULTS`] they are only counted.
     pub(super) fn add(&mut self, fault: Fault) {
-        if self.faults.len() < MOST_FAULTS {
-            self.faults.push(fault);
-        } else {
+        if self.is_full() {
             self.more += 1;
+        } else {
+            self.faults.push(fault);
         }
+    }
+
+    /// Tells whether further faults are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.faults.len() >= MOST_FAULTS
     }
 
     /// Adds a fault of the value at `path`, which nothing else is concluded from.

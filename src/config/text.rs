@@ -78,13 +78,23 @@ impl Text {
     pub(super) fn excerpt(&self, place: Place) -> Option<Excerpt> {
         let line = self.lines.get(place.line.checked_sub(1)?)?;
         let first = place.column.saturating_sub(1).saturating_sub(MOST_BEFORE);
+        let hidden: Vec<&Place> = self
+            .hidden
+            .iter()
+            .filter(|hidden| (hidden.line..=hidden.end_line).contains(&place.line))
+            .collect();
         let shown: String = line
             .trim_end()
             .chars()
             .enumerate()
             .skip(first)
             .take(MOST_SHOWN)
-            .map(|(index, character)| self.shown(place.line, index + 1, character))
+            .map(|(index, character)| {
+                let is_hidden = hidden
+                    .iter()
+                    .any(|hidden| hidden.holds(place.line, index + 1));
+                visible(character, is_hidden)
+            })
             .collect();
         let length = shown.chars().count();
         let indent = place.column.saturating_sub(1).saturating_sub(first);
@@ -99,16 +109,17 @@ impl Text {
             width: width.min(length.saturating_sub(indent)).max(1),
         })
     }
+}
 
-    fn shown(&self, line: usize, column: usize, character: char) -> char {
-        if self.hidden.iter().any(|place| place.holds(line, column)) {
-            '*'
-        } else if character.is_control() {
-            // A terminal obeys some of them, and a tab would move the caret.
-            ' '
-        } else {
-            character
-        }
+/// Returns the character that is shown for `character`.
+fn visible(character: char, is_hidden: bool) -> char {
+    if is_hidden {
+        '*'
+    } else if character.is_control() {
+        // A terminal obeys some of them, and a tab would move the caret.
+        ' '
+    } else {
+        character
     }
 }
 

@@ -132,7 +132,7 @@ impl<'a> Builder<'a> {
                     plain: style == ScalarStyle::Plain,
                     filled: None,
                 };
-                if self.path().is_secret() && !scalar.written.starts_with("${") {
+                if self.path().is_secret() && !is_reference(&scalar.written) {
                     self.report.hide(place);
                 }
                 self.close(Node {
@@ -246,12 +246,15 @@ impl<'a> Builder<'a> {
     fn syntax_fault(&mut self, error: &ScanError, content: &str) {
         let at = *error.marker();
         let place = self.place(Span::new(at, at));
-        // What was being read when the parser gave up never became a value, so it was not hidden yet.
+        // What was being read when the parser gave up never became a value, so it was not hidden yet, and the parser may
+        // quote it.
         let line = content.lines().nth(at.line().saturating_sub(1));
-        if self.path().is_secret() || line.is_some_and(speaks_of_secret) {
+        let message = if self.path().is_secret() || line.is_some_and(speaks_of_secret) {
             self.hide_lines(place);
-        }
-        let message = format!("this is not YAML: {}", error.info());
+            "this is not YAML".to_owned()
+        } else {
+            format!("this is not YAML: {}", error.info())
+        };
         self.report.add(Fault::new(place, &self.path(), message));
     }
 
@@ -275,6 +278,17 @@ impl<'a> Builder<'a> {
             end_column: column(span.end),
         }
     }
+}
+
+/// Tells whether `text` is one reference and nothing more, so that it gives no secret away.
+fn is_reference(text: &str) -> bool {
+    let inner = text
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    inner.is_some_and(|inner| {
+        let named = inner.starts_with("env:") || inner.starts_with("file:");
+        named && !inner.contains(":-") && !inner.contains("${")
+    })
 }
 
 /// Returns the key that `node` is, or what is wrong with it and what to do.
@@ -370,6 +384,9 @@ mod tests {
             "client_secrets:\n  - \"p8e-hidden\n\n",
             "a: {client_secrets: [p8e-hidden], b: *x}",
             "client_secrets: &p8e-hidden x",
+            "client_secrets: !p8e-hidden!x y",
+            "client_secrets: { p8e-hidden: *x, p8e-hidden: y }",
+            "client_secrets: ['${env:A:-p8e-hidden}', *x]",
         ] {
             let shown = faults(content);
 

@@ -3,8 +3,11 @@
 mod certificates;
 mod credentials;
 mod listeners;
+mod named;
 mod origins;
+mod quotas;
 mod routes;
+mod ties;
 
 use std::num::NonZeroUsize;
 use std::thread;

@@ -1,19 +1,17 @@
 //! The routes: what each stage needs to know of them.
 
-use std::collections::HashMap;
-
 use super::Cross;
+use super::named::{missing, unknown};
+use super::quotas::Quotas;
+use super::ties::{check_names, check_ties, methods_of, templates, verb};
 use crate::aep::{self, SandboxName};
 use crate::config::defaults;
-use crate::config::file::{ContentType, EncodedSlashes, File, Kind, Match, Method, Paths, Route};
+use crate::config::file::{ContentType, EncodedSlashes, File, Kind, Match, Paths, Route};
 use crate::config::format::Written;
 use crate::config::name::{Guarded, Name};
-use crate::config::nearest::nearest;
 use crate::config::path::{KeyPath, top};
 use crate::context::PerRoute;
 use crate::ims::{CredentialId, CredentialSettings};
-use crate::limit::Quota;
-use crate::route::Template;
 use crate::{authorize, credentials, forward, limit, route};
 
 /// What the routes mean for each stage.
@@ -137,80 +135,6 @@ fn check_default(credentials: &[CredentialSettings], sandboxes: &[String], cross
     });
 }
 
-fn check_names(routes: &[Route], cross: &mut Cross<'_>) {
-    let mut seen: HashMap<&str, KeyPath> = HashMap::new();
-    for (index, route) in routes.iter().enumerate() {
-        let path = top("routes").index(index).key("name");
-        if let Some(first) = seen.get(route.name.0.0.as_str()) {
-            let place = cross.root.place_of(first);
-            let message = "another route has this name already";
-            cross.fault(&path, &[first], message, |fault| {
-                fault.also(place, "the other one is here")
-            });
-        } else {
-            seen.insert(&route.name.0.0, path);
-        }
-    }
-}
-
-/// Two routes of one shape and method would leave it to chance which of them a request takes.
-fn check_ties(routes: &[Route], cross: &mut Cross<'_>) {
-    let mut seen: HashMap<(String, Method), KeyPath> = HashMap::new();
-    for (index, route) in routes.iter().enumerate() {
-        let matching = top("routes").index(index).key("match");
-        let path = matching.key("path");
-        let methods = matching.key("methods");
-        for (template, path) in templates(&route.matching.path, &path) {
-            let tied: Option<(Method, KeyPath)> = methods_of(route)
-                .into_iter()
-                .find_map(|method| Some((method, seen.get(&(template.shape(), method))?.clone())));
-            if let Some((method, first)) = tied {
-                let message = format!(
-                    "`{} {}` ties with `{}`: neither is more specific",
-                    verb(method),
-                    cross.written(&path),
-                    cross.written(&first),
-                );
-                let place = cross.root.place_of(&first);
-                cross.fault(&path, &[&first, &methods], message, |fault| {
-                    fault
-                        .also(place, "the other one is here")
-                        .help("give the two different methods or paths, or make them one route")
-                });
-            }
-            for method in methods_of(route) {
-                seen.entry((template.shape(), method))
-                    .or_insert_with(|| path.clone());
-            }
-        }
-    }
-}
-
-fn templates<'a>(paths: &'a Paths, path: &KeyPath) -> Vec<(&'a Template, KeyPath)> {
-    match paths {
-        Paths::One(template) => vec![(&template.0, path.clone())],
-        Paths::Several(templates) => templates
-            .iter()
-            .enumerate()
-            .map(|(index, template)| (&template.0, path.index(index)))
-            .collect(),
-    }
-}
-
-/// Returns the methods of a route, in the order of the file, `GET` followed by the `HEAD` it brings.
-fn methods_of(route: &Route) -> Vec<Method> {
-    let mut methods = Vec::new();
-    for method in &route.matching.methods {
-        let brought = (*method == Method::Get).then_some(Method::Head);
-        for method in [Some(*method), brought].into_iter().flatten() {
-            if !methods.contains(&method) {
-                methods.push(method);
-            }
-        }
-    }
-    methods
-}
-
 fn credential(
     route: &Route,
     path: &KeyPath,
@@ -271,44 +195,6 @@ fn sandbox(
     (name, production)
 }
 
-fn missing<'a>(
-    what: &str,
-    path: &KeyPath,
-    all: &KeyPath,
-    names: impl Iterator<Item = &'a str>,
-    cross: &mut Cross<'_>,
-) {
-    let names: Vec<&str> = names.collect();
-    // Without routes this has been said once for all.
-    let written = cross.root.at(path).is_some();
-    if names.len() > 1 && written && !cross.report.is_lost(all) {
-        let message = format!("is missing: there is more than one {what}");
-        let help = format!("the {what} may be {}", names.join(", "));
-        cross.fault(&path.key(what), &[], message, |fault| fault.help(help));
-    }
-}
-
-fn unknown<'a>(
-    what: &str,
-    name: &str,
-    path: &KeyPath,
-    all: &KeyPath,
-    names: impl Iterator<Item = &'a str>,
-    cross: &mut Cross<'_>,
-) {
-    let path = path.key(what);
-    if cross.root.at(&path).is_none() || cross.report.is_lost(all) {
-        return;
-    }
-    let names: Vec<&str> = names.collect();
-    let message = format!("no {what} is named `{}`", cross.written(&path));
-    let help = match nearest(name, names.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", names.join(", ")),
-    };
-    cross.fault(&path, &[], message, |fault| fault.help(help));
-}
-
 fn permit(route: &Route, production: bool) -> Vec<aep::Kind> {
     match &route.permit {
         Some(kinds) => kinds.iter().copied().map(kind).collect(),
@@ -352,81 +238,12 @@ fn forward_rule(route: &Route) -> forward::Rule {
     }
 }
 
-/// The quotas made so far.
-struct Quotas {
-    all: Vec<Quota>,
-    /// The place of each credential's quota in `all`.
-    of_credentials: Vec<Option<usize>>,
-}
-
-impl Quotas {
-    fn new(file: &File, credentials: &[CredentialSettings]) -> Self {
-        let mut all = Vec::new();
-        let mut of_credentials = Vec::new();
-        for credential in credentials {
-            let quota = file
-                .credentials
-                .get(&credential.name)
-                .and_then(|it| it.quota.as_ref());
-            of_credentials.push(quota.map(|Written(rate)| {
-                all.push(Quota {
-                    name: format!("credential {}", credential.name),
-                    requests: rate.requests,
-                    period: rate.period,
-                    burst: rate.requests,
-                });
-                all.len() - 1
-            }));
-        }
-        Self {
-            all,
-            of_credentials,
-        }
-    }
-
-    /// Returns the places of the quotas that a route draws on: its credential's and its own.
-    fn of(&mut self, route: &Route, credential: CredentialId) -> Vec<usize> {
-        let mut places: Vec<usize> = self
-            .of_credentials
-            .get(credential.0)
-            .copied()
-            .flatten()
-            .into_iter()
-            .collect();
-        for (index, limit) in route.limits.iter().enumerate() {
-            let name = &route.name.0.0;
-            places.push(self.all.len());
-            self.all.push(Quota {
-                name: match index {
-                    0 => format!("route {name}"),
-                    _ => format!("route {name} {}", index + 1),
-                },
-                requests: limit.rate.0.requests,
-                period: limit.rate.0.period,
-                burst: limit.burst.unwrap_or(limit.rate.0.requests),
-            });
-        }
-        places
-    }
-}
-
 fn kind(kind: Kind) -> aep::Kind {
     match kind {
         Kind::Delete => aep::Kind::Delete,
         Kind::Job => aep::Kind::Job,
         Kind::Read => aep::Kind::Read,
         Kind::Write => aep::Kind::Write,
-    }
-}
-
-fn verb(method: Method) -> http::Method {
-    match method {
-        Method::Delete => http::Method::DELETE,
-        Method::Get => http::Method::GET,
-        Method::Head => http::Method::HEAD,
-        Method::Patch => http::Method::PATCH,
-        Method::Post => http::Method::POST,
-        Method::Put => http::Method::PUT,
     }
 }
 

@@ -3,13 +3,18 @@
 //! What is wrong is left out, or replaced by a stand-in where the file must have it, so that the cross-checks
 //! can go on and tell what else is wrong.
 
+mod scalar;
+mod stand_in;
+
 use serde_json::{Map, Value};
 
 use super::name::FORMATS;
 use super::nearest::nearest;
 use super::path::KeyPath;
 use super::report::{Fault, Report};
-use super::tree::{Content, Entry, Node, Scalar};
+use super::tree::{Content, Entry, Node};
+use scalar::{describe, fits_scalar};
+use stand_in::stand_in;
 
 /// Checks `root` against `schema` and returns it as a value that the schema's type deserializes from.
 pub(super) fn check(root: &Node, schema: &Value, report: &mut Report) -> Value {
@@ -146,10 +151,15 @@ impl Checker<'_> {
                 let value = self.value(&entry.value, inner, &path_of_entry);
                 values.insert(entry.key.clone(), value.unwrap_or_else(|| stand_in(inner)));
             } else {
-                let free = known
-                    .keys()
-                    .filter(|key| entries.iter().all(|entry| entry.key != **key));
-                let near = nearest(&entry.key, free.map(String::as_str));
+                // Past the bound nobody reads the hint, and a hostile file would make it costly.
+                let near = if self.report.is_full() {
+                    None
+                } else {
+                    let free = known
+                        .keys()
+                        .filter(|key| entries.iter().all(|other| other.key != **key));
+                    nearest(&entry.key, free.map(String::as_str))
+                };
                 if let Some(near) = near {
                     self.report.taint(&path.key(near));
                 }
@@ -200,163 +210,6 @@ impl Checker<'_> {
         }
     }
 
-    fn scalar(
-        &mut self,
-        node: &Node,
-        scalar: &Scalar,
-        schema: &Value,
-        path: &KeyPath,
-    ) -> Option<Value> {
-        let text = scalar.text();
-        if scalar.filled.is_some() && text.is_empty() {
-            return self.complain(node, scalar, path, "is empty", "is empty", None);
-        }
-        if let Some(words) = schema.get("enum").and_then(Value::as_array) {
-            return self.word(node, scalar, words, path);
-        }
-        match kind(schema) {
-            "string" => self.text(node, scalar, schema, path),
-            "boolean" => match text {
-                "true" | "false" if is_bare(scalar) => Some(Value::Bool(text == "true")),
-                _ => self.complain(
-                    node,
-                    scalar,
-                    path,
-                    "must be true or false",
-                    "is not true or false",
-                    None,
-                ),
-            },
-            "integer" => self.integer(node, scalar, schema, path),
-            other => self.wrong_kind(node, other, path),
-        }
-    }
-
-    fn word(
-        &mut self,
-        node: &Node,
-        scalar: &Scalar,
-        words: &[Value],
-        path: &KeyPath,
-    ) -> Option<Value> {
-        let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-        if words.contains(&scalar.text()) {
-            return Some(Value::String(scalar.text().to_owned()));
-        }
-        let (last, others) = words.split_last()?;
-        let list = if others.is_empty() {
-            (*last).to_owned()
-        } else {
-            format!("{} or {last}", others.join(", "))
-        };
-        let near = nearest(scalar.text(), words.iter().copied());
-        let help = near.map(|near| format!("did you mean `{near}`?"));
-        let message = format!("must be {list}");
-        self.complain(
-            node,
-            scalar,
-            path,
-            &message,
-            &format!("is not {list}"),
-            help,
-        )
-    }
-
-    fn text(
-        &mut self,
-        node: &Node,
-        scalar: &Scalar,
-        schema: &Value,
-        path: &KeyPath,
-    ) -> Option<Value> {
-        let format = schema.get("format").and_then(Value::as_str);
-        if let Some(known) = FORMATS.iter().find(|known| Some(known.name) == format) {
-            let magnitude = match (known.parse)(scalar.text()) {
-                Ok(magnitude) => magnitude,
-                Err(message) => {
-                    let about = format!("is not {}", known.what);
-                    return self.complain(node, scalar, path, &message, &about, None);
-                }
-            };
-            let bound = |name| {
-                let text = schema.get(name)?.as_str()?;
-                Some((text, (known.parse)(text).ok()??))
-            };
-            if let (Some(value), Some((least, low)), Some((most, high))) =
-                (magnitude, bound("x-minimum"), bound("x-maximum"))
-                && !(low..=high).contains(&value)
-            {
-                return self.out_of_range(node, scalar, path, least, most);
-            }
-        }
-        Some(Value::String(scalar.text().to_owned()))
-    }
-
-    fn integer(
-        &mut self,
-        node: &Node,
-        scalar: &Scalar,
-        schema: &Value,
-        path: &KeyPath,
-    ) -> Option<Value> {
-        let text = scalar.text();
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty();
-        if !digits || !is_bare(scalar) {
-            let help = (digits && !is_bare(scalar)).then(|| "take the quotes off".to_owned());
-            return self.complain(
-                node,
-                scalar,
-                path,
-                "must be a whole number",
-                "is not a whole number",
-                help,
-            );
-        }
-        let bound = |name| schema.get(name).and_then(Value::as_u64);
-        let least = bound("minimum").unwrap_or(0);
-        // What has no bound of its own is held in 32 bits.
-        let most = bound("maximum").unwrap_or(u32::MAX.into());
-        match text.parse::<u64>() {
-            Ok(number) if (least..=most).contains(&number) => Some(Value::from(number)),
-            _ => self.out_of_range(node, scalar, path, &least.to_string(), &most.to_string()),
-        }
-    }
-
-    fn out_of_range(
-        &mut self,
-        node: &Node,
-        scalar: &Scalar,
-        path: &KeyPath,
-        least: &str,
-        most: &str,
-    ) -> Option<Value> {
-        let message = format!("must be from {least} to {most}");
-        let about = format!("is not from {least} to {most}");
-        self.complain(node, scalar, path, &message, &about, None)
-    }
-
-    /// Reports a wrong scalar: by `message` when it stands in the file, and by `about` when it came from elsewhere, since
-    /// the former may quote the value.
-    fn complain(
-        &mut self,
-        node: &Node,
-        scalar: &Scalar,
-        path: &KeyPath,
-        message: &str,
-        about: &str,
-        help: Option<String>,
-    ) -> Option<Value> {
-        let mut fault = match &scalar.filled {
-            None => Fault::new(node.place, path, message),
-            Some(filled) => {
-                let message = format!("the value with {} {about}", filled.references);
-                Fault::new(node.place, path, message)
-            }
-        };
-        fault.help = help.filter(|_| scalar.filled.is_none());
-        self.wrong(path, fault)
-    }
-
     fn wrong_kind(&mut self, node: &Node, kind: &str, path: &KeyPath) -> Option<Value> {
         let expected = match kind {
             "array" => "a list: [first, second]",
@@ -394,35 +247,6 @@ fn required(schema: &Value) -> impl Iterator<Item = &str> {
     required.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Says what one of several possible kinds of value is.
-fn describe(schema: &Value) -> String {
-    let words = schema.get("enum").and_then(Value::as_array);
-    match (words, kind(schema)) {
-        (Some(words), _) => {
-            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-            words.join(", ")
-        }
-        (None, "array") => "a list".to_owned(),
-        (None, "integer") => "a whole number".to_owned(),
-        (None, _) => "a text".to_owned(),
-    }
-}
-
-/// Tells whether a scalar may be a number or boolean: quotes make it a text, unless a reference needs them.
-fn is_bare(scalar: &Scalar) -> bool {
-    scalar.plain || scalar.filled.is_some()
-}
-
-fn fits_scalar(schema: &Value, scalar: &Scalar) -> bool {
-    let text = scalar.text();
-    match kind(schema) {
-        "integer" => is_bare(scalar) && text.bytes().all(|byte| byte.is_ascii_digit()),
-        "boolean" => is_bare(scalar) && matches!(text, "true" | "false"),
-        "string" => true,
-        _ => false,
-    }
-}
-
 /// Adds what the missing value is, with an example.
 fn add_description(fault: Fault, schema: &Value) -> Fault {
     let description = schema.get("description").and_then(Value::as_str);
@@ -430,33 +254,5 @@ fn add_description(fault: Fault, schema: &Value) -> Fault {
     match first {
         Some(first) => fault.help(first.trim_end().trim_end_matches('.')),
         None => fault,
-    }
-}
-
-/// Returns a legal value that stands in for a wrong one.
-fn stand_in(schema: &Value) -> Value {
-    if let Some(first) = schema
-        .get("enum")
-        .or(schema.get("examples"))
-        .and_then(|it| it.get(0))
-    {
-        return first.clone();
-    }
-    if let Some(first) = schema.get("anyOf").and_then(|variants| variants.get(0)) {
-        return stand_in(first);
-    }
-    match kind(schema) {
-        "array" if schema.get("minItems").is_some() => {
-            Value::Array(vec![stand_in(schema.get("items").unwrap_or(&Value::Null))])
-        }
-        "array" => Value::Array(Vec::new()),
-        "boolean" => Value::Bool(false),
-        "integer" => schema.get("minimum").cloned().unwrap_or(Value::from(1)),
-        "object" => {
-            let inner = |key: &str| schema.get("properties").and_then(|known| known.get(key));
-            let value = |key: &str| (key.to_owned(), stand_in(inner(key).unwrap_or(&Value::Null)));
-            Value::Object(required(schema).map(value).collect())
-        }
-        _ => Value::Null,
     }
 }

@@ -1,0 +1,45 @@
+//! Credentials and sandboxes that routes name, or should.
+
+use super::Cross;
+use crate::config::nearest::nearest;
+use crate::config::path::KeyPath;
+
+/// Reports that the route at `path` must name one of `names`, which stand at `all`.
+pub(super) fn missing<'a>(
+    what: &str,
+    path: &KeyPath,
+    all: &KeyPath,
+    names: impl Iterator<Item = &'a str>,
+    cross: &mut Cross<'_>,
+) {
+    let names: Vec<&str> = names.collect();
+    // Without routes this has been said once for all.
+    let written = cross.root.at(path).is_some();
+    if names.len() > 1 && written && !cross.report.is_lost(all) && !cross.report.is_full() {
+        let message = format!("is missing: there is more than one {what}");
+        let help = format!("the {what} may be {}", names.join(", "));
+        cross.fault(&path.key(what), &[], message, |fault| fault.help(help));
+    }
+}
+
+/// Reports that the route at `path` names none of `names`, which stand at `all`.
+pub(super) fn unknown<'a>(
+    what: &str,
+    name: &str,
+    path: &KeyPath,
+    all: &KeyPath,
+    names: impl Iterator<Item = &'a str>,
+    cross: &mut Cross<'_>,
+) {
+    let path = path.key(what);
+    if cross.root.at(&path).is_none() || cross.report.is_lost(all) || cross.report.is_full() {
+        return;
+    }
+    let names: Vec<&str> = names.collect();
+    let message = format!("no {what} is named `{}`", cross.written(&path));
+    let help = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", names.join(", ")),
+    };
+    cross.fault(&path, &[], message, |fault| fault.help(help));
+}
