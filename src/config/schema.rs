@@ -6,6 +6,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::file::File;
+use super::format::Format;
+use super::quantity::ByteSize;
 
 /// Returns the JSON Schema (draft 2020-12) of the configuration file, for editors and linters.
 ///
@@ -13,7 +15,7 @@ use super::file::File;
 /// any value may come from one.
 pub fn schema() -> Value {
     let mut schema = CHECKED.clone();
-    admit_references(&mut schema);
+    publish(&mut schema);
     if let Some(object) = schema.as_object_mut() {
         object.insert("title".to_owned(), json!("profile-gateway configuration"));
     }
@@ -65,25 +67,37 @@ fn tidy(schema: &mut Value) {
     each_inside(object, tidy);
 }
 
-fn admit_references(schema: &mut Value) {
+/// Makes of the schema what a file may be held against before references are filled in.
+fn publish(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else {
         return;
     };
-    each_inside(object, admit_references);
-    let typed = matches!(
-        object.get("type").and_then(Value::as_str),
-        Some("integer" | "boolean")
-    );
-    if typed || object.contains_key("enum") {
-        let mut rule = Map::new();
-        for key in ["type", "enum", "minimum", "maximum"] {
-            if let Some(value) = object.remove(key) {
-                rule.insert(key.to_owned(), value);
-            }
-        }
-        let reference = json!({ "type": "string", "pattern": r"\$\{(env|file):" });
-        object.insert("anyOf".to_owned(), json!([rule, reference]));
+    each_inside(object, publish);
+    // No value is not a value a file may have.
+    if object.get("default").is_some_and(Value::is_null) {
+        object.remove("default");
     }
+    if let Some(defaults) = object.get_mut("default").and_then(Value::as_object_mut) {
+        defaults.retain(|_, value| !value.is_null());
+    }
+    if object.get("format").and_then(Value::as_str) == Some(ByteSize::NAME) {
+        object.insert("type".to_owned(), json!(["string", "integer"]));
+    }
+    let kind = object.get("type").and_then(Value::as_str);
+    if matches!(kind, Some("integer" | "boolean")) || object.contains_key("enum") {
+        admit_reference(object);
+    }
+}
+
+fn admit_reference(object: &mut Map<String, Value>) {
+    let mut rule = Map::new();
+    for key in ["type", "enum", "minimum", "maximum"] {
+        if let Some(value) = object.remove(key) {
+            rule.insert(key.to_owned(), value);
+        }
+    }
+    let reference = json!({ "type": "string", "pattern": r"\$\{(env|file):" });
+    object.insert("anyOf".to_owned(), json!([rule, reference]));
 }
 
 #[cfg(test)]

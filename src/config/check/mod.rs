@@ -136,6 +136,12 @@ impl Checker<'_> {
             .get("properties")
             .and_then(Value::as_object)
             .unwrap_or(&none);
+        let written = |key: &str| entries.iter().any(|entry| entry.key == key);
+        let free: Vec<&str> = known
+            .keys()
+            .map(String::as_str)
+            .filter(|key| !written(key))
+            .collect();
         let mut values = Map::new();
         for entry in entries {
             let path_of_entry = path.key(&entry.key);
@@ -152,14 +158,9 @@ impl Checker<'_> {
                 values.insert(entry.key.clone(), value.unwrap_or_else(|| stand_in(inner)));
             } else {
                 // Past the bound nobody reads the hint, and a hostile file would make it costly.
-                let near = if self.report.is_full() {
-                    None
-                } else {
-                    let free = known
-                        .keys()
-                        .filter(|key| entries.iter().all(|other| other.key != **key));
-                    nearest(&entry.key, free.map(String::as_str))
-                };
+                // Past the bound nobody reads the hint.
+                let names = free.iter().copied().filter(|_| !self.report.is_full());
+                let near = nearest(&entry.key, names);
                 if let Some(near) = near {
                     self.report.taint(&path.key(near));
                 }
@@ -187,9 +188,8 @@ impl Checker<'_> {
         for key in required(schema) {
             let inner = known.get(key).unwrap_or(&Value::Null);
             let path = path.key(key);
-            let written = entries.iter().any(|entry| entry.key == key);
             // A slip of the pen for this key has been reported, or the file that may hold it is broken.
-            if !written && !self.report.is_tainted(&path) {
+            if !written(key) && !self.report.is_tainted(&path) {
                 let fault = Fault::new(node.place, &path, "is missing");
                 self.wrong(&path, add_description(fault, inner));
             }
