@@ -115,6 +115,21 @@ fn visit(schema: &serde_json::Value, seen: &mut dyn FnMut(&str)) {
 }
 
 #[test]
+fn the_schema_on_disk_is_the_one_the_types_make() {
+    let made = format!("{:#}\n", config::schema());
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schema.json");
+    fs::write(&path, &made).unwrap();
+
+    let stored = fs::read_to_string(folder().join("schema.json")).unwrap_or_default();
+
+    assert!(
+        stored == made,
+        "copy {} to config/schema.json",
+        path.display()
+    );
+}
+
+#[test]
 fn the_minimal_example_only_reads() {
     let settings = example("minimal.yaml");
 
