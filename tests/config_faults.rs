@@ -8,6 +8,7 @@
 use std::fs;
 
 use profile_gateway::config::{self, Process, Supplied};
+use profile_gateway::route::table::Table;
 use proptest::prelude::*;
 
 const HIDDEN: &str = "s3ntinel value";
@@ -18,6 +19,11 @@ fn sources() -> Supplied {
         .with_variable("SECRET", "p8e-secret")
         .with_variable("EMPTY", "")
         .with_variable("HIDDEN", HIDDEN)
+        .with_variable("HIDDEN_PATH", "/s3ntinel/{*rest}")
+        .with_variable("HIDDEN_URL", "http://s3ntinel.example.com")
+        .with_variable("HIDDEN_WORD", "s3ntinel")
+        .with_variable("IMS_CLIENT_ID", "client")
+        .with_variable("IMS_CLIENT_SECRET", "p8e-secret")
         .with_file("/hidden", HIDDEN)
         .with_file("/no-certificate.pem", "hello\n")
 }
@@ -433,6 +439,35 @@ fn what_is_legal_is_accepted() {
 }
 
 #[test]
+fn certificates_are_read_from_a_bundle() {
+    let bundle = [certificate(), "a comment\n".to_owned(), certificate()].concat();
+    let sources = sources().with_file("/bundle.pem", bundle).with_file(
+        "/broken.pem",
+        "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+    );
+
+    let text = with("upstream: { ca_file: /bundle.pem }");
+    let settings = config::parse("gateway.yaml", &text, &sources).unwrap();
+    assert_eq!(settings.upstream.extra_roots.len(), 2);
+    assert!(settings.ims.connect.extra_roots.is_empty());
+
+    let text = with("upstream: { ca_file: /broken.pem }");
+    let error = config::parse("gateway.yaml", &text, &sources).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("error: upstream.ca_file: the file is not PEM\n"),
+        "{error}"
+    );
+}
+
+fn certificate() -> String {
+    let names = vec!["localhost".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).expect("a name is all it needs");
+    made.cert.pem()
+}
+
+#[test]
 fn json_names_the_same_faults() {
     let text = with("drian: 1s\ndrain: 1s\ndrain: 2s");
 
@@ -549,12 +584,23 @@ fn a_file_that_cannot_be_read_is_named() {
     assert_eq!(empty.matches("error").count(), 1, "{empty}");
 }
 
-/// Every value of the full example in turn becomes a reference to text that is legal nearly nowhere.
+/// Every value of the full example in turn becomes a reference to text that is legal nowhere, or only somewhere.
 #[test]
 fn no_value_from_elsewhere_is_shown() {
-    let full = include_str!("../config/full.yaml");
+    let full = include_str!("../config/full.yaml")
+        .replace("# ca_file", "ca_file")
+        .replace("# quota", "quota");
+    let sources = sources().with_file("/etc/profile-gateway/ca.pem", certificate());
+    assert!(config::parse("full.yaml", &full, &sources).is_ok());
+    let mut refused = 0;
     for (number, line) in full.lines().enumerate() {
-        for reference in ["${env:HIDDEN}", "x${file:/hidden}"] {
+        for reference in [
+            "${env:HIDDEN}",
+            "${env:HIDDEN_PATH}",
+            "${env:HIDDEN_URL}",
+            "${env:HIDDEN_WORD}",
+            "x${file:/hidden}",
+        ] {
             let Some(end) = line
                 .find(": ")
                 .map(|at| at + 2)
@@ -574,18 +620,56 @@ fn no_value_from_elsewhere_is_shown() {
                 })
                 .collect();
 
-            let result = config::parse("full.yaml", &changed.join("\n"), &sources());
+            let result = config::parse("full.yaml", &changed.join("\n"), &sources);
 
             if let Err(error) = result {
                 let shown = format!("{error}{error:?}{}", error.to_json());
                 assert!(!shown.contains("s3ntinel"), "{shown}");
                 assert!(!shown.contains("cannot be read:"), "{shown}");
+                refused += 1;
             }
         }
+    }
+    assert!(refused > 150, "{refused}");
+}
+
+#[test]
+fn a_large_file_without_sense_is_told_shortly() {
+    let keys: Vec<String> = (0..60_000)
+        .map(|number| format!("loyalt{number}: ~\n"))
+        .collect();
+    let routes = with(&format!(
+        "routes:\n{}",
+        "  - { name: a, match: { path: /a }, sandbox: b }\n".repeat(15_000)
+    ));
+
+    for text in [keys.concat(), routes] {
+        let error = config::parse("a.yaml", &text, &sources()).unwrap_err();
+
+        assert!(error.count() > 15_000 && error.to_string().len() < 100_000);
+        assert!(error.to_string().trim_end().ends_with("more"));
     }
 }
 
 proptest! {
+    #[test]
+    fn routes_that_load_never_tie(routes in prop::collection::vec(route(), 1..6)) {
+        let routes: Vec<String> = routes
+            .iter()
+            .enumerate()
+            .map(|(index, (path, methods))| {
+                format!("  - {{ name: r{index}, match: {{ path: '{path}', methods: [{methods}] }} }}\n")
+            })
+            .collect();
+        let routes = routes.concat();
+        let loaded = config::parse("a.yaml", &with(&format!("routes:\n{routes}")), &sources());
+
+        match loaded {
+            Ok(settings) => prop_assert!(Table::new(&settings.route.routes).is_ok(), "{}", routes),
+            Err(error) => prop_assert!(error.to_string().contains("ties with"), "{}", error),
+        }
+    }
+
     #[test]
     fn no_text_panics(text in "\\PC*") {
         let _ = config::parse("a.yaml", &text, &sources()).map_err(|error| (error.to_string(), error.to_json()));
@@ -601,6 +685,14 @@ proptest! {
             prop_assert!(!shown.contains("cannot be read:"), "{}", shown);
         }
     }
+}
+
+fn route() -> impl Strategy<Value = (String, &'static str)> {
+    let segment = prop::sample::select(vec!["a", "b", "{x}", "{y}"]);
+    let end = prop::sample::select(vec!["", "/", "/{*rest}", "/{*all}"]);
+    let methods = prop::sample::select(vec!["GET", "HEAD", "POST", "GET, POST", "DELETE, HEAD"]);
+    (prop::collection::vec(segment, 1..3), end, methods)
+        .prop_map(|(segments, end, methods)| (format!("/{}{end}", segments.join("/")), methods))
 }
 
 /// A line made of words that mean something here, so that most texts get past the reader.
