@@ -64,8 +64,9 @@ pub(super) fn preview_sample(scene: &Scene<'_>, rest: &[&str]) -> Answer {
 
 /// `/search/…`.
 pub(super) fn search(scene: &mut Scene<'_>, what: &str) -> Answer {
-    if scene.call.header("x-ups-search-version") != Some("1.0") {
-        let message = "UPS-400: Required header 'x-ups-search-version' is not present";
+    let version = scene.call.header("x-ups-search-version");
+    if version.is_some_and(|version| version != "1.0") {
+        let message = "UPS-400: x-ups-search-version must be 1.0";
         return errors::profile(StatusCode::BAD_REQUEST, message);
     }
     let needed: &[&str] = match what {

@@ -502,13 +502,18 @@ fn reports_exist_for_one_day() {
 }
 
 #[test]
-fn search_needs_its_version_and_parameters() {
+fn search_needs_its_parameters_and_knows_one_version() {
     let mut desk = Desk::new();
     let version = [("x-ups-search-version", "1.0")];
+    let later = [("x-ups-search-version", "2.0")];
     let target =
         "/ups/search/entities?schemaClass=_xdm.context.segmentdefinition&namespace=AEPSegments";
 
-    assert_eq!(desk.get(target).0, 400);
+    assert_eq!(desk.get(target).0, 200);
+    assert_eq!(
+        desk.ask_with(&Method::GET, target, &Value::Null, &later).0,
+        400
+    );
     let (status, found) = desk.ask_with(&Method::GET, target, &Value::Null, &version);
     assert_eq!(
         (status, found["entities"].as_array().unwrap().len()),
