@@ -1,5 +1,6 @@
 //! The way of one request through the simulator: noted, perhaps spoiled, answered.
 
+use std::fmt;
 use std::future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,7 +29,6 @@ use crate::aep::Operation;
 use crate::aep::fields::X_REQUEST_ID;
 
 /// Everything the simulator knows.
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) time: Time,
@@ -71,6 +71,15 @@ impl State {
     }
 }
 
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Tokens and journal hold what clients use as secrets.
+        f.debug_struct("State")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Answers one request to IMS or to the platform.
 ///
 /// # Cancel safety
@@ -81,8 +90,13 @@ pub(super) async fn serve(
     request: Request<Body>,
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let target = target(&head);
-    let path = target.split('?').next().unwrap_or_default().to_owned();
+    // A proxy may send the absolute form; what is asked for is path and query alone.
+    let asked = head
+        .uri
+        .path_and_query()
+        .map_or("/", |asked| asked.as_str())
+        .to_owned();
+    let path = head.uri.path().to_owned();
     let for_ims = path.starts_with("/ims/");
     let operation = if for_ims {
         ims::operation(&path)
@@ -97,7 +111,7 @@ pub(super) async fn serve(
         received_at_ms: state.time.now_ms(),
         version: head.version,
         method: head.method.to_string(),
-        target: target.clone(),
+        target: target(&head, &asked),
         headers: journal::copy_headers(&head.headers),
         body: Bytes::new(),
         body_bytes: 0,
@@ -128,7 +142,7 @@ pub(super) async fn serve(
         Some(answer) => answer,
         None if body.too_large => Answer::empty(StatusCode::PAYLOAD_TOO_LARGE),
         None => {
-            let call = Call::new(&head.method, &target, head.headers, body.bytes);
+            let call = Call::new(&head.method, &asked, head.headers, body.bytes);
             genuine(&state, &call, for_ims, fault.as_ref())
         }
     };
@@ -193,13 +207,10 @@ fn genuine(state: &State, call: &Call, for_ims: bool, fault: Option<&Fault>) -> 
 }
 
 /// Returns the request target as it was sent, apart from a fragment, which no request should carry.
-fn target(head: &http::request::Parts) -> String {
+fn target(head: &http::request::Parts, asked: &str) -> String {
     if head.version == Version::HTTP_2 {
         // HTTP/2 sends scheme and authority in fields of their own.
-        head.uri
-            .path_and_query()
-            .map_or("/", |target| target.as_str())
-            .to_owned()
+        asked.to_owned()
     } else {
         head.uri.to_string()
     }

@@ -1,6 +1,11 @@
 //! A list of JSON documents with ids: what every configuration object and job is stored as.
 
+use std::collections::VecDeque;
+
 use serde_json::Value;
+
+/// How many documents one collection keeps; beyond that the oldest goes.
+const KEPT: usize = 10_000;
 
 /// One stored document.
 #[derive(Clone, Debug)]
@@ -15,12 +20,15 @@ pub(super) struct Entry {
 /// Documents in the order they were stored.
 #[derive(Debug, Default)]
 pub(super) struct Collection {
-    entries: Vec<Entry>,
+    entries: VecDeque<Entry>,
 }
 
 impl Collection {
     pub(super) fn insert(&mut self, id: String, now_ms: u64, document: Value) {
-        self.entries.push(Entry {
+        if self.entries.len() == KEPT {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(Entry {
             id,
             created_ms: now_ms,
             gone_at_ms: None,
@@ -85,5 +93,17 @@ mod tests {
         assert!(collection.get("a", 0).is_none());
         assert!(collection.get("b", 9).is_some());
         assert!(collection.get("b", 10).is_none());
+    }
+
+    #[test]
+    fn the_oldest_document_makes_room() {
+        let mut collection = Collection::default();
+        for number in 0..=KEPT {
+            collection.insert(number.to_string(), 0, json!({}));
+        }
+
+        assert_eq!(collection.present(0).count(), KEPT);
+        assert!(collection.get("0", 0).is_none());
+        assert!(collection.get("1", 0).is_some());
     }
 }

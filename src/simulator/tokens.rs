@@ -25,7 +25,6 @@ pub(super) struct Minted {
 }
 
 /// Every token that was minted, not revoked and not forgotten.
-#[derive(Debug)]
 pub(super) struct Tokens {
     known: HashMap<String, Minted>,
     order: VecDeque<String>,

@@ -549,6 +549,57 @@ async fn the_control_endpoint_does_what_the_handle_does() {
 }
 
 #[tokio::test]
+async fn every_fault_in_the_manual_is_one() {
+    let mut stage = Stage::new().await;
+    let manual = include_str!("../../docs/simulator.md");
+    let in_tables = manual
+        .split('`')
+        .filter(|text| text.starts_with("{\"where\""));
+    let in_commands = manual
+        .split("-d '")
+        .filter(|text| {
+            text.trim_start_matches(['{', ' ', '\n'])
+                .starts_with("\"where\"")
+        })
+        .map(|text| text.split('\'').next().unwrap());
+    let faults: Vec<&str> = in_tables.chain(in_commands).collect();
+    assert!(faults.len() > 8, "{faults:?}");
+    for fault in faults {
+        let order = request(
+            Method::POST,
+            "/_simulator/faults",
+            &[JSON],
+            fault.to_owned(),
+        );
+
+        assert_eq!(stage.send(order).await.status, 201, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn the_absolute_form_of_a_target_is_understood() {
+    let mut stage = Stage::new().await;
+    let target = format!("http://platform.adobe.io{JANE}");
+
+    let reply = stage.get(&target).await;
+
+    assert_eq!(reply.status, 200);
+    let seen = stage.simulator.control().requests().pop().unwrap();
+    assert_eq!(seen.target, target);
+}
+
+#[tokio::test]
+async fn debug_prints_hold_no_token_and_no_secret() {
+    let stage = Stage::new().await;
+
+    let printed = format!("{:?}", stage.simulator);
+
+    let token = stage.bearer.strip_prefix("Bearer ").unwrap();
+    assert!(printed.contains("demo-client"));
+    assert!(!printed.contains(token) && !printed.contains("demo-secret"));
+}
+
+#[tokio::test]
 async fn reset_brings_deleted_data_back() {
     let mut stage = Stage::new().await;
     assert_eq!(
