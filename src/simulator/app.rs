@@ -49,7 +49,10 @@ impl State {
             journal: Mutex::new(Journal::default()),
             faults: Mutex::new(Faults::new(random.fork())),
             tokens: Mutex::new(Tokens::new(random.fork())),
-            world: Mutex::new(World::new(&Seed::of(&settings.clients))),
+            world: Mutex::new(World::new(&Seed::of(
+                &settings.clients,
+                &settings.sandboxes,
+            ))),
             random: Mutex::new(random),
             settings,
         }
@@ -60,7 +63,8 @@ impl State {
         lock(&self.journal).clear();
         lock(&self.faults).clear();
         lock(&self.tokens).reset();
-        *lock(&self.world) = World::new(&Seed::of(&self.settings.clients));
+        *lock(&self.world) =
+            World::new(&Seed::of(&self.settings.clients, &self.settings.sandboxes));
         self.time.reset();
     }
 

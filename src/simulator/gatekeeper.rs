@@ -136,7 +136,10 @@ mod tests {
         let clients = vec![Client::demo(), second];
         let mut tokens = Tokens::new(fastrand::Rng::with_seed(1));
         let token = tokens.mint(&clients[0], "openid", 0, 1000);
-        let world = World::new(&Seed::of(&clients));
+        let world = World::new(&Seed::of(
+            &clients,
+            &["dev".parse().unwrap(), "dev-2".parse().unwrap()],
+        ));
         Fixture {
             clients,
             tokens,

@@ -41,7 +41,7 @@ use axum::body::Body;
 use http::Request;
 use tokio::net::TcpListener;
 
-use crate::aep::{ClientId, OrgId};
+use crate::aep::{ClientId, OrgId, SandboxName};
 use app::State;
 use server::Server;
 use socket::Connection;
@@ -56,6 +56,9 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// The clients IMS knows; their organisations are the ones that exist. Default: [`Client::demo`].
     pub clients: Vec<Client>,
+    /// The sandboxes of each organisation, all with the same people. Default `prod`, `dev`, `dev-2`; `prod`
+    /// is there in any case, since it is where requests without a sandbox go.
+    pub sandboxes: Vec<SandboxName>,
     /// How long tokens count. Default 24 hours, as at Adobe.
     pub token_lifetime: Duration,
     /// How long a job stays in each of its states, and an accepted deletion takes. Default 1 second.
@@ -177,6 +180,9 @@ impl Default for Settings {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls: None,
             clients: vec![Client::demo()],
+            sandboxes: ["prod", "dev", "dev-2"]
+                .map(|name| name.parse().expect("the name is a legal one"))
+                .to_vec(),
             token_lifetime: Duration::from_hours(24),
             job_step: Duration::from_secs(1),
             body_limit: 64 * 1024 * 1024,

@@ -14,23 +14,26 @@ use crate::aep::{OrgId, SandboxName};
 #[derive(Clone, Debug)]
 pub(super) struct Seed {
     pub(super) organizations: Vec<OrgId>,
-    /// The first one is the default production sandbox.
     pub(super) sandboxes: Vec<SandboxName>,
 }
 
 impl Seed {
-    /// The organisations of `clients`, each with `prod`, `dev` and `dev-2`.
-    pub(super) fn of(clients: &[Client]) -> Self {
+    /// The organisations of `clients`, each with `sandboxes` and, in any case, the production sandbox.
+    pub(super) fn of(clients: &[Client], sandboxes: &[SandboxName]) -> Self {
         let mut organizations = Vec::new();
         for client in clients {
             if !organizations.contains(&client.organization) {
                 organizations.push(client.organization.clone());
             }
         }
-        let name = |text: &str| text.parse().expect("the name is a legal one");
+        let mut sandboxes = sandboxes.to_vec();
+        let production = production();
+        if !sandboxes.contains(&production) {
+            sandboxes.push(production);
+        }
         Self {
             organizations,
-            sandboxes: vec![name(PRODUCTION), name("dev"), name("dev-2")],
+            sandboxes,
         }
     }
 }
@@ -59,7 +62,7 @@ impl World {
                 .iter()
                 .map(|organization| (organization.clone(), of(organization)))
                 .collect(),
-            default: PRODUCTION.parse().expect("the name is a legal one"),
+            default: production(),
         }
     }
 
@@ -153,6 +156,10 @@ impl Facts {
             "default": production,
         })
     }
+}
+
+fn production() -> SandboxName {
+    PRODUCTION.parse().expect("the name is a legal one")
 }
 
 /// Returns a random UUID of version 4.

@@ -158,6 +158,26 @@ async fn a_missing_sandbox_header_reads_production() {
 }
 
 #[tokio::test]
+async fn other_sandboxes_stand_beside_production() {
+    let mut stage = Stage::with(Settings {
+        sandboxes: vec!["trial".parse().unwrap()],
+        ..Settings::default()
+    })
+    .await;
+    let mut found = Vec::new();
+    for keep in [4, 3] {
+        let headers = stage.owned("trial")[..keep].to_vec();
+        let request = request(Method::GET, JANE, &headers, "");
+
+        let reply = stage.send(request).await;
+
+        found.push(reply.json()[JANE_XID]["entity"]["_simulator"]["sandbox"].clone());
+    }
+
+    assert_eq!(found, ["trial", "prod"]);
+}
+
+#[tokio::test]
 async fn an_unknown_sandbox_is_refused() {
     let mut stage = Stage::new().await;
     let request = request(Method::GET, JANE, &stage.owned("dev-3"), "");
