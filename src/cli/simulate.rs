@@ -9,6 +9,7 @@ use clap::Args;
 use super::Exit;
 use super::serve::{self, Signals};
 use super::terminal::{complain_of, print};
+use crate::aep::SandboxName;
 use crate::simulator::{Client, Settings, Simulator, Tls};
 
 /// How Adobe is simulated.
@@ -29,6 +30,9 @@ pub(super) struct Options {
     /// A client to know besides demo-client: its id, secret and organisation. May be repeated.
     #[arg(long, value_name = "ID:SECRET:ORG", value_parser = client)]
     client: Vec<Client>,
+    /// A sandbox to have instead of prod, dev and dev-2; prod is always there. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    sandbox: Vec<SandboxName>,
     /// How long tokens count, such as 90s or 24h.
     #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
     token_lifetime: Duration,
@@ -80,6 +84,11 @@ async fn run(options: Options) -> Result<Exit, Exit> {
             .cloned()
             .chain(options.client)
             .collect(),
+        sandboxes: if options.sandbox.is_empty() {
+            defaults.sandboxes
+        } else {
+            options.sandbox
+        },
         token_lifetime: options.token_lifetime,
         job_step: options.job_step,
         lenient: options.lenient,

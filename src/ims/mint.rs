@@ -1,5 +1,6 @@
 //! One token call.
 
+use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,34 @@ pub struct Mint {
     timeout: Duration,
 }
 
+/// Whoever gives tokens for client secrets.
+pub trait TokenService {
+    /// Asks for a token with one of the credential's secrets.
+    ///
+    /// # Errors
+    /// [`Failure`], without any secret in it.
+    fn mint(
+        &self,
+        credential: &CredentialSettings,
+        secret: &Secret,
+    ) -> impl Future<Output = Result<Minted, Failure>>;
+}
+
+impl TokenService for Mint {
+    async fn mint(
+        &self,
+        credential: &CredentialSettings,
+        secret: &Secret,
+    ) -> Result<Minted, Failure> {
+        timeout(self.timeout, self.call(credential, secret))
+            .await
+            .unwrap_or_else(|_| {
+                let message = format!("IMS did not answer within {:?}", self.timeout);
+                Err(Failure::new(Class::Unreachable, message))
+            })
+    }
+}
+
 impl Mint {
     /// Prepares token calls through `dialer`.
     pub fn new(settings: &Settings, dialer: Dialer) -> Self {
@@ -33,25 +62,6 @@ impl Mint {
             token_path,
             timeout: settings.timeout,
         }
-    }
-
-    /// Asks for a token with one of the credential's secrets.
-    ///
-    /// # Errors
-    /// [`Failure`], without any secret in it.
-    pub async fn mint(
-        &self,
-        credential: &CredentialSettings,
-        secret: &Secret,
-    ) -> Result<Minted, Failure> {
-        timeout(self.timeout, self.call(credential, secret))
-            .await
-            .unwrap_or_else(|_| {
-                Err(Failure::new(
-                    Class::Unreachable,
-                    format!("IMS did not answer within {:?}", self.timeout),
-                ))
-            })
     }
 
     async fn call(

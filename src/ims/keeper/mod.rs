@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::answer::{Class, Failure, Minted};
-use super::mint::Mint;
+use super::mint::TokenService;
 use super::{CredentialSettings, schedule};
 use crate::error::{Error, Reason};
 
@@ -133,12 +133,12 @@ impl Credential {
     }
 
     /// Mints and renews for ever. One task runs this, so there is one token call at a time.
-    pub async fn keep_fresh(self: Arc<Self>, mint: Mint) {
+    pub async fn keep_fresh(self: Arc<Self>, service: impl TokenService) {
         let mut failures = 0;
         let mut secret = 0;
         loop {
             self.attempt.send_replace(Attempt::Underway);
-            match self.try_secrets(&mint, &mut secret).await {
+            match self.try_secrets(&service, &mut secret).await {
                 Ok(minted) => {
                     failures = 0;
                     let renew_at = self.publish(minted);
@@ -153,7 +153,11 @@ impl Credential {
     }
 
     /// Asks with the secret that worked last, then with the other one if IMS knows that one no more.
-    async fn try_secrets(&self, mint: &Mint, preferred: &mut usize) -> Result<Minted, Failure> {
+    async fn try_secrets(
+        &self,
+        service: &impl TokenService,
+        preferred: &mut usize,
+    ) -> Result<Minted, Failure> {
         let count = self.settings.client_secrets.len();
         let mut result = Err(Failure::new(
             Class::Configuration,
@@ -164,7 +168,7 @@ impl Credential {
             let Some(secret) = self.settings.client_secrets.get(index) else {
                 break;
             };
-            result = mint.mint(&self.settings, secret).await;
+            result = service.mint(&self.settings, secret).await;
             match &result {
                 Ok(_) => *preferred = index,
                 Err(failure) if failure.class == Class::Client => continue,
@@ -248,3 +252,6 @@ impl Credential {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
