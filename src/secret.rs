@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::HeaderValue;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 /// A client secret or token: erased from memory when dropped, printed as a placeholder.
@@ -20,6 +21,16 @@ impl Secret {
         self.0.expose_secret()
     }
 
+    /// Returns `text` with the secret taken out, as it is and as a form spells it.
+    pub fn taken_out_of(&self, text: &[u8]) -> String {
+        let text = String::from_utf8_lossy(text);
+        let spelled = utf8_percent_encode(self.expose(), UNRESERVED).to_string();
+        [self.expose(), &spelled]
+            .into_iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(text.into_owned(), |text, secret| text.replace(secret, "…"))
+    }
+
     /// Returns `Bearer` and the secret as a field value marked sensitive, or `None` when it is not a legal one.
     pub fn to_bearer(&self) -> Option<HeaderValue> {
         let token = self.expose();
@@ -31,6 +42,13 @@ impl Secret {
         Some(value)
     }
 }
+
+/// Everything but the unreserved characters of RFC 3986 §2.3 has to be encoded in a form.
+pub const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,6 +67,16 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         let bearer = secret.to_bearer().unwrap();
         assert!(!format!("{bearer:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_in_both_spellings() {
+        let secret = Secret::new("p8e+a/b".to_owned());
+
+        assert_eq!(
+            secret.taken_out_of(b"wrong p8e+a/b or p8e%2Ba%2Fb!"),
+            "wrong … or …!"
+        );
     }
 
     #[test]

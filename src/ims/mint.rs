@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use tokio::time::timeout;
 
 use super::answer::{self, Class, Failure, Minted};
@@ -14,7 +14,7 @@ use super::{CredentialSettings, Settings};
 use crate::clock;
 use crate::connect::{Dialer, Pool};
 use crate::error::Error;
-use crate::secret::Secret;
+use crate::secret::{Secret, UNRESERVED};
 
 /// Makes token calls. It sends to the configured token service only and follows no redirect.
 #[derive(Debug)]
@@ -98,7 +98,15 @@ impl Mint {
                     "the answer broke off or is larger than 64 KiB",
                 )
             })?;
-        let result = answer::read(head.status, &body.to_bytes(), retry_after);
+        let body = body.to_bytes();
+        let result = answer::read(head.status, &body, retry_after).or_else(|_| {
+            // What is quoted of a failure must not be what was sent.
+            answer::read(
+                head.status,
+                secret.taken_out_of(&body).as_bytes(),
+                retry_after,
+            )
+        });
         if let Err(failure) = &result {
             tracing::debug!(
                 credential = credential.name,
@@ -128,7 +136,7 @@ fn unreachable(error: &Error) -> Failure {
 
 /// The form, in the body only: query strings end up in logs.
 fn form(credential: &CredentialSettings, secret: &Secret) -> String {
-    let encode = |text: &str| utf8_percent_encode(text, FORM).to_string();
+    let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
     format!(
         "grant_type=client_credentials&client_id={}&client_secret={}&scope={}",
         encode(credential.client_id.as_str()),
@@ -136,13 +144,6 @@ fn form(credential: &CredentialSettings, secret: &Secret) -> String {
         encode(&credential.scopes),
     )
 }
-
-/// Everything but the unreserved characters of RFC 3986 §2.3.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds or a date.
 fn pause(value: &HeaderValue) -> Option<Duration> {

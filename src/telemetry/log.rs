@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -46,7 +46,10 @@ impl Log {
 
     /// Sends what the program tells through `tracing` here. The first caller in a process wins.
     pub fn install(&self) {
-        let level = LevelFilter::from_level(self.level);
+        // Libraries could tell at their finest levels what must not be told; their warnings are welcome.
+        let level = Targets::new()
+            .with_target(env!("CARGO_CRATE_NAME"), self.level)
+            .with_default(LevelFilter::WARN.min(LevelFilter::from_level(self.level)));
         let writer = self.writer.clone();
         let lines = fmt::layer()
             .with_writer(move || writer.clone())

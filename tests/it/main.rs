@@ -10,4 +10,5 @@
 mod support;
 
 mod authority;
+mod process;
 mod simulator;

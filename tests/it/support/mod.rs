@@ -3,4 +3,5 @@
 pub(crate) mod adobe;
 pub(crate) mod client;
 pub(crate) mod gateway;
+pub(crate) mod process;
 pub(crate) mod raw;

@@ -1,0 +1,121 @@
+//! The real binary as a process of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A running `profile-gateway`, killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    output: Arc<Output>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// What it has printed, both streams together.
+#[derive(Default)]
+struct Output {
+    lines: Mutex<Vec<String>>,
+    grown: Condvar,
+}
+
+impl Process {
+    pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_profile-gateway"))
+            .args(arguments)
+            .env_remove("PROFILE_GATEWAY_CONFIG")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = Arc::new(Output::default());
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), Arc::clone(&output)),
+            collect(child.stderr.take().unwrap(), Arc::clone(&output)),
+        ];
+        Self {
+            child,
+            output,
+            readers,
+        }
+    }
+
+    /// Starts a gateway with this configuration, and waits until it listens.
+    pub(crate) fn gateway(configuration: &Path, environment: &[(&str, &str)]) -> Self {
+        let path = configuration.to_str().unwrap();
+        let process = Self::start(&["run", "--config", path], environment);
+        process.wait_for("serving operators");
+        process
+    }
+
+    /// Waits for a line that holds `text`, and returns it.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        let mut lines = self.output.lines.lock().unwrap();
+        loop {
+            if let Some(line) = lines.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            let (guard, waited) = self
+                .output
+                .grown
+                .wait_timeout(lines, Duration::from_secs(20))
+                .unwrap();
+            lines = guard;
+            assert!(!waited.timed_out(), "no {text:?} in {lines:#?}");
+        }
+    }
+
+    /// Returns the address in the log line with this message.
+    pub(crate) fn address(&self, message: &str) -> SocketAddr {
+        let line: Value = serde_json::from_str(&self.wait_for(message)).unwrap();
+        line["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.output.lines.lock().unwrap().clone()
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let kill = format!("kill -TERM {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for its end and returns the exit code and everything it printed.
+    pub(crate) fn finish(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        (code, self.lines().join("\n"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(stream: impl Read + Send + 'static, output: Arc<Output>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            output.lines.lock().unwrap().push(line.unwrap());
+            output.grown.notify_all();
+        }
+    })
+}
