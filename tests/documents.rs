@@ -1,0 +1,191 @@
+//! What the documents say is so: their examples load, and what they list is what there is.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected should stop"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use profile_gateway::config::{self, Supplied};
+use profile_gateway::error::Reason;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Returns the fenced blocks of a language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    text.split(fence.as_str())
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect()
+}
+
+/// Everything the examples take from outside.
+fn supplied() -> Supplied {
+    let folder = "/var/run/secrets/ims";
+    Supplied::default()
+        .with_variable("IMS_CLIENT_ID", "0a1b2c3d4e5f")
+        .with_variable("IMS_CLIENT_SECRET", "p8e-secret")
+        .with_file(format!("{folder}/client_id"), "0a1b2c3d4e5f\n")
+        .with_file(format!("{folder}/client_secret"), "p8e-secret\n")
+        .with_file(
+            format!("{folder}/organization"),
+            "0A1B2C3D4E5F60718293A4B5@AdobeOrg\n",
+        )
+}
+
+#[test]
+fn every_configuration_in_the_readme_loads() {
+    let readme = read("README.md");
+    let examples = blocks(&readme, "yaml");
+
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        config::parse("README.md", example, &supplied())
+            .unwrap_or_else(|faults| panic!("{faults}"));
+    }
+}
+
+#[test]
+fn the_faults_in_the_readme_are_what_check_prints() {
+    let broken = "\
+credentials:
+  loyalty:
+    organisation: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
+    client_id: ${env:IMS_CLIENT_ID}
+    client_secrets: [\"${env:IMS_CLIENT_SECRET}\"]
+    quota: 120
+sandboxes:
+  prod: {}
+";
+    let faults = config::parse("gateway.yaml", broken, &supplied())
+        .unwrap_err()
+        .to_string();
+
+    let shown = read("README.md");
+    assert!(shown.contains(faults.trim_end()), "{faults}");
+}
+
+#[test]
+fn the_readme_lists_every_reason_with_its_status_and_side() {
+    let readme = read("README.md");
+    for reason in Reason::ALL {
+        let meaning = reason.meaning();
+        let code = format!("`{}`", meaning.code);
+        let row = readme
+            .lines()
+            .find(|line| line.starts_with("| `") && line.split('|').nth(1).unwrap().contains(&code))
+            .unwrap_or_else(|| panic!("no row for {code}"));
+        assert!(
+            row.contains(&format!("| {} |", meaning.status.as_u16())),
+            "{row}"
+        );
+        assert!(
+            row.contains(&format!("| {} |", meaning.side.as_str())),
+            "{row}"
+        );
+    }
+}
+
+#[test]
+fn configurations_for_kubernetes_load() {
+    let mut found = Vec::new();
+    visit(&root().join("deploy"), &mut |path| {
+        if path.file_name().unwrap() == "gateway.yaml" {
+            found.push(path.to_owned());
+        }
+    });
+
+    assert_eq!(found.len(), 3);
+    for path in found {
+        let text = fs::read_to_string(&path).unwrap();
+        let settings = config::parse(path.to_str().unwrap(), &text, &supplied())
+            .unwrap_or_else(|faults| panic!("{faults}"));
+        // Pods are given 10 s more than that to end.
+        assert!(settings.drain.as_secs() <= 30, "{}", path.display());
+    }
+}
+
+#[test]
+fn tests_that_the_architecture_names_exist() {
+    let page = read("ARCHITECTURE.md");
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        visit(&root().join(folder), &mut |path| {
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                code.push_str(&fs::read_to_string(path).unwrap());
+            }
+        });
+    }
+    let table = page
+        .split("## What always holds")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
+    let rows: Vec<_> = table
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .collect();
+
+    assert!(rows.len() >= 10, "{rows:?}");
+    for row in rows {
+        let tests: Vec<_> = row
+            .rsplit('|')
+            .nth(1)
+            .unwrap()
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .collect();
+        assert!(!tests.is_empty(), "no test: {row}");
+        for test in tests {
+            assert!(
+                code.contains(&format!("fn {test}(")),
+                "{test} does not exist: {row}"
+            );
+        }
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/simulator.md",
+        "deploy/README.md",
+    ] {
+        let folder = root().join(page).parent().unwrap().to_owned();
+        for link in read(page).split("](").skip(1) {
+            let target = link.split([')', '#']).next().unwrap();
+            if !target.is_empty() && !target.contains("://") {
+                assert!(folder.join(target).exists(), "{page} links to {target}");
+            }
+        }
+    }
+}
+
+fn visit(folder: &Path, each: &mut impl FnMut(&PathBuf)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            visit(&path, each);
+        } else {
+            each(&path);
+        }
+    }
+}
