@@ -81,7 +81,9 @@ fn fault(error: httparse::Error, most: usize) -> Error {
         }
         httparse::Error::NewLine => "a line of the request head does not end as it must",
         httparse::Error::Token => "the request line has a character it must not have",
-        httparse::Error::Version => "the request is not HTTP/1.0 or HTTP/1.1",
+        httparse::Error::Version => {
+            "the request line does not end in HTTP/1.0 or HTTP/1.1; encode a blank in the target as %20"
+        }
         httparse::Error::TooManyHeaders => {
             let detail = format!("a request head may have {most} fields");
             return Error::new(Reason::HeadTooLarge, detail);
@@ -154,7 +156,12 @@ fn check_target<'a>(target: &'a str, limits: &Limits) -> Result<Option<&'a str>,
         let detail = if byte == b'#' {
             format!("the target has a fragment at byte {at}; leave it out, or encode # as %23")
         } else {
-            let shown = char::from(byte).escape_default();
+            let shown = char::from(byte);
+            let shown = if shown.is_ascii_graphic() {
+                shown.to_string()
+            } else {
+                "a control".to_owned()
+            };
             format!("the target has {shown} at byte {at}; percent-encode it as %{byte:02X}")
         };
         return Err(malformed(detail));
