@@ -52,16 +52,18 @@ pub struct Plan {
 ///
 /// Each stage takes the type the one above it makes, so a stage left out or moved does not compile:
 ///
-/// ```compile_fail
-/// use std::rc::Rc;
-/// use profile_gateway::context::Identified;
-/// use profile_gateway::identify::{Identify, IdentifyLayer};
-/// use profile_gateway::stage::Stage;
-///
-/// // The route stage takes `Identified`, so it cannot stand where `Received` comes in.
-/// fn stands_first<B, T: Stage<profile_gateway::context::Received<B>>>(_: T) {}
-/// fn without_identify(route: profile_gateway::route::FindRoute) {
-///     stands_first::<(), _>(route);
+/// ```
+/// # use profile_gateway::{context::Identified, route::FindRoute, stage::Stage};
+/// fn takes<In, T: Stage<In>>(_: &T) {}
+/// fn after_identify(route: &FindRoute) {
+///     takes::<Identified<()>, _>(route);
+/// }
+/// ```
+/// ```compile_fail,E0277
+/// # use profile_gateway::{context::Received, route::FindRoute, stage::Stage};
+/// # fn takes<In, T: Stage<In>>(_: &T) {}
+/// fn without_identify(route: &FindRoute) {
+///     takes::<Received<()>, _>(route);
 /// }
 /// ```
 ///

@@ -3,7 +3,7 @@
 //! Everything here stays on the worker's thread, so nothing is locked. An HTTP/1.1 connection is *idle* (on the
 //! stack), *leased* (an exchange owns it) or gone; HTTP/2 has one connection that all exchanges share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ struct Inner<B> {
     shared: RefCell<Option<http2::SendRequest<B>>>,
     /// Held while an HTTP/2 connection is opened, so that a burst opens one and not many.
     opening: Mutex<()>,
+    /// Whether the origin last chose HTTP/1.1 although HTTP/2 was offered: then nobody waits for `opening`.
+    chose_http1: Cell<bool>,
 }
 
 struct Idle<B> {
@@ -76,6 +78,7 @@ where
             idle: RefCell::default(),
             shared: RefCell::default(),
             opening: Mutex::new(()),
+            chose_http1: Cell::new(false),
         }))
     }
 
@@ -171,12 +174,22 @@ where
             let stream = self.0.dialer.dial().await?;
             return self.handshake_http1(stream).await;
         }
-        let _opening = self.0.opening.lock().await;
-        if let Some(connection) = self.ready() {
+        let opening = if self.0.chose_http1.get() {
+            None
+        } else {
+            Some(self.0.opening.lock().await)
+        };
+        if opening.is_some()
+            && let Some(connection) = self.ready()
+        {
             return Ok(connection);
         }
         let stream = self.0.dialer.dial().await?;
-        if settings.origin.is_tls() && !stream.chose_http2() {
+        // Clear text has no way to choose: the setting is prior knowledge.
+        self.0
+            .chose_http1
+            .set(settings.origin.is_tls() && !stream.chose_http2());
+        if self.0.chose_http1.get() {
             return self.handshake_http1(stream).await;
         }
         let (sender, connection) = http2::Builder::new(LocalExecutor)

@@ -20,7 +20,7 @@ use crate::secret::{Secret, UNRESERVED};
 #[derive(Debug)]
 pub struct Mint {
     pool: Pool<Full<Bytes>>,
-    token_path: HeaderValue,
+    token_path: String,
     timeout: Duration,
 }
 
@@ -55,11 +55,9 @@ impl TokenService for Mint {
 impl Mint {
     /// Prepares token calls through `dialer`.
     pub fn new(settings: &Settings, dialer: Dialer) -> Self {
-        let token_path = HeaderValue::from_str(&settings.token_path)
-            .unwrap_or_else(|_| HeaderValue::from_static("/ims/token/v3"));
         Self {
             pool: Pool::new(dialer),
-            token_path,
+            token_path: settings.token_path.clone(),
             timeout: settings.timeout,
         }
     }
@@ -71,7 +69,7 @@ impl Mint {
     ) -> Result<Minted, Failure> {
         let request = Request::builder()
             .method(Method::POST)
-            .uri(self.token_path.as_bytes())
+            .uri(self.token_path.as_str())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
             .body(Full::new(Bytes::from(form(credential, secret))))
