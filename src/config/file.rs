@@ -136,8 +136,8 @@ pub(super) struct ListenerLimits {
     /// The most open connections; more wait in the kernel's queue. From 1 up, default 4096.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) connections: usize,
-    /// The most header fields; more are answered with 431. From 1 to 1000, default 100.
-    #[schemars(range(min = 1, max = 1000))]
+    /// The most header fields; more are answered with 431. From 1 to 256, default 100.
+    #[schemars(range(min = 1, max = 256))]
     pub(super) fields: usize,
     /// The largest request head; larger ones are answered with 431. From 8KiB to 1MiB, default 32KiB.
     #[schemars(extend("x-minimum" = "8KiB", "x-maximum" = "1MiB"))]

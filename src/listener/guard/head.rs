@@ -64,7 +64,7 @@ pub fn check(bytes: &[u8], limits: &Limits, local: SocketAddr) -> Result<Option<
     }))
 }
 
-/// The most fields that can be allowed.
+/// The most fields that can be allowed; configuration allows no more.
 pub const MOST_FIELDS: usize = 256;
 
 fn malformed(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
