@@ -236,14 +236,15 @@ proptest! {
             (adobe, gateway)
         });
         let (adobe, gateway) = &*PAIR;
-        let mut lines: String =
-            fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let mut lines: Vec<_> =
+            fields.iter().map(|(name, value)| format!("{name}: {value}
+")).collect();
         if !nominated.is_empty() {
-            lines.push_str(&format!("Connection: {}\r\n", nominated.join(", ")));
+            lines.push(format!("Connection: {}\r\n", nominated.join(", ")));
         }
         let before = adobe.seen().len();
 
-        let answer = exchange(gateway.address, get(LOOKUP, &lines));
+        let answer = exchange(gateway.address, get(LOOKUP, &lines.concat()));
 
         let seen = adobe.seen();
         match answer.status {
@@ -252,7 +253,7 @@ proptest! {
                 seen.last().unwrap().assert_owned("prod");
             }
             400 => prop_assert_eq!(seen.len(), before),
-            other => prop_assert!(false, "{} for {}", other, lines),
+            other => prop_assert!(false, "{} for {:?}", other, lines),
         }
     }
 }

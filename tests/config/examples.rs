@@ -1,10 +1,5 @@
 //! Every example in `config/` loads, and says what it claims to say.
 
-#![allow(
-    clippy::tests_outside_test_module,
-    reason = "a test binary is one test module"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,59 @@
+//! How a configuration is read: the examples, what operators see when it is wrong, and where values come from.
+
+mod examples;
+mod faults;
+mod sources;
+
+use profile_gateway::config::{self, Supplied};
+
+const HIDDEN: &str = "s3ntinel value";
+
+fn sources() -> Supplied {
+    Supplied::default()
+        .with_variable("ID", "client")
+        .with_variable("SECRET", "p8e-secret")
+        .with_variable("EMPTY", "")
+        .with_variable("HIDDEN", HIDDEN)
+        .with_variable("HIDDEN_PATH", "/s3ntinel/{*rest}")
+        .with_variable("HIDDEN_URL", "http://s3ntinel.example.com")
+        .with_variable("HIDDEN_WORD", "s3ntinel")
+        .with_variable("IMS_CLIENT_ID", "client")
+        .with_variable("IMS_CLIENT_SECRET", "p8e-secret")
+        .with_file("/hidden", HIDDEN)
+        .with_file("/no-certificate.pem", "hello\n")
+}
+
+fn faults(text: &str) -> String {
+    config::parse("gateway.yaml", text, &sources())
+        .expect_err("the text is wrong")
+        .to_string()
+}
+
+/// The lines that begin a fault.
+fn messages(text: &str) -> Vec<String> {
+    let shown = faults(text);
+    let lines = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("error: "));
+    lines.map(str::to_owned).collect()
+}
+
+/// A legal file with `more` after it.
+fn with(more: &str) -> String {
+    format!("{BASE}{more}")
+}
+
+const BASE: &str = "\
+credentials:
+  loyalty:
+    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
+    client_id: ${env:ID}
+    client_secrets: ['${env:SECRET}']
+sandboxes:
+  prod: {}
+";
+
+#[test]
+fn the_base_of_these_tests_is_legal() {
+    assert!(config::parse("gateway.yaml", BASE, &sources()).is_ok());
+}
