@@ -171,12 +171,12 @@ fn structural_faults_are_named() {
         (with("drain: ~"), "drain: has no value"),
         (with("drain: [30s]"), "drain: must be a text"),
         (with("in_flight: many"), "in_flight: must be a whole number"),
-        (with("in_flight: 0"), "in_flight: must be from 1 to 256000"),
+        (with("in_flight: 0"), "in_flight: must be from 1 to 1000000"),
         (with("in_flight: -1"), "in_flight: must be a whole number"),
         (with("in_flight: '10'"), "in_flight: must be a whole number"),
         (
             with("in_flight: 99999999999999999999"),
-            "in_flight: must be from 1 to 256000",
+            "in_flight: must be from 1 to 1000000",
         ),
         (
             with("workers: many"),
