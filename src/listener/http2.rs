@@ -3,6 +3,7 @@
 use http::{Request, header};
 
 use super::Limits;
+use super::guard::spells;
 use crate::error::{Error, Reason};
 
 /// Judges a request whose frames the HTTP/2 library has accepted.
@@ -36,6 +37,18 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Option<Error> {
     if authority.as_str().contains('@') {
         return malformed("the :authority has more than host and port");
     }
+    // The library counts the body against the first length, and passes all of them on.
+    let lengths = request.headers().get_all(header::CONTENT_LENGTH);
+    if lengths.iter().nth(1).is_some() {
+        return malformed("the request has more than one Content-Length");
+    }
+    let imitates = |name: &http::HeaderName| {
+        let name = name.as_str();
+        name.contains('_') && (spells(name, "transfer-encoding") || spells(name, "content-length"))
+    };
+    if request.headers().keys().any(imitates) {
+        return malformed("a header field's name imitates Content-Length or Transfer-Encoding");
+    }
     None
 }
 
@@ -46,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn authority_and_host_must_agree() {
+    fn authority_and_framing_must_be_unambiguous() {
         let limits = Limits {
             head_bytes: 1024,
             fields: 3,
@@ -75,6 +88,21 @@ mod tests {
             reason("http://a/x", &["a", "a", "a", "a"]),
             Some(Reason::HeadTooLarge)
         );
+        let framed = |names: &[&str]| {
+            let mut request = Request::builder().uri("http://a/x");
+            for name in names {
+                request = request.header(*name, "5");
+            }
+            check(&request.body(()).unwrap(), &limits).map(|error| error.reason())
+        };
+        assert_eq!(framed(&["content-length"]), None);
+        for names in [
+            &["content-length", "content-length"][..],
+            &["content_length"],
+            &["transfer_encoding"],
+        ] {
+            assert_eq!(framed(names), Some(Reason::MalformedRequest), "{names:?}");
+        }
         let long = format!("http://a/{}", "x".repeat(40));
         assert_eq!(reason(&long, &[]), Some(Reason::TargetTooLong));
     }

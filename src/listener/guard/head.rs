@@ -100,7 +100,8 @@ fn too_large(limits: &Limits) -> Error {
 }
 
 fn too_long(limits: &Limits) -> Error {
-    let detail = format!("a request target may have {} bytes", limits.target_bytes);
+    let most = limits.target_bytes.min(LONGEST_TARGET);
+    let detail = format!("a request target may have {most} bytes");
     Error::new(Reason::TargetTooLong, detail)
 }
 
@@ -120,6 +121,9 @@ fn incomplete(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
 }
 
 const LONGEST_METHOD_AND_VERSION: usize = 64;
+
+/// What [`http::Uri`] can hold.
+const LONGEST_TARGET: usize = 65_534;
 
 /// Every line ends in CR LF, and neither stands anywhere else.
 fn check_line_ends(head: &[u8]) -> Result<(), Error> {
@@ -148,11 +152,21 @@ fn check_method(method: &str) -> Result<(), Error> {
 
 /// Returns the authority of a target in absolute form.
 fn check_target<'a>(target: &'a str, limits: &Limits) -> Result<Option<&'a str>, Error> {
-    if target.len() > limits.target_bytes {
+    if target.len() > limits.target_bytes.min(LONGEST_TARGET) {
         return Err(too_long(limits));
     }
-    let wrong = |byte: &u8| matches!(byte, b'"' | b'<' | b'>' | b'#') || byte.is_ascii_control();
-    if let Some((at, byte)) = target.bytes().enumerate().find(|(_, byte)| wrong(byte)) {
+    let path = target.find('?').unwrap_or(target.len());
+    // What hyper would refuse by itself, without a word to the caller or the log.
+    let wrong = |at: usize, byte: u8| {
+        matches!(byte, b'"' | b'<' | b'>' | b'#')
+            || byte.is_ascii_control()
+            || (byte == b'`' && at < path)
+    };
+    let first = target
+        .bytes()
+        .enumerate()
+        .find(|(at, byte)| wrong(*at, *byte));
+    if let Some((at, byte)) = first {
         let detail = if byte == b'#' {
             format!("the target has a fragment at byte {at}; leave it out, or encode # as %23")
         } else {
@@ -263,6 +277,10 @@ fn framing(headers: &[Header<'_>], http10: bool) -> Result<Framing, Error> {
             }
             let value = parse_length(header.value)
                 .ok_or_else(|| malformed("the Content-Length is not one decimal number"))?;
+            if value > LONGEST_BODY {
+                let detail = "no request body may have that many bytes";
+                return Err(Error::new(Reason::TooLarge, detail));
+            }
             if length.replace(value).is_some() {
                 return Err(malformed("the request has more than one Content-Length"));
             }
@@ -277,8 +295,11 @@ fn framing(headers: &[Header<'_>], http10: bool) -> Result<Framing, Error> {
     }
 }
 
+/// What hyper can count to; it refuses more with a status that means something else.
+const LONGEST_BODY: u64 = u64::MAX - 2;
+
 /// Compares without case and with `_` read as `-`.
-fn spells(name: &str, field: &str) -> bool {
+pub(in crate::listener) fn spells(name: &str, field: &str) -> bool {
     name.len() == field.len()
         && name.bytes().zip(field.bytes()).all(|(byte, wanted)| {
             byte.to_ascii_lowercase() == wanted || (byte == b'_' && wanted == b'-')
@@ -379,6 +400,7 @@ mod tests {
             "GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /a?b<c HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /a?b=\"c\" HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET /a`b HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET  /a HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /a HTTP/1.2\r\nHost: x\r\n\r\n",
@@ -433,7 +455,48 @@ mod tests {
         assert_eq!(head(""), Ok(None));
     }
 
+    #[test]
+    fn what_hyper_cannot_hold_is_too_large() {
+        let length = |length: u64| {
+            let text = format!("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+            head(&text).map(|head| head.unwrap().framing)
+        };
+        let wide = Limits {
+            head_bytes: 1 << 20,
+            target_bytes: 1 << 20,
+            ..limits()
+        };
+        let target = |bytes: usize| {
+            let target = "a".repeat(bytes - 1);
+            let text = format!("GET /{target} HTTP/1.1\r\nHost: x\r\n\r\n");
+            let judged = check(text.as_bytes(), &wide, ([127, 0, 0, 1], 80).into());
+            (
+                judged.map(|_| ()).map_err(|error| error.reason()),
+                format!("/{target}").parse::<http::Uri>().is_ok(),
+            )
+        };
+
+        assert_eq!(length(u64::MAX - 2), Ok(Framing::Length(u64::MAX - 2)));
+        assert_eq!(length(u64::MAX - 1), Err(Reason::TooLarge));
+        assert_eq!(target(65_534), (Ok(()), true));
+        assert_eq!(target(65_535), (Err(Reason::TargetTooLong), false));
+    }
+
     proptest! {
+        #[test]
+        fn hyper_can_read_every_target_that_passes(
+            target in "(|http://127.0.0.1|http://127.0.0.1:8080|http://localhost)(|/|[*]|[?]|/.{0,6}|/[ -~]{0,6}|/[!-~]{0,6}[?][!-~\u{e9}]{0,6})",
+        ) {
+            let host = target.strip_prefix("http://").map_or("x", |rest| {
+                rest.find(['/', '?', '*']).map_or(rest, |end| rest.split_at(end).0)
+            });
+            let text = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+
+            if check(text.as_bytes(), &limits(), ([127, 0, 0, 1], 8080).into()).is_ok() {
+                prop_assert!(target.parse::<http::Uri>().is_ok(), "{:?}", target);
+            }
+        }
+
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = check(&bytes, &limits(), ([127, 0, 0, 1], 8080).into());

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
 pub use self::chunks::{BadChunk, Chunks};
+pub(super) use self::head::spells;
 pub use self::head::{Framing, Head, MOST_FIELDS, check};
 use super::Limits;
 use crate::error::{Error, Reason};
