@@ -21,12 +21,13 @@ pub fn outbound(
     rule: &Rule,
     owned: &OwnedFields,
 ) -> Result<(), Error> {
-    if let Some(expectation) = headers.remove(header::EXPECT)
-        && !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
-    {
+    let unmet =
+        |expectation: &HeaderValue| !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if headers.get_all(header::EXPECT).iter().any(unmet) {
         let detail = "leave Expect out, or send 100-continue";
         return Err(Error::new(Reason::ExpectationFailed, detail));
     }
+    headers.remove(header::EXPECT);
     for name in nominated(headers) {
         if fields::authority_field(name.as_str()).is_some() {
             let detail = format!("Connection names {name}, which every request has to carry");
