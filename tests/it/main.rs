@@ -11,4 +11,5 @@ mod support;
 
 mod authority;
 mod process;
+mod hostile;
 mod simulator;

@@ -2,13 +2,21 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// A scripted Adobe. It answers token calls by itself; everything else is for the script.
 pub(crate) struct Adobe {
     address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    kept: Arc<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    seen: Mutex<Vec<Seen>>,
+    heads: AtomicUsize,
 }
 
 /// One request as it arrived.
@@ -23,12 +31,14 @@ pub(crate) struct Seen {
 }
 
 /// What is done with a request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Act {
     /// These bytes are sent, and the connection stays open.
     Answer(Vec<u8>),
     /// These bytes are sent, and the connection closes.
     AnswerAndClose(Vec<u8>),
+    /// This is done with the connection, which then closes.
+    Play(Arc<dyn Fn(&mut Wire<'_>) + Send + Sync>),
     /// The connection is reset.
     Reset,
     /// Nothing happens until the other side closes.
@@ -50,25 +60,109 @@ impl Act {
             .into_bytes(),
         )
     }
+
+    /// A 200 that says which target it answers, so that a mixed-up answer is noticed.
+    pub(crate) fn echo(seen: &Seen) -> Self {
+        Self::json("200 OK", seen.target())
+    }
+
+    pub(crate) fn play(play: impl Fn(&mut Wire<'_>) + Send + Sync + 'static) -> Self {
+        Self::Play(Arc::new(play))
+    }
+}
+
+/// The connection a request came over, with what has come after the request's head.
+pub(crate) struct Wire<'a> {
+    stream: &'a TcpStream,
+    buffer: &'a mut Vec<u8>,
+}
+
+impl Wire<'_> {
+    /// Writes, and tells whether the other side still takes it.
+    pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Reads until `part` has come, and returns whether it has.
+    pub(crate) fn read_until(&mut self, part: &[u8]) -> bool {
+        loop {
+            if self.buffer.windows(part.len()).any(|window| window == part) {
+                return true;
+            }
+            if more(self.stream, self.buffer).is_none() {
+                return false;
+            }
+        }
+    }
+
+    /// Waits until the other side closes.
+    pub(crate) fn wait_for_end(&mut self) {
+        while more(self.stream, self.buffer).is_some() {}
+    }
+
+    /// Writes pieces until the other side takes none, or `most` bytes are gone; returns how many are.
+    pub(crate) fn pour(&mut self, most: usize) -> usize {
+        pour(self.stream, most)
+    }
+
+    /// Closes with a reset rather than an end.
+    pub(crate) fn reset(&mut self) {
+        let socket = socket2::SockRef::from(self.stream);
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// Writes until the other side has taken nothing for a while, or `most` bytes are gone.
+///
+/// A slow machine can only make the count smaller, which no test takes amiss.
+pub(crate) fn pour(mut stream: &TcpStream, most: usize) -> usize {
+    stream
+        .set_write_timeout(Some(Duration::from_millis(400)))
+        .unwrap();
+    let piece = [b'x'; 64 * 1024];
+    let mut poured = 0;
+    while poured < most {
+        match stream.write(&piece[..piece.len().min(most - poured)]) {
+            Ok(count) if count > 0 => poured += count,
+            _ => break,
+        }
+    }
+    poured
 }
 
 type Script = dyn Fn(&Seen) -> Act + Send + Sync;
+type HeadScript = dyn Fn(&Seen) -> Option<Act> + Send + Sync;
 
 impl Adobe {
     /// Starts with a script for everything but token calls.
     pub(crate) fn start(script: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> Self {
+        Self::with(Box::new(|_| None), Box::new(script))
+    }
+
+    /// Starts with a script that is asked when a request's head is there and its body may not be.
+    ///
+    /// Where it says `None` the body is read, and the answer is 200.
+    pub(crate) fn at_heads(script: impl Fn(&Seen) -> Option<Act> + Send + Sync + 'static) -> Self {
+        Self::with(Box::new(script), Box::new(|_| Act::ok()))
+    }
+
+    fn with(at_head: Box<HeadScript>, script: Box<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let script: Arc<Script> = Arc::new(script);
-        let keep = Arc::clone(&seen);
+        let kept = Arc::new(Kept::default());
+        let keep = Arc::clone(&kept);
+        let scripts = Arc::new((at_head, script));
         thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
-                let (script, keep) = (Arc::clone(&script), Arc::clone(&keep));
-                thread::spawn(move || converse(&stream.unwrap(), connection, &*script, &keep));
+                let (scripts, keep) = (Arc::clone(&scripts), Arc::clone(&keep));
+                thread::spawn(move || {
+                    let stream = stream.unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    converse(&stream, connection, &*scripts.0, &*scripts.1, &keep);
+                });
             }
         });
-        Self { address, seen }
+        Self { address, kept }
     }
 
     /// Starts with 200 for everything.
@@ -76,20 +170,30 @@ impl Adobe {
         Self::start(|_| Act::ok())
     }
 
+    /// Starts with 200 for everything, and the request's target as the body.
+    pub(crate) fn echoing() -> Self {
+        Self::start(Act::echo)
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Returns what arrived but for token calls.
+    /// Returns what arrived whole, but for token calls.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        let all = self.seen.lock().unwrap().clone();
+        let all = self.kept.seen.lock().unwrap().clone();
         all.into_iter()
             .filter(|seen| !seen.is_token_call())
             .collect()
     }
 
+    /// Returns how many request heads arrived, whether or not a whole request came of them, but for token calls.
+    pub(crate) fn heads(&self) -> usize {
+        self.kept.heads.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn token_calls(&self) -> Vec<Seen> {
-        let all = self.seen.lock().unwrap().clone();
+        let all = self.kept.seen.lock().unwrap().clone();
         all.into_iter().filter(Seen::is_token_call).collect()
     }
 }
@@ -143,20 +247,38 @@ impl Seen {
 /// The token the scripted IMS gives.
 pub(crate) const TOKEN: &str = "scripted.access.token";
 
-fn converse(mut stream: &TcpStream, connection: usize, script: &Script, keep: &Mutex<Vec<Seen>>) {
+fn converse(
+    mut stream: &TcpStream,
+    connection: usize,
+    at_head: &HeadScript,
+    script: &Script,
+    keep: &Kept,
+) {
     let mut buffer = Vec::new();
-    while let Some(seen) = receive(stream, &mut buffer, connection) {
-        let act = if seen.is_token_call() {
-            Act::json(
-                "200 OK",
-                &format!(
-                    r#"{{"access_token":"{TOKEN}","token_type":"bearer","expires_in":86399}}"#
-                ),
-            )
-        } else {
-            script(&seen)
+    while let Some(mut seen) = receive_head(stream, &mut buffer, connection) {
+        let is_token_call = seen.is_token_call();
+        if !is_token_call {
+            keep.heads.fetch_add(1, Ordering::SeqCst);
+        }
+        let early = if is_token_call { None } else { at_head(&seen) };
+        let act = match early {
+            Some(act) => act,
+            None => {
+                if receive_body(stream, &mut buffer, &mut seen).is_none() {
+                    return;
+                }
+                let act = if is_token_call {
+                    let body = format!(
+                        r#"{{"access_token":"{TOKEN}","token_type":"bearer","expires_in":86399}}"#
+                    );
+                    Act::json("200 OK", &body)
+                } else {
+                    script(&seen)
+                };
+                keep.seen.lock().unwrap().push(seen);
+                act
+            }
         };
-        keep.lock().unwrap().push(seen);
         match act {
             Act::Answer(bytes) => {
                 if stream.write_all(&bytes).is_err() {
@@ -168,10 +290,16 @@ fn converse(mut stream: &TcpStream, connection: usize, script: &Script, keep: &M
                 let _ = stream.shutdown(Shutdown::Both);
                 return;
             }
+            Act::Play(play) => {
+                return play(&mut Wire {
+                    stream,
+                    buffer: &mut buffer,
+                });
+            }
             Act::Reset => {
-                // Closing with unread bytes, or after an abort, sends a reset rather than an end.
+                // Closing after an abort sends a reset rather than an end.
                 let socket = socket2::SockRef::from(stream);
-                let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+                let _ = socket.set_linger(Some(Duration::ZERO));
                 return;
             }
             Act::Silence => {
@@ -182,43 +310,47 @@ fn converse(mut stream: &TcpStream, connection: usize, script: &Script, keep: &M
     }
 }
 
-/// Reads one request, or returns `None` when the other side has gone.
-fn receive(mut stream: &TcpStream, buffer: &mut Vec<u8>, connection: usize) -> Option<Seen> {
-    let mut more = |buffer: &mut Vec<u8>| {
-        let mut piece = [0; 16 * 1024];
-        let count = stream.read(&mut piece).unwrap_or(0);
-        buffer.extend_from_slice(&piece[..count]);
-        (count > 0).then_some(())
-    };
+/// Reads more, or returns `None` when the other side has gone.
+fn more(mut stream: &TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
+    let mut piece = [0; 16 * 1024];
+    let count = stream.read(&mut piece).unwrap_or(0);
+    buffer.extend_from_slice(&piece[..count]);
+    (count > 0).then_some(())
+}
+
+fn receive_head(stream: &TcpStream, buffer: &mut Vec<u8>, connection: usize) -> Option<Seen> {
     let end = loop {
         match buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             Some(end) => break end,
-            None => more(buffer)?,
+            None => more(stream, buffer)?,
         }
     };
     let head = String::from_utf8(buffer.drain(..end + 4).take(end).collect()).unwrap();
-    let mut seen = Seen {
+    Some(Seen {
         head,
         body: Vec::new(),
         connection,
-    };
+    })
+}
+
+fn receive_body(stream: &TcpStream, buffer: &mut Vec<u8>, seen: &mut Seen) -> Option<()> {
     if seen.values("transfer-encoding") == ["chunked"] {
         loop {
             let line = loop {
                 match buffer.windows(2).position(|window| window == b"\r\n") {
                     Some(end) => break buffer.drain(..end + 2).collect::<Vec<_>>(),
-                    None => more(buffer)?,
+                    None => more(stream, buffer)?,
                 }
             };
             let size =
                 usize::from_str_radix(std::str::from_utf8(&line).unwrap().trim_end(), 16).unwrap();
             while buffer.len() < size + 2 {
-                more(buffer)?;
+                more(stream, buffer)?;
             }
             seen.body.extend(buffer.drain(..size));
             buffer.drain(..2);
             if size == 0 {
-                return Some(seen);
+                return Some(());
             }
         }
     }
@@ -227,8 +359,8 @@ fn receive(mut stream: &TcpStream, buffer: &mut Vec<u8>, connection: usize) -> O
         .first()
         .map_or(0, |length| length.parse().unwrap());
     while buffer.len() < length {
-        more(buffer)?;
+        more(stream, buffer)?;
     }
     seen.body = buffer.drain(..length).collect();
-    Some(seen)
+    Some(())
 }

@@ -54,6 +54,40 @@ impl Raw {
         }
     }
 
+    /// Reads the next head, be it of a 1xx answer or of a final one, and leaves the body unread.
+    pub(crate) fn next_head(&mut self) -> Option<Answer> {
+        self.head()
+    }
+
+    /// Reads until `part` has come, and tells whether it has.
+    pub(crate) fn read_until(&mut self, part: &[u8]) -> bool {
+        loop {
+            if self.buffer.windows(part.len()).any(|window| window == part) {
+                return true;
+            }
+            if self.more().is_none() {
+                return false;
+            }
+        }
+    }
+
+    /// Reads until the other side has closed, and returns how many bytes came.
+    pub(crate) fn drain(&mut self) -> usize {
+        let mut count = self.buffer.len();
+        loop {
+            self.buffer.clear();
+            if self.more().is_none() {
+                return count;
+            }
+            count += self.buffer.len();
+        }
+    }
+
+    /// Returns the socket, for what only a socket can do.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+
     /// Tells whether the other side has closed and nothing more came.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.buffer.is_empty() && self.more().is_none()
@@ -139,6 +173,36 @@ impl Answer {
 
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
+    }
+
+    /// Returns all values of a field, in order.
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
+        self.head
+            .split("\r\n")
+            .skip(1)
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+            .collect()
+    }
+
+    /// Checks that this is a problem with all that belongs to one, and returns its status and reason.
+    pub(crate) fn problem(&self) -> (u16, String) {
+        let reason = self.reason();
+        let length = self.body.len().to_string();
+        assert_eq!(self.header("content-length"), Some(length.as_str()));
+        assert_eq!(self.json()["status"], self.status, "{}", self.text());
+        let named = self.values("proxy-status");
+        let details = format!("details=\"{reason}\"");
+        assert!(
+            named.len() == 1
+                && named[0].starts_with("profile-gateway; error=")
+                && named[0].ends_with(&details),
+            "{}",
+            self.head
+        );
+        assert!(self.header("x-request-id").is_some(), "{}", self.head);
+        (self.status, reason)
     }
 
     /// Returns the `reason` of a problem.
