@@ -1,7 +1,7 @@
 //! From a file and the environment to each part's `Settings`.
 //!
 //! The way of a text: [`yaml`] reads it into a [`tree`], [`references`] fills in what comes from the environment
-//! and from files, [`check`](mod@check) holds it against the [`schema`](mod@schema) made from [`file`], and [`build`] makes the
+//! and from files, [`check`](mod@check) holds it against the [`schema`](mod@schema) made from [`file`](mod@file), and [`build`] makes the
 //! settings and holds them against each other. Each step reports all it finds and goes on.
 
 mod build;
