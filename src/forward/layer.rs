@@ -182,11 +182,26 @@ fn check_answer(status: StatusCode, headers: &HeaderMap) -> Result<(), Error> {
         let detail = "the upstream switched protocols unasked";
         return Err(Error::new(Reason::UpstreamProtocol, detail));
     }
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH)
-    {
-        let detail = "the upstream's answer has both Content-Length and Transfer-Encoding";
-        return Err(Error::new(Reason::UpstreamProtocol, detail));
-    }
-    Ok(())
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let (coding, length) = (codings.next(), lengths.next());
+    let detail = match (coding, length) {
+        _ if codings.next().is_some() || lengths.next().is_some() => {
+            "the upstream's answer says twice how long it is"
+        }
+        (Some(_), Some(_)) => "the upstream's answer has both Content-Length and Transfer-Encoding",
+        // Passing on what is coded in a way that ends here would spoil it.
+        (Some(coding), None) if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+            "the upstream's answer has a Transfer-Encoding other than chunked"
+        }
+        (None, Some(length)) if !is_number(length.as_bytes()) => {
+            "the upstream's answer has a Content-Length that is not one number"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(Reason::UpstreamProtocol, detail))
+}
+
+fn is_number(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
 }
