@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri, Version, header};
+use http::{HeaderValue, Request, Response, Uri, Version, header};
 use http_body::Body;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -222,6 +222,13 @@ where
     fn address_http1(&self, request: &mut Request<B>) {
         let authority = self.0.dialer.settings().origin.authority().clone();
         request.headers_mut().insert(header::HOST, authority);
+        if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
+            // With GET, hyper leaves a body of unknown length out unless it is told that there is one.
+            let chunked = HeaderValue::from_static("chunked");
+            request
+                .headers_mut()
+                .insert(header::TRANSFER_ENCODING, chunked);
+        }
         *request.version_mut() = Version::HTTP_11;
         if request.uri().authority().is_some() {
             let target = request.uri().path_and_query().cloned();
@@ -233,6 +240,7 @@ where
     fn address_http2(&self, request: &mut Request<B>) -> Result<(), Error> {
         let origin = &self.0.dialer.settings().origin;
         request.headers_mut().remove(header::HOST);
+        request.headers_mut().remove(header::TRANSFER_ENCODING);
         *request.version_mut() = Version::HTTP_2;
         let internal = |error: http::Error| {
             Error::new(Reason::Internal, "the upstream target could not be built").because(error)

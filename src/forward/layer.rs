@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
@@ -80,9 +80,12 @@ where
     let (mut head, body) = request.into_parts();
 
     fields::outbound(&mut head.headers, head.version, rule, &owned)?;
-    require_content_type(rule, &head.headers, &body)?;
     if body.size_hint().lower() > settings.request_body_bytes {
         return Err(upload::too_large(settings.request_body_bytes));
+    }
+    let mut body = Upload::new(body, Rc::clone(&exchange), settings.request_body_bytes);
+    if names_no_content_type(rule, &head.headers) && !body.may_be_empty() {
+        return Err(content_type_required());
     }
     head.uri = target(&head.uri, rule)?;
     // A request to HTTP/1.1 that says otherwise is refused by the client; the pool sets what the connection speaks.
@@ -96,7 +99,14 @@ where
         return Err(Error::new(Reason::Internal, detail));
     }
 
-    let body = Upload::new(body, Rc::clone(&exchange), settings.request_body_bytes);
+    // Whether a body of unknown length is one at all shows only when its first piece or its end is there.
+    match timeout_at(deadline, body.begin()).await {
+        Ok(begun) => begun?,
+        Err(_) => return Err(too_late(&exchange)),
+    }
+    if names_no_content_type(rule, &head.headers) && !body.is_empty() {
+        return Err(content_type_required());
+    }
     exchange.attempts.set(exchange.attempts.get() + 1);
     let sent = timeout_at(deadline, pool.send(Request::from_parts(head, body))).await;
     let response = match sent {
@@ -116,16 +126,16 @@ where
 }
 
 /// Adobe answers a payload without `Content-Type` with 400, after having taken it.
-fn require_content_type(rule: &Rule, headers: &HeaderMap, body: &impl Body) -> Result<(), Error> {
-    let has_payload = !body.is_end_stream() && body.size_hint().exact() != Some(0);
-    let named = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| !value.is_empty());
-    if has_payload && !named && rule.content_type == ContentType::Require {
-        let detail = "send a Content-Type, such as application/json, with the payload";
-        return Err(Error::new(Reason::ContentTypeRequired, detail));
-    }
-    Ok(())
+fn names_no_content_type(rule: &Rule, headers: &HeaderMap) -> bool {
+    rule.content_type == ContentType::Require
+        && headers
+            .get(header::CONTENT_TYPE)
+            .is_none_or(HeaderValue::is_empty)
+}
+
+fn content_type_required() -> Error {
+    let detail = "send a Content-Type, such as application/json, with the payload";
+    Error::new(Reason::ContentTypeRequired, detail)
 }
 
 /// Returns the target in origin form, byte for byte but for the API key parameter.

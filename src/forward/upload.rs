@@ -1,5 +1,6 @@
 //! The request body on its way up: streamed, counted and bounded.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -14,6 +15,9 @@ use crate::error::{Error, Reason, Source};
 #[derive(Debug)]
 pub struct Upload<B> {
     body: B,
+    /// What [`Upload::begin`] has taken already.
+    first: Option<Bytes>,
+    ended: bool,
     exchange: Rc<Exchange>,
     limit: u64,
 }
@@ -23,14 +27,79 @@ impl<B> Upload<B> {
     pub fn new(body: B, exchange: Rc<Exchange>, limit: u64) -> Self {
         Self {
             body,
+            first: None,
+            ended: false,
             exchange,
             limit,
         }
     }
 
-    fn give_up(&self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn give_up<T>(&self, error: Error) -> Poll<Option<Result<T, Error>>> {
         self.exchange.upload.fault.set(Some(error.reason()));
         Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl<B> Upload<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Source>,
+{
+    /// Waits until it is known whether there is a payload: a body of unknown length may turn out to be none.
+    ///
+    /// # Errors
+    /// [`Reason::BodyBroken`] or [`Reason::TooLarge`], before anything has gone upstream.
+    ///
+    /// # Cancel safety
+    /// A piece that has been taken is kept.
+    pub async fn begin(&mut self) -> Result<(), Error> {
+        while self.first.is_none() && !self.is_end_stream() && self.may_be_empty() {
+            match poll_fn(|cx| self.poll_body(cx)).await {
+                Some(Ok(data)) => self.first = Some(data).filter(|data| !data.is_empty()),
+                Some(Err(error)) => return Err(error),
+                None => self.ended = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether the length, as far as it is known, allows for a body without payload.
+    pub fn may_be_empty(&self) -> bool {
+        self.size_hint().lower() == 0
+    }
+
+    /// Tells whether there is no payload, which is certain after [`Upload::begin`].
+    pub fn is_empty(&self) -> bool {
+        self.is_end_stream() || self.size_hint().exact() == Some(0)
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let upload = &self.exchange.upload;
+        upload.waiting.set(polled.is_pending());
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => {
+                let detail = "the request body broke off or broke its framing";
+                self.give_up(Error::new(Reason::BodyBroken, detail).because(error))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                let Ok(data) = frame.into_data() else {
+                    self.ended = true;
+                    return Poll::Ready(None);
+                };
+                let bytes = upload
+                    .bytes
+                    .get()
+                    .saturating_add(data.len().try_into().unwrap_or(u64::MAX));
+                upload.bytes.set(bytes);
+                if bytes > self.limit {
+                    return self.give_up(too_large(self.limit));
+                }
+                Poll::Ready(Some(Ok(data)))
+            }
+        }
     }
 }
 
@@ -46,39 +115,33 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        let upload = &self.exchange.upload;
-        upload.waiting.set(polled.is_pending());
-        match polled {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Ready(Some(Err(error))) => {
-                let detail = "the request body broke off or broke its framing";
-                self.give_up(Error::new(Reason::BodyBroken, detail).because(error))
-            }
-            Poll::Ready(Some(Ok(frame))) => {
-                let Ok(data) = frame.into_data() else {
-                    return Poll::Ready(None);
-                };
-                let bytes = upload
-                    .bytes
-                    .get()
-                    .saturating_add(data.len().try_into().unwrap_or(u64::MAX));
-                upload.bytes.set(bytes);
-                if bytes > self.limit {
-                    return self.give_up(too_large(self.limit));
-                }
-                Poll::Ready(Some(Ok(Frame::data(data))))
-            }
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
         }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        self.poll_body(cx)
+            .map(|polled| polled.map(|read| read.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.first.is_none() && (self.ended || self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        if self.ended {
+            return SizeHint::with_exact(0);
+        }
+        let taken = self.first.as_ref().map_or(0, Bytes::len);
+        let taken = u64::try_from(taken).unwrap_or(u64::MAX);
+        let rest = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(taken));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(taken));
+        }
+        hint
     }
 }
 
