@@ -237,14 +237,14 @@ proptest! {
         });
         let (adobe, gateway) = &*PAIR;
         let mut lines: Vec<_> =
-            fields.iter().map(|(name, value)| format!("{name}: {value}
-")).collect();
+            fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         if !nominated.is_empty() {
             lines.push(format!("Connection: {}\r\n", nominated.join(", ")));
         }
+        let lines = lines.concat();
         let before = adobe.seen().len();
 
-        let answer = exchange(gateway.address, get(LOOKUP, &lines.concat()));
+        let answer = exchange(gateway.address, get(LOOKUP, &lines));
 
         let seen = adobe.seen();
         match answer.status {

@@ -10,6 +10,8 @@
 mod support;
 
 mod authority;
-mod process;
+mod forwarding;
 mod hostile;
+mod limits;
+mod process;
 mod simulator;

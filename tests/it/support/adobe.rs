@@ -41,8 +41,6 @@ pub(crate) enum Act {
     Play(Arc<dyn Fn(&mut Wire<'_>) + Send + Sync>),
     /// The connection is reset.
     Reset,
-    /// Nothing happens until the other side closes.
-    Silence,
 }
 
 impl Act {
@@ -105,6 +103,11 @@ impl Wire<'_> {
         pour(self.stream, most)
     }
 
+    /// Closes at once, rather than when the script is done.
+    pub(crate) fn close(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
     /// Closes with a reset rather than an end.
     pub(crate) fn reset(&mut self) {
         let socket = socket2::SockRef::from(self.stream);
@@ -119,7 +122,7 @@ pub(crate) fn pour(mut stream: &TcpStream, most: usize) -> usize {
     stream
         .set_write_timeout(Some(Duration::from_millis(400)))
         .unwrap();
-    let piece = [b'x'; 64 * 1024];
+    let piece = vec![b'x'; 64 * 1024];
     let mut poured = 0;
     while poured < most {
         match stream.write(&piece[..piece.len().min(most - poured)]) {
@@ -261,23 +264,22 @@ fn converse(
             keep.heads.fetch_add(1, Ordering::SeqCst);
         }
         let early = if is_token_call { None } else { at_head(&seen) };
-        let act = match early {
-            Some(act) => act,
-            None => {
-                if receive_body(stream, &mut buffer, &mut seen).is_none() {
-                    return;
-                }
-                let act = if is_token_call {
-                    let body = format!(
-                        r#"{{"access_token":"{TOKEN}","token_type":"bearer","expires_in":86399}}"#
-                    );
-                    Act::json("200 OK", &body)
-                } else {
-                    script(&seen)
-                };
-                keep.seen.lock().unwrap().push(seen);
-                act
+        let act = if let Some(act) = early {
+            act
+        } else {
+            if receive_body(stream, &mut buffer, &mut seen).is_none() {
+                return;
             }
+            let act = if is_token_call {
+                let body = format!(
+                    r#"{{"access_token":"{TOKEN}","token_type":"bearer","expires_in":86399}}"#
+                );
+                Act::json("200 OK", &body)
+            } else {
+                script(&seen)
+            };
+            keep.seen.lock().unwrap().push(seen);
+            act
         };
         match act {
             Act::Answer(bytes) => {
@@ -302,10 +304,6 @@ fn converse(
                 let _ = socket.set_linger(Some(Duration::ZERO));
                 return;
             }
-            Act::Silence => {
-                let _ = stream.read(&mut [0; 1]);
-                return;
-            }
         }
     }
 }
@@ -325,7 +323,8 @@ fn receive_head(stream: &TcpStream, buffer: &mut Vec<u8>, connection: usize) -> 
             None => more(stream, buffer)?,
         }
     };
-    let head = String::from_utf8(buffer.drain(..end + 4).take(end).collect()).unwrap();
+    // As Latin-1, so that every byte is one character and none is lost.
+    let head = buffer.drain(..end + 4).take(end).map(char::from).collect();
     Some(Seen {
         head,
         body: Vec::new(),

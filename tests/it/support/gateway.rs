@@ -38,16 +38,28 @@ impl Gateway {
     ///
     /// It listens on a free port unless `more` says where.
     pub(crate) fn with(more: &str) -> Self {
-        let text = format!(
-            "{COMMON}{}{more}",
-            if more.contains("listeners:") {
-                ""
-            } else {
-                LISTENERS
-            }
-        );
-        let settings = config::parse("test.yaml", &text, &Supplied::default())
-            .unwrap_or_else(|faults| panic!("{faults}"));
+        Self::with_files(more, &Supplied::default())
+    }
+
+    /// Like [`Self::with`], where the configuration may name the `files`.
+    pub(crate) fn with_files(more: &str, files: &Supplied) -> Self {
+        Self::run(&format!("{CREDENTIAL}{more}"), files)
+    }
+
+    /// Starts a gateway with two sandboxes and `more` configuration, which brings the credentials.
+    pub(crate) fn bare(more: &str) -> Self {
+        Self::run(more, &Supplied::default())
+    }
+
+    fn run(more: &str, files: &Supplied) -> Self {
+        let listeners = if more.contains("listeners:") {
+            ""
+        } else {
+            LISTENERS
+        };
+        let text = format!("{COMMON}{listeners}{more}");
+        let settings =
+            config::parse("test.yaml", &text, files).unwrap_or_else(|faults| panic!("{faults}"));
         let log = Log::open(Settings {
             format: Format::Json,
             level: Level::ERROR,
@@ -86,10 +98,13 @@ const COMMON: &str = "
 workers: 2
 drain: 1s
 admin: { address: '127.0.0.1:0' }
+sandboxes: { prod: {}, dev-2: {} }
+";
+
+const CREDENTIAL: &str = "
 credentials:
   demo:
     organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
     client_id: demo-client
     client_secrets: [demo-secret]
-sandboxes: { prod: {}, dev-2: {} }
 ";

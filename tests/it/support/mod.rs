@@ -5,3 +5,4 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod signal;

@@ -71,18 +71,6 @@ impl Raw {
         }
     }
 
-    /// Reads until the other side has closed, and returns how many bytes came.
-    pub(crate) fn drain(&mut self) -> usize {
-        let mut count = self.buffer.len();
-        loop {
-            self.buffer.clear();
-            if self.more().is_none() {
-                return count;
-            }
-            count += self.buffer.len();
-        }
-    }
-
     /// Returns the socket, for what only a socket can do.
     pub(crate) fn socket(&self) -> &TcpStream {
         &self.stream
@@ -111,8 +99,13 @@ impl Raw {
                 None => self.more()?,
             }
         };
-        let head: Vec<u8> = self.buffer.drain(..end + 4).take(end).collect();
-        let head = String::from_utf8(head).unwrap();
+        // As Latin-1, so that every byte is one character and none is lost.
+        let head: String = self
+            .buffer
+            .drain(..end + 4)
+            .take(end)
+            .map(char::from)
+            .collect();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Some(Answer {
             status,
