@@ -83,8 +83,9 @@ pub(super) struct Credential {
     pub(super) client_secrets: Vec<Written<Secret>>,
     /// The IMS organisation that the credential belongs to, with its `@AdobeOrg`.
     pub(super) organization: Written<OrgId>,
-    /// The quota that all routes with this credential share, such as `120/min`; what exceeds it is answered with 429. Set
-    /// it to Adobe's ceiling for the API key. Default: none.
+    /// The quota that all routes with this credential share, such as `120/min`; what exceeds it is answered with 429.
+    /// No window of that length sees more; a tenth may come at once. Set it to Adobe's ceiling for the API key.
+    /// Default: none.
     #[serde(default)]
     #[schemars(with = "Written<Rate>")]
     pub(super) quota: Option<Written<Rate>>,
@@ -149,8 +150,8 @@ pub(super) struct ListenerLimits {
     /// to 1h, default 75s.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub(super) idle_timeout: Written<Duration>,
-    /// The longest request target, at most `head`; longer ones are answered with 414. From 256B to 1MiB, default 16KiB.
-    #[schemars(extend("x-minimum" = "256B", "x-maximum" = "1MiB"))]
+    /// The longest request target, at most `head`; longer ones are answered with 414. From 256B to 65534B, default 16KiB.
+    #[schemars(extend("x-minimum" = "256B", "x-maximum" = "65534B"))]
     pub(super) target: Written<ByteSize>,
 }
 

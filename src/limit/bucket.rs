@@ -34,10 +34,10 @@ impl Bucket {
 impl<C: Clock + Clone> Bucket<C> {
     /// Makes a full bucket that reads `clock`.
     pub fn with_clock(quota: Quota, clock: C) -> Self {
-        // One request's share of the period; a period too short to divide is as good as no limit.
-        let share = (quota.period / quota.requests.get()).max(Duration::from_nanos(1));
-        let rate = Rate::with_period(share)
-            .expect("a share is at least a nanosecond")
+        // A refill too short to measure is as good as no limit.
+        let refill = quota.refill.max(Duration::from_nanos(1));
+        let rate = Rate::with_period(refill)
+            .expect("a refill takes at least a nanosecond")
             .allow_burst(quota.burst);
         Self {
             limiter: RateLimiter::direct_with_clock(rate, clock.clone()),
@@ -65,18 +65,20 @@ impl<C: Clock + Clone> Bucket<C> {
 #[cfg(test)]
 mod tests {
     use governor::clock::FakeRelativeClock;
+    use proptest::prelude::*;
 
     use super::*;
 
     #[test]
     fn a_burst_passes_then_requests_pass_at_the_rate() {
         let clock = FakeRelativeClock::default();
-        let quota = Quota {
-            name: "route lookups".to_owned(),
-            requests: 10.try_into().unwrap(),
-            period: Duration::from_secs(1),
-            burst: 3.try_into().unwrap(),
-        };
+        let (requests, burst) = (10.try_into().unwrap(), 3.try_into().unwrap());
+        let quota = Quota::rate(
+            "route lookups".to_owned(),
+            requests,
+            Duration::from_secs(1),
+            burst,
+        );
         let bucket = Bucket::with_clock(quota, clock.clone());
 
         let burst: Vec<_> = (0..4).map(|_| bucket.draw()).collect();
@@ -91,5 +93,30 @@ mod tests {
         );
         assert_eq!(bucket.draw(), Ok(()));
         assert!(bucket.draw().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_ceiling_holds_in_every_window(requests in 1_u32..40, steps in prop::collection::vec(0_u64..40, 400)) {
+            let clock = FakeRelativeClock::default();
+            let period = Duration::from_secs(1);
+            let quota = Quota::ceiling(String::new(), requests.try_into().unwrap(), period);
+            let bucket = Bucket::with_clock(quota, clock.clone());
+            let mut now = Duration::ZERO;
+            let mut passed = Vec::new();
+
+            for step in steps {
+                while bucket.draw().is_ok() {
+                    passed.push(now);
+                }
+                clock.advance(Duration::from_millis(step));
+                now += Duration::from_millis(step);
+            }
+
+            for begin in &passed {
+                let window = passed.iter().filter(|at| **at >= *begin && **at < *begin + period);
+                prop_assert!(window.count() <= requests.try_into().unwrap());
+            }
+        }
     }
 }

@@ -27,8 +27,38 @@ pub struct Quota {
     pub name: String,
     /// How many requests.
     pub requests: NonZeroU32,
-    /// In how much time, spread evenly.
+    /// In how much time.
     pub period: Duration,
-    /// How many may come at once. Default: `requests`.
+    /// How many may come at once.
     pub burst: NonZeroU32,
+    /// How long until a request that was drawn is given back.
+    pub refill: Duration,
+}
+
+impl Quota {
+    /// A long-term rate: over a long time `requests` in a `period`, and up to `burst` at once on top.
+    pub fn rate(name: String, requests: NonZeroU32, period: Duration, burst: NonZeroU32) -> Self {
+        Self {
+            name,
+            requests,
+            period,
+            burst,
+            refill: period / requests.get(),
+        }
+    }
+
+    /// A ceiling: never more than `requests` in any `period`, wherever it begins.
+    ///
+    /// A tenth of them may come at once; the others are spread over the period.
+    pub fn ceiling(name: String, requests: NonZeroU32, period: Duration) -> Self {
+        let burst = NonZeroU32::new(requests.get() / 10).unwrap_or(NonZeroU32::MIN);
+        let spread = (requests.get() - burst.get()).max(1);
+        Self {
+            name,
+            requests,
+            period,
+            burst,
+            refill: period / spread,
+        }
+    }
 }

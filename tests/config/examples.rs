@@ -170,10 +170,10 @@ fn the_shared_example_keeps_credentials_sandboxes_and_quotas_apart() {
             .map(|place| settings.limit.quotas[*place].name.as_str())
             .collect::<Vec<_>>()
     };
-    assert_eq!(of_route(0), ["credential loyalty", "route lookups"]);
+    assert_eq!(of_route(0), ["route lookups", "credential loyalty"]);
     assert_eq!(
         of_route(1),
-        ["credential segmentation", "route segment-jobs"]
+        ["route segment-jobs", "credential segmentation"]
     );
     assert_eq!(of_route(2), ["credential loyalty"]);
 }

@@ -300,7 +300,7 @@ fn what_contradicts_itself_is_named() {
             "listeners[1].address: the address is taken by listeners[0].address already",
         ),
         (
-            with("listeners: [{ limits: { target: 64KiB } }]"),
+            with("listeners: [{ limits: { target: 48KiB } }]"),
             "listeners[0].limits.target: is larger than `head`, which holds the target",
         ),
         (

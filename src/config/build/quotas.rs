@@ -24,12 +24,8 @@ impl Quotas {
                 .get(&credential.name)
                 .and_then(|it| it.quota.as_ref());
             of_credentials.push(quota.map(|Written(rate)| {
-                all.push(Quota {
-                    name: format!("credential {}", credential.name),
-                    requests: rate.requests,
-                    period: rate.period,
-                    burst: rate.requests,
-                });
+                let name = format!("credential {}", credential.name);
+                all.push(Quota::ceiling(name, rate.requests, rate.period));
                 all.len() - 1
             }));
         }
@@ -39,28 +35,22 @@ impl Quotas {
         }
     }
 
-    /// Returns the places of the quotas that a route draws on: its credential's and its own.
+    /// Returns the places of the quotas that a route draws on: its own, then its credential's, so that a request its
+    /// own limit refuses takes nothing from what others share.
     pub(super) fn of(&mut self, route: &Route, credential: CredentialId) -> Vec<usize> {
-        let mut places: Vec<usize> = self
-            .of_credentials
-            .get(credential.0)
-            .copied()
-            .flatten()
-            .into_iter()
-            .collect();
+        let mut places = Vec::new();
         for (index, limit) in route.limits.iter().enumerate() {
-            let name = &route.name.0.0;
+            let name = match index {
+                0 => format!("route {}", route.name.0.0),
+                _ => format!("route {} {}", route.name.0.0, index + 1),
+            };
+            let rate = &limit.rate.0;
+            let burst = limit.burst.unwrap_or(rate.requests);
             places.push(self.all.len());
-            self.all.push(Quota {
-                name: match index {
-                    0 => format!("route {name}"),
-                    _ => format!("route {name} {}", index + 1),
-                },
-                requests: limit.rate.0.requests,
-                period: limit.rate.0.period,
-                burst: limit.burst.unwrap_or(limit.rate.0.requests),
-            });
+            self.all
+                .push(Quota::rate(name, rate.requests, rate.period, burst));
         }
+        places.extend(self.of_credentials.get(credential.0).copied().flatten());
         places
     }
 }
