@@ -96,34 +96,33 @@ impl Mint {
                     "the answer broke off or is larger than 64 KiB",
                 )
             })?;
-        let body = body.to_bytes();
-        let result = answer::read(head.status, &body, retry_after).or_else(|_| {
-            // What is quoted of a failure must not be what was sent.
-            answer::read(
-                head.status,
-                secret.taken_out_of(&body).as_bytes(),
-                retry_after,
-            )
-        });
-        if let Err(failure) = &result {
-            tracing::debug!(
-                credential = credential.name,
-                status = head.status.as_u16(),
-                debug_id,
-                class = failure.class.as_str(),
-                "a token call failed"
-            );
-        }
+        let result = answer::read(head.status, &body.to_bytes(), retry_after);
         result.map_err(|mut failure| {
             if let Some(id) = debug_id {
-                failure.message.push_str(" (x-debug-id ");
-                failure.message.extend(id.chars().take(64));
-                failure.message.push(')');
+                failure.message = format!("{} (x-debug-id {id})", failure.message);
             }
+            failure.message = quotable(&failure.message, credential);
             failure
         })
     }
 }
+
+/// Takes every secret of the credential out of what IMS said, then shortens it: it may be long and is not ours.
+///
+/// In this order, since a secret that is cut in two would not be found.
+fn quotable(said: &str, credential: &CredentialSettings) -> String {
+    let clean = credential
+        .client_secrets
+        .iter()
+        .fold(said.to_owned(), |text, secret| secret.taken_out_of(&text));
+    clean
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(QUOTED_CHARS)
+        .collect()
+}
+
+const QUOTED_CHARS: usize = 300;
 
 /// The most that is read of a token answer; real ones are under 4 KiB.
 const ANSWER_BYTES: usize = 64 * 1024;
@@ -156,6 +155,8 @@ fn pause(value: &HeaderValue) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
 
     #[test]
@@ -175,6 +176,38 @@ mod tests {
             "grant_type=client_credentials&client_id=id%26x&client_secret=p8e-a%2Bb%3Dc%26d%25%C3%A9\
              &scope=openid%2C%20AdobeID"
         );
+    }
+
+    #[test]
+    fn what_is_quoted_of_ims_is_short_printable_and_free_of_secrets() {
+        let credential = CredentialSettings {
+            name: "c".to_owned(),
+            organization: "o@AdobeOrg".parse().unwrap(),
+            client_id: "id".parse().unwrap(),
+            client_secrets: ["p8e-one", "p8e/two"]
+                .map(|secret| Secret::new(secret.to_owned()))
+                .to_vec(),
+            scopes: String::new(),
+        };
+        let body = format!(
+            r#"{{"error":"invalid_client","error_description":"{}p8e-\u006fne p8e\/two p8e%2Ftwo{}"}}"#,
+            "x".repeat(250),
+            r"y\n".repeat(1000),
+        );
+
+        let failure = answer::read(StatusCode::BAD_REQUEST, body.as_bytes(), None).unwrap_err();
+        let quoted = quotable(&failure.message, &credential);
+
+        assert!(
+            failure.message.contains("p8e-one p8e/two"),
+            "{}",
+            failure.message
+        );
+        assert!(
+            quoted.contains("x… … …y") && !quoted.contains("p8e"),
+            "{quoted}"
+        );
+        assert!(quoted.chars().count() == QUOTED_CHARS && !quoted.contains('\n'));
     }
 
     #[test]

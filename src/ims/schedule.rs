@@ -26,9 +26,14 @@ pub fn margin(lifetime: Duration) -> Duration {
 /// Returns how long to wait after the `failures`-th failure in a row (from 1 on).
 ///
 /// Full jitter over a bound that doubles from 0.5 s to 30 s, but to 4 s only while there is no token to serve
-/// with. A pause IMS asked for is kept, up to 300 s. Refusals that only a changed configuration ends wait 5 s to
+/// with, and never past the end of the one there is, `left` from now. A pause IMS asked for is kept, up to 300 s. Refusals that only a changed configuration ends wait 5 s to
 /// 60 s. `random` is in 0…1.
-pub fn wait_after(failure: &Failure, failures: u32, serving: bool, random: f64) -> Duration {
+pub fn wait_after(
+    failure: &Failure,
+    failures: u32,
+    left: Option<Duration>,
+    random: f64,
+) -> Duration {
     if let Some(asked) = failure.retry_after {
         let asked = asked.clamp(Duration::from_millis(500), Duration::from_mins(5));
         return asked + Duration::from_millis(500).mul_f64(random.clamp(0.0, 1.0));
@@ -39,11 +44,12 @@ pub fn wait_after(failure: &Failure, failures: u32, serving: bool, random: f64) 
             .saturating_mul(doublings)
             .min(Duration::from_mins(1));
     }
-    let patient = serving || failure.class == Class::Throttled;
+    let patient = left.is_some() || failure.class == Class::Throttled;
     let longest = Duration::from_secs(if patient { 30 } else { 4 });
     let bound = Duration::from_millis(500)
         .saturating_mul(doublings)
         .min(longest);
+    let bound = left.map_or(bound, |left| bound.min(left));
     bound
         .mul_f64(random.clamp(0.0, 1.0))
         .max(Duration::from_millis(350))
@@ -78,16 +84,16 @@ mod tests {
         let mut failure = Failure::new(Class::Throttled, "");
 
         failure.retry_after = Some(Duration::from_secs(38));
-        assert!(wait_after(&failure, 1, false, 0.0) >= Duration::from_secs(38));
+        assert!(wait_after(&failure, 1, None, 0.0) >= Duration::from_secs(38));
         failure.retry_after = Some(Duration::from_hours(1));
-        assert!(wait_after(&failure, 1, false, 1.0) <= Duration::from_secs(301));
+        assert!(wait_after(&failure, 1, None, 1.0) <= Duration::from_secs(301));
     }
 
     #[test]
     fn a_refused_client_is_tried_ever_more_rarely() {
         let failure = Failure::new(Class::Client, "");
         let waits: Vec<_> = (1..=6)
-            .map(|n| wait_after(&failure, n, false, 0.5).as_secs())
+            .map(|n| wait_after(&failure, n, None, 0.5).as_secs())
             .collect();
 
         assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
@@ -103,10 +109,12 @@ mod tests {
         }
 
         #[test]
-        fn failures_never_hammer(failures in 1_u32..1000, serving: bool, random in 0.0_f64..=1.0) {
-            let wait = wait_after(&Failure::new(Class::Unwell, ""), failures, serving, random);
+        fn failures_never_hammer(failures in 1_u32..1000, left in prop::option::of(0_u64..100), random in 0.0_f64..=1.0) {
+            let left = left.map(Duration::from_secs);
+            let wait = wait_after(&Failure::new(Class::Unwell, ""), failures, left, random);
 
             prop_assert!(wait >= Duration::from_millis(350) && wait <= Duration::from_secs(30));
+            prop_assert!(left.is_none_or(|left| wait <= left.max(Duration::from_millis(350))));
         }
     }
 }

@@ -420,6 +420,7 @@ fn echo(body: &str) -> String {
 #[test]
 fn a_token_service_that_redirects_or_echoes_gets_no_second_request_and_leaks_nothing() {
     const SECRET: &str = "p8e-never-to-be-seen";
+    const ESCAPED: &str = r"p8e-never-to-be-s\u0065en";
     let elsewhere = Adobe::willing();
     let target = elsewhere.url();
     for answer in [
@@ -427,7 +428,7 @@ fn a_token_service_that_redirects_or_echoes_gets_no_second_request_and_leaks_not
             "HTTP/1.1 307 Temporary Redirect\r\nLocation: {target}/ims/token/v3\r\nContent-Length: 0\r\n\r\n"
         ),
         echo(&format!(
-            r#"{{"error":"invalid_client","error_description":"wrong {SECRET}"}}"#
+            r#"{{"error":"invalid_client","error_description":"wrong {SECRET} {ESCAPED}"}}"#
         )),
     ] {
         // A path that the scripted Adobe does not answer by itself.

@@ -207,15 +207,15 @@ impl Credential {
     /// Records a failure and returns how long to wait.
     fn note(&self, failure: Failure, failures: u32) -> Duration {
         let now = Instant::now();
-        let serving = self.bearer(now).is_some();
-        let wait = schedule::wait_after(&failure, failures, serving, fastrand::f64());
+        let left = self.status().usable_for;
+        let wait = schedule::wait_after(&failure, failures, left, fastrand::f64());
         tracing::warn!(
             credential = self.settings.name,
             class = failure.class.as_str(),
             cause = failure.message,
             failures,
             next_try_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            still_serving = serving,
+            still_serving = left.is_some(),
             "no token could be minted"
         );
         let place = Class::ALL.iter().position(|class| *class == failure.class);
