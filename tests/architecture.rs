@@ -57,6 +57,13 @@ fn modules_import_only_from_lower_floors() {
             ));
             continue;
         };
+        let text = fs::read_to_string(&path).unwrap();
+        if code(&text).contains("super::super::super") {
+            wrong.push(format!(
+                "{}: says crate:: in a way this test cannot follow",
+                path.display()
+            ));
+        }
         for target in imports(&fs::read_to_string(&path).unwrap()) {
             let below = floor(&target).is_some_and(|other| other < height);
             let allowed = ALLOWED.contains(&(module.as_str(), target.as_str()));

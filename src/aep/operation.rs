@@ -89,9 +89,7 @@ impl Operation {
         if let Some(known) = TABLE.at(method, path) {
             return known;
         }
-        if path.bytes().any(|byte| byte.is_ascii_uppercase())
-            && let Some(known) = TABLE.folded(method, &path.to_ascii_lowercase())
-        {
+        if let Some(known) = TABLE.folded(method, &path.to_ascii_lowercase()) {
             return known;
         }
         match *method {
@@ -331,6 +329,10 @@ mod tests {
         ] {
             assert_eq!(of(&Method::POST, path).1, Kind::Delete, "{path}");
         }
+        assert_eq!(
+            of(&Method::GET, "/data/core/ups/config/mergepolicies").0,
+            "mergePolicies.list"
+        );
         assert_eq!(
             of(&Method::GET, "/data/core/ups/export/jobs/").0,
             "exports.list"

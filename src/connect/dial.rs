@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::{Settings, Stream};
@@ -106,11 +106,21 @@ impl Dialer {
         let addresses = tokio::net::lookup_host((origin.host(), origin.port()))
             .await
             .map_err(|error| self.unresolved(error))?;
+        let addresses: Vec<_> = addresses.collect();
+        let begun = Instant::now();
         let mut last = None;
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Some(error),
+        for (index, address) in addresses.iter().enumerate() {
+            // An address that swallows packets leaves the others their share of the time.
+            let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+            let share = self
+                .settings
+                .connect_timeout
+                .saturating_sub(begun.elapsed())
+                / others;
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = Some(error),
+                Err(_) => last = Some(io::ErrorKind::TimedOut.into()),
             }
         }
         Err(match last {

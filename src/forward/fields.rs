@@ -4,7 +4,7 @@ use http::Version;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
 use super::Rule;
-use crate::aep::{OwnedField, OwnedFields, fields};
+use crate::aep::{OwnedFields, fields};
 use crate::error::{Error, Reason};
 
 /// Turns a caller's fields into those sent upstream.
@@ -92,9 +92,19 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Fields by which some servers take another method or path than the request line's, which is the one permitted.
+static OVERRIDES: [HeaderName; 5] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+];
+
+/// Removes what carries authority but for the owned fields, each of which is about to be replaced.
 fn remove_authority(headers: &mut HeaderMap, let_through: &[HeaderName]) {
-    for field in OwnedField::ALL {
-        headers.remove(field.name());
+    for name in &OVERRIDES {
+        headers.remove(name);
     }
     for name in fields::GUARDED {
         if !let_through.contains(name) {

@@ -145,7 +145,10 @@ impl Metrics {
         let handles = route
             .and_then(|route| self.0.routes.get(route).ok())
             .unwrap_or(&self.0.unrouted);
-        let class = status.map_or(CLASSES.len(), |status| usize::from(status.as_u16() / 100)) - 1;
+        // Whatever an upstream means by 600 and above, it is no success.
+        let class = status.map_or(CLASSES.len(), |status| {
+            usize::from(status.as_u16() / 100).min(5)
+        }) - 1;
         if let Some(counter) = handles.by_class.get(class) {
             counter.inc();
         }

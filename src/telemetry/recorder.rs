@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Lines, Metrics};
 use crate::clock;
 use crate::context::{Caller, Exchange, PerRoute};
+use crate::error::Reason;
 
 /// Writes down requests that have ended, for one worker.
 #[derive(Clone, Debug)]
@@ -151,10 +152,7 @@ impl Recorder {
             .get()
             .and_then(|route| self.labels.get(route).ok());
         let operation = exchange.operation.get();
-        let meaning = exchange
-            .reason
-            .get()
-            .map(super::super::error::Reason::meaning);
+        let meaning = exchange.reason.get().map(Reason::meaning);
         let end = match (outcome.complete, meaning) {
             (true, _) => "complete",
             (false, Some(_)) => "broken_off",

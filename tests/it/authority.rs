@@ -169,6 +169,10 @@ fn nothing_in_a_request_chooses_sandbox_organisation_credential_or_upstream() {
         seen.assert_owned("dev-2");
         assert_eq!(seen.values("host"), [adobe.url().replace("http://", "")]);
         assert!(seen.request_line().starts_with("GET "));
+        assert!(
+            seen.values("x-http-method-override").is_empty()
+                && seen.values("x-original-url").is_empty()
+        );
     }
     let other_host = format!("GET /data/core/ups/x HTTP/1.1\r\nHost: {elsewhere}\r\n\r\n");
     assert_eq!(exchange(gateway.address, other_host).status, 200);
