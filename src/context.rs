@@ -17,8 +17,24 @@ use crate::error::{Error, Reason};
 pub struct Connection {
     /// The caller's address.
     pub peer: SocketAddr,
+    /// The address it connected to.
+    pub local: SocketAddr,
     /// Whether the listener serves callers who show nothing of who they are.
     pub anonymous: bool,
+    /// Whether it was given up because the caller took nothing of what it was sent.
+    pub stalled: Cell<bool>,
+}
+
+impl Connection {
+    /// Makes the record of a connection.
+    pub fn new(peer: SocketAddr, local: SocketAddr, anonymous: bool) -> Self {
+        Self {
+            peer,
+            local,
+            anonymous,
+            stalled: Cell::new(false),
+        }
+    }
 }
 
 /// A request as the listener hands it in.

@@ -14,6 +14,7 @@ fuzz_target!(|input: (u8, &[u8])| {
         target_bytes: 256,
         head_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(75),
+        write_timeout: Duration::from_secs(60),
         connections: 1,
     };
     let local = ([127, 0, 0, 1], 8080).into();

@@ -76,6 +76,7 @@ impl Default for ListenerLimits {
             head_timeout: Written::known("10s"),
             idle_timeout: Written::known("75s"),
             target: Written::known("16KiB"),
+            write_timeout: Written::known("60s"),
         }
     }
 }

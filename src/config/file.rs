@@ -153,6 +153,9 @@ pub(super) struct ListenerLimits {
     /// The longest request target, at most `head`; longer ones are answered with 414. From 256B to 65534B, default 16KiB.
     #[schemars(extend("x-minimum" = "256B", "x-maximum" = "65534B"))]
     pub(super) target: Written<ByteSize>,
+    /// How long a caller may take nothing of its answer before the connection is given up. From 1s to 1h, default 60s.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub(super) write_timeout: Written<Duration>,
 }
 
 /// How the gateway logs.

@@ -30,10 +30,8 @@ mod tests {
 
     #[test]
     fn only_a_listener_that_says_so_serves_anonymous_callers() {
-        let connection = |anonymous| Connection {
-            peer: ([127, 0, 0, 1], 1).into(),
-            anonymous,
-        };
+        let address = ([127, 0, 0, 1], 1).into();
+        let connection = |anonymous| Connection::new(address, address, anonymous);
 
         assert_eq!(identify(&connection(true)).unwrap(), Caller::Anonymous);
         assert_eq!(

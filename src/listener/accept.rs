@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
 
 use super::Settings;
 
@@ -53,38 +53,47 @@ impl Bound {
         self.address
     }
 
-    /// Accepts connections until dropped, and hands each to `deliver`.
+    /// Accepts connections until the drain begins, and hands each to `deliver`; at the end also those that had
+    /// connected before.
     ///
     /// While as many are open as the settings allow, the others wait in the kernel's queue.
     ///
     /// # Errors
     /// When the socket cannot be used by the runtime.
-    pub async fn accept(self, deliver: impl Fn(Accepted)) -> io::Result<()> {
+    pub async fn accept(
+        self,
+        mut draining: watch::Receiver<bool>,
+        deliver: impl Fn(Accepted),
+    ) -> io::Result<()> {
         let listener = TcpListener::from_std(self.socket)?;
         let places = Arc::new(Semaphore::new(self.settings.limits.connections));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return Ok(());
-            };
-            let accepted = listener
-                .accept()
-                .await
-                .and_then(|(socket, peer)| Ok((socket.into_std()?, peer)));
-            match accepted {
-                Ok((socket, peer)) => {
-                    deliver(Accepted {
-                        socket,
-                        peer,
-                        settings: Arc::clone(&self.settings),
-                        place,
-                    });
-                }
+        let next = async || -> Option<Accepted> {
+            let place = Arc::clone(&places).acquire_owned().await.ok()?;
+            let accepted = listener.accept().await;
+            match accepted.and_then(|(socket, peer)| Ok((socket.into_std()?, peer))) {
+                Ok((socket, peer)) => Some(Accepted {
+                    socket,
+                    peer,
+                    settings: Arc::clone(&self.settings),
+                    place,
+                }),
                 Err(error) => {
                     // Out of descriptors, most likely: trying again at once would only burn the processor.
                     tracing::warn!(%error, address = %self.address, "a connection could not be accepted");
                     sleep(Duration::from_millis(100)).await;
+                    None
                 }
             }
+        };
+        loop {
+            tokio::select! {
+                accepted = next() => accepted.into_iter().for_each(&deliver),
+                _ = draining.wait_for(|draining| *draining) => break,
+            }
         }
+        while let Ok(Some(accepted)) = timeout(Duration::ZERO, next()).await {
+            deliver(accepted);
+        }
+        Ok(())
     }
 }

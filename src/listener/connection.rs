@@ -1,6 +1,5 @@
 //! Serves the requests of one connection.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,13 +15,16 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 use tower::Service;
 
+use super::activity::{Activity, Busy};
 use super::guard::{Guard, Protocol, Verdict};
 use super::{Accepted, Limits, http2 as http2_head};
+use crate::body::Guarded;
 use crate::connect::LocalExecutor;
 use crate::context::{Connection, Inbound};
-use crate::error::Source;
+use crate::error::{Error, Source};
 
 /// Serves `accepted` with `service` until the caller leaves or `draining` turns true.
 ///
@@ -45,14 +47,12 @@ where
             return tracing::debug!(%peer, %error, "a connection was lost before it was used");
         }
     };
-    let connection = Rc::new(Connection {
-        peer,
-        anonymous: settings.anonymous,
-    });
-    let mut guard = Guard::new(stream, settings.limits, local);
+    let connection = Rc::new(Connection::new(peer, local, settings.anonymous));
+    let limits = settings.limits;
+    let mut guard = Guard::new(stream, limits, Rc::clone(&connection));
     let recognized = tokio::select! {
         recognized = guard.recognize(settings.http2) => recognized,
-        _ = draining.wait_for(|draining| *draining) => return,
+        () = drained(&mut draining) => return,
     };
     let protocol = match recognized {
         Ok(Some(protocol)) => protocol,
@@ -61,29 +61,34 @@ where
             return tracing::debug!(%peer, %error, "a connection broke before its first request");
         }
     };
+    let activity = guard.activity();
+    let life = Life {
+        activity: Rc::clone(&activity),
+        draining,
+        idle_timeout: limits.idle_timeout,
+    };
     let verdict = guard.verdict();
     let requests = Requests {
         service,
         connection,
         verdict,
-        limits: settings.limits,
-        count: Rc::default(),
+        limits,
+        activity,
     };
+    let io = TokioIo::new(guard);
     let ended = match protocol {
         Protocol::Http1 => {
             let service = hyper::service::service_fn(move |request| requests.http1(request));
-            let connection =
-                http1_builder(&settings.limits).serve_connection(TokioIo::new(guard), service);
-            drive(connection, draining, |connection| {
+            let connection = http1_builder(&limits).serve_connection(io, service);
+            drive(connection, life, |connection| {
                 connection.graceful_shutdown();
             })
             .await
         }
         Protocol::Http2 => {
             let service = hyper::service::service_fn(move |request| requests.http2(request));
-            let connection =
-                http2_builder(&settings.limits).serve_connection(TokioIo::new(guard), service);
-            drive(connection, draining, |connection| {
+            let connection = http2_builder(&limits).serve_connection(io, service);
+            drive(connection, life, |connection| {
                 connection.graceful_shutdown();
             })
             .await
@@ -94,6 +99,16 @@ where
     }
 }
 
+/// Waits until the drain has begun, and then a little for requests that are on their way.
+async fn drained(draining: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the gateway; without one there is nobody left to serve for.
+    let _ = draining.wait_for(|draining| *draining).await;
+    sleep(GRACE).await;
+}
+
+/// How long a connection may still bring its first request when the drain begins.
+const GRACE: Duration = Duration::from_millis(250);
+
 fn prepare(socket: std::net::TcpStream) -> std::io::Result<(TcpStream, SocketAddr)> {
     socket.set_nonblocking(true)?;
     let stream = TcpStream::from_std(socket)?;
@@ -102,10 +117,30 @@ fn prepare(socket: std::net::TcpStream) -> std::io::Result<(TcpStream, SocketAdd
     Ok((stream, local))
 }
 
-/// Runs a connection to its end, and asks it to finish when the drain begins.
+/// What ends a connection besides its caller.
+struct Life {
+    activity: Rc<Activity>,
+    draining: watch::Receiver<bool>,
+    idle_timeout: Duration,
+}
+
+impl Life {
+    /// Waits until the connection should finish what it has begun and take nothing more.
+    async fn over(mut self) {
+        tokio::select! {
+            () = self.activity.idle_for(self.idle_timeout) => {}
+            _ = self.draining.wait_for(|draining| *draining) => {
+                // What was accepted before the drain may have its request under way.
+                let _ = timeout(GRACE, self.activity.first()).await;
+            }
+        }
+    }
+}
+
+/// Runs a connection to its end, and asks it to finish when its life is over.
 async fn drive<C>(
     connection: C,
-    mut draining: watch::Receiver<bool>,
+    life: Life,
     finish: impl FnOnce(std::pin::Pin<&mut C>),
 ) -> Result<(), hyper::Error>
 where
@@ -114,7 +149,7 @@ where
     let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        _ = draining.wait_for(|draining| *draining) => {}
+        () = life.over() => {}
     }
     finish(connection.as_mut());
     connection.await
@@ -123,9 +158,8 @@ where
 fn http1_builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        // The guard times heads that have begun; this bounds the wait for one to begin.
-        .header_read_timeout(limits.idle_timeout)
+        // The guard times heads, and the connection's life ends when it is idle for too long.
+        .header_read_timeout(None)
         .max_buf_size((limits.head_bytes + SPARE_BYTES).max(SMALLEST_BUFFER));
     if limits.fields > HYPER_FIELDS {
         builder.max_headers(limits.fields);
@@ -160,34 +194,49 @@ struct Requests<S> {
     connection: Rc<Connection>,
     verdict: Verdict,
     limits: Limits,
-    count: Rc<Cell<u64>>,
+    activity: Rc<Activity>,
 }
 
 impl<S, R> Requests<S>
 where
     S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible> + Clone,
+    R: Body<Data = Bytes>,
 {
-    fn http1(&self, request: Request<Incoming>) -> S::Future {
-        let which = self.count.replace(self.count.get() + 1);
-        let refused = self.verdict.take(which);
-        self.call(Inbound {
-            request,
-            connection: Rc::clone(&self.connection),
-            refused,
-        })
+    fn http1(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> impl Future<Output = Answered<R>> + use<S, R> {
+        let refusal = self.verdict.take(self.activity.taken());
+        let refused = refusal.map(|refusal| {
+            if let Some(method) = refusal.method {
+                *request.method_mut() = method;
+            }
+            refusal.error
+        });
+        self.call(request, refused)
     }
 
-    fn http2(&self, request: Request<Incoming>) -> S::Future {
+    fn http2(&self, request: Request<Incoming>) -> impl Future<Output = Answered<R>> + use<S, R> {
         let refused = http2_head::check(&request, &self.limits);
-        self.call(Inbound {
+        self.call(request, refused)
+    }
+
+    fn call(
+        &self,
+        request: Request<Incoming>,
+        refused: Option<Error>,
+    ) -> impl Future<Output = Answered<R>> + use<S, R> {
+        let busy = self.activity.begin();
+        let inbound = Inbound {
             request,
             connection: Rc::clone(&self.connection),
             refused,
-        })
-    }
-
-    fn call(&self, inbound: Inbound<Incoming>) -> S::Future {
+        };
         // The stack is always ready: it answers what it cannot take.
-        self.service.clone().call(inbound)
+        let answer = self.service.clone().call(inbound);
+        async move { Ok(answer.await?.map(|body| Guarded::new(body, busy))) }
     }
 }
+
+/// An answer whose connection counts as busy until its body has ended.
+type Answered<R> = Result<Response<Guarded<R, Busy>>, Infallible>;

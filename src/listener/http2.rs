@@ -66,6 +66,7 @@ mod tests {
             target_bytes: 32,
             head_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(1),
+            write_timeout: Duration::from_mins(1),
             connections: 1,
         };
         let reason = |uri: &str, hosts: &[&str]| {

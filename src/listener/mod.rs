@@ -1,6 +1,7 @@
 //! Sockets for callers, and what may come in through them.
 
 mod accept;
+mod activity;
 mod connection;
 pub mod guard;
 mod http2;
@@ -37,6 +38,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long a connection may wait for its next request. Default 75 s.
     pub idle_timeout: Duration,
+    /// How long a caller may take nothing of its answer. Default 60 s.
+    pub write_timeout: Duration,
     /// The most open connections. Default 4096. More wait in the kernel's queue.
     pub connections: usize,
 }

@@ -77,8 +77,11 @@ impl Team {
         let least = self
             .members
             .iter()
+            .filter(|member| !member.inbox.is_closed())
             .min_by_key(|member| member.load.load(Ordering::Relaxed));
-        let Some(member) = least else { return };
+        let Some(member) = least else {
+            return tracing::error!("no worker is left to serve a connection");
+        };
         member.load.fetch_add(1, Ordering::Relaxed);
         self.connections.inc();
         let load = Load {
@@ -118,14 +121,14 @@ impl Worker {
         let wants_lines = self.log.wants_access_lines();
         let lines = wants_lines.then(|| Lines::new(self.log.writer()));
         let labels = Rc::new(self.plan.labels.clone());
-        let recorder = Recorder::new(
+        let recorder = Rc::new(Recorder::new(
             lines.clone(),
             self.log.is_json(),
             labels,
             self.plan.metrics.clone(),
-        );
+        ));
         let pool = Pool::new(self.plan.upstream.clone());
-        let stack = match gateway::stack(&self.plan, pool.clone(), Rc::new(recorder)) {
+        let stack = match gateway::stack(&self.plan, pool.clone(), Rc::clone(&recorder)) {
             Ok(stack) => stack,
             // The configuration's checks refuse such a plan.
             Err(error) => return tracing::error!(%error, "a worker could not start"),
@@ -145,18 +148,23 @@ impl Worker {
         if let Some((listeners, team)) = self.accepting.take() {
             for listener in listeners {
                 let team = team.clone();
+                let mut draining = self.draining.clone();
                 accepting.spawn_local(async move {
-                    if let Err(error) = listener.accept(|accepted| team.deliver(accepted)).await {
+                    let accept =
+                        listener.accept(draining.clone(), |accepted| team.deliver(accepted));
+                    if let Err(error) = accept.await {
                         tracing::error!(%error, "a listener failed");
+                        // The others serve on; workers end when nobody is left to deliver to them.
+                        let _ = draining.wait_for(|draining| *draining).await;
                     }
                 });
             }
         }
         let mut connections = JoinSet::new();
-        let mut draining = self.draining.clone();
         loop {
             tokio::select! {
                 delivered = self.inbox.recv() => {
+                    // The inbox ends with the drain's beginning, when everything that was accepted is delivered.
                     let Some((accepted, load)) = delivered else { break };
                     let serve = listener::serve(accepted, stack.clone(), self.draining.clone());
                     connections.spawn_local(async move {
@@ -165,7 +173,6 @@ impl Worker {
                     });
                 }
                 Some(_) = connections.join_next() => {}
-                _ = draining.wait_for(|draining| *draining) => break,
             }
         }
         accepting.shutdown().await;
@@ -174,6 +181,7 @@ impl Worker {
             tracing::warn!(
                 "the drain time is over with requests still in flight; they are cut off"
             );
+            recorder.cut_off();
         }
         connections.shutdown().await;
         upkeep.shutdown().await;

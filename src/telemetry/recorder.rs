@@ -1,5 +1,6 @@
 //! What is kept of a request when it has ended: one line and a few counts.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,12 +13,13 @@ use crate::context::{Caller, Exchange, PerRoute};
 use crate::error::Reason;
 
 /// Writes down requests that have ended, for one worker.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Recorder {
     lines: Option<Rc<Lines>>,
     json: bool,
     labels: Rc<PerRoute<Labels>>,
     metrics: Metrics,
+    cut_off: Cell<bool>,
 }
 
 /// What a route is called in logs.
@@ -114,7 +116,13 @@ impl Recorder {
             json,
             labels,
             metrics,
+            cut_off: Cell::new(false),
         }
+    }
+
+    /// Says that requests which end from now on are cut off by the gateway, at the end of its drain time.
+    pub fn cut_off(&self) {
+        self.cut_off.set(true);
     }
 
     /// Writes down how `exchange` ended.
@@ -156,6 +164,8 @@ impl Recorder {
         let end = match (outcome.complete, meaning) {
             (true, _) => "complete",
             (false, Some(_)) => "broken_off",
+            (false, None) if exchange.connection.stalled.get() => "caller_stalled",
+            (false, None) if self.cut_off.get() => "cut_off",
             (false, None) => "caller_gone",
         };
         let upstream = exchange.upstream_head.get();

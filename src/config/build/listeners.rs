@@ -84,6 +84,7 @@ fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::
             head_bytes: limits.head.0.length(),
             fields: limits.fields,
             target_bytes: limits.target.0.length(),
+            write_timeout: limits.write_timeout.0,
             head_timeout: limits.head_timeout.0,
             idle_timeout: limits.idle_timeout.0,
             connections: limits.connections,

@@ -328,6 +328,7 @@ mod tests {
             target_bytes: 512,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_mins(1),
             connections: 16,
         }
     }

@@ -10,12 +10,12 @@ mod head;
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::Method;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
@@ -23,6 +23,8 @@ pub use self::chunks::{BadChunk, Chunks};
 pub(super) use self::head::spells;
 pub use self::head::{Framing, Head, MOST_FIELDS, check};
 use super::Limits;
+use super::activity::Activity;
+use crate::context::Connection;
 use crate::error::{Error, Reason};
 
 /// A caller's connection, watched.
@@ -30,14 +32,19 @@ use crate::error::{Error, Reason};
 pub struct Guard<S> {
     stream: S,
     limits: Limits,
-    local: SocketAddr,
+    connection: Rc<Connection>,
+    activity: Rc<Activity>,
     state: State,
     /// Bytes of a head that has not all arrived, or that have been judged but not yet taken.
     held: Vec<u8>,
     /// How many of `held` may be taken.
     judged: usize,
+    /// Whether `held` has grown since it was judged.
+    grown: bool,
     /// Runs while a head has begun and not all arrived.
     head_timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while the caller takes nothing.
+    write_timer: Option<Pin<Box<Sleep>>>,
     /// Runs while the connection closes with something unread.
     farewell: Option<Farewell>,
     heads: u64,
@@ -55,20 +62,35 @@ pub enum Protocol {
 
 /// Which request of a connection is refused, and why; shared with the service.
 #[derive(Clone, Debug, Default)]
-pub struct Verdict(Rc<RefCell<Option<(u64, Error)>>>);
+pub struct Verdict(Rc<RefCell<Option<(u64, Refusal)>>>);
+
+/// A request that was not let past.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Why.
+    pub error: Error,
+    /// Its method, as far as it could be told.
+    pub method: Option<Method>,
+}
 
 impl Verdict {
     /// Takes the refusal if it is of the `request`-th head of the connection, counted from 0.
-    pub fn take(&self, request: u64) -> Option<Error> {
+    pub fn take(&self, request: u64) -> Option<Refusal> {
         let mut refused = self.0.borrow_mut();
         match refused.take() {
-            Some((which, error)) if which == request => Some(error),
+            Some((which, refusal)) if which == request => Some(refusal),
             other => {
                 *refused = other;
                 None
             }
         }
     }
+}
+
+/// Reads the method off the start of a head.
+fn method(head: &[u8]) -> Option<Method> {
+    let word = head.trim_ascii_start().split(|byte| *byte == b' ').next()?;
+    Method::from_bytes(word).ok()
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,22 +120,28 @@ struct Farewell {
 /// What hyper reads in place of a refused head. Its method is no caller's: hyper would refuse it too, but for us.
 const STAND_IN: &[u8] = b"REFUSED / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 
+/// The same in place of a `HEAD`, so that hyper sends no body after the answer's head.
+const STAND_IN_FOR_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const FAREWELL: Duration = Duration::from_secs(1);
 const FAREWELL_BYTES: usize = 256 * 1024;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
-    /// Watches `stream`, which was accepted at `local`.
-    pub fn new(stream: S, limits: Limits, local: SocketAddr) -> Self {
+    /// Watches `stream`, the socket of `connection`.
+    pub fn new(stream: S, limits: Limits, connection: Rc<Connection>) -> Self {
         Self {
             stream,
             limits,
-            local,
+            connection,
+            activity: Activity::new(),
             state: State::Head,
             held: Vec::new(),
             judged: 0,
+            grown: false,
             head_timer: None,
+            write_timer: None,
             farewell: None,
             heads: 0,
             verdict: Verdict::default(),
@@ -123,6 +151,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Returns the place where the refusal of a request will be found.
     pub fn verdict(&self) -> Verdict {
         self.verdict.clone()
+    }
+
+    /// Returns the record of what the connection is doing.
+    pub(super) fn activity(&self) -> Rc<Activity> {
+        Rc::clone(&self.activity)
     }
 
     /// Waits for the first bytes and tells what the connection speaks, or `None` when it says nothing in time.
@@ -172,7 +205,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 return at;
             }
             match &mut self.state {
-                State::Head => match check(rest, &self.limits, self.local) {
+                // Empty lines before a request are passed over (RFC 9112 §2.2), by hyper too.
+                State::Head if rest.starts_with(b"\r\n") => at += 2,
+                State::Head => match check(rest, &self.limits, self.connection.local) {
                     Ok(Some(head)) => {
                         self.heads += 1;
                         self.head_timer = None;
@@ -185,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                     }
                     Ok(None) => return at,
                     Err(refusal) => {
-                        self.refuse(refusal);
+                        self.refuse(refusal, method(rest));
                         return at;
                     }
                 },
@@ -214,8 +249,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         }
     }
 
-    fn refuse(&mut self, refusal: Error) {
-        *self.verdict.0.borrow_mut() = Some((self.heads, refusal));
+    fn refuse(&mut self, error: Error, method: Option<Method>) {
+        *self.verdict.0.borrow_mut() = Some((self.heads, Refusal { error, method }));
         self.state = State::Refused;
         self.head_timer = None;
     }
@@ -237,11 +272,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         let held = std::mem::take(&mut self.held);
         self.judged = self.judge(&held);
         self.held = held;
+        self.grown = false;
         if matches!(self.state, State::Refused) {
             self.held.truncate(self.judged);
-            self.held.extend_from_slice(STAND_IN);
+            let head = self
+                .verdict
+                .0
+                .borrow()
+                .as_ref()
+                .is_some_and(|(_, refusal)| refusal.method == Some(Method::HEAD));
+            self.held
+                .extend_from_slice(if head { STAND_IN_FOR_HEAD } else { STAND_IN });
             self.judged = self.held.len();
         }
+    }
+
+    /// Gives a connection up whose caller takes nothing for too long: it would hold its place and memory for ever.
+    fn bound_stall(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if polled.is_ready() {
+            self.write_timer = None;
+            return polled;
+        }
+        let limit = self.limits.write_timeout;
+        let timer = self
+            .write_timer
+            .get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(timer.as_mut().poll(cx));
+        self.connection.stalled.set(true);
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the caller takes nothing of its answer",
+        )))
     }
 
     fn poll_head_timer(&mut self, cx: &mut Context<'_>) {
@@ -251,7 +316,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             .get_or_insert_with(|| Box::pin(sleep(limit)));
         if timer.as_mut().poll(cx).is_ready() {
             let detail = format!("the request head did not arrive within {limit:?}");
-            self.refuse(Error::new(Reason::RequestTimeout, detail));
+            let method = method(&self.held);
+            self.refuse(Error::new(Reason::RequestTimeout, detail), method);
             self.held.clear();
             self.judge_held();
         }
@@ -266,9 +332,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            if this.judged == 0 && !this.held.is_empty() {
+            if this.judged == 0 && this.grown {
                 this.judge_held();
             }
+            this.activity.set_head_begun(!this.held.is_empty());
             if this.judged > 0 {
                 this.take_held(buffer);
                 return Poll::Ready(Ok(()));
@@ -292,6 +359,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
                     return Poll::Ready(Ok(()));
                 }
                 this.held = fresh.get(passed..).unwrap_or_default().to_vec();
+                this.grown = true;
                 buffer.set_filled(before + passed);
                 if passed > 0 {
                     return Poll::Ready(Ok(()));
@@ -312,9 +380,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
             if fresh.filled().is_empty() {
                 // The caller left in the middle of a head.
                 this.held = Vec::new();
+                this.activity.set_head_begun(false);
                 return Poll::Ready(Ok(()));
             }
             this.held.extend_from_slice(fresh.filled());
+            this.grown = true;
         }
     }
 }
@@ -325,7 +395,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.bound_stall(cx, polled)
     }
 
     fn poll_write_vectored(
@@ -333,7 +404,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.bound_stall(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {

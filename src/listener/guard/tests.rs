@@ -14,14 +14,20 @@ fn limits() -> Limits {
         target_bytes: 1024,
         head_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(75),
+        write_timeout: Duration::from_mins(1),
         connections: 16,
     }
+}
+
+fn connection() -> Rc<Connection> {
+    let address = ([127, 0, 0, 1], 80).into();
+    Rc::new(Connection::new(address, address, true))
 }
 
 /// Sends `pieces` one after the other and returns what the guard lets past, and its verdict.
 async fn passed(pieces: &[&str]) -> (Result<String, io::ErrorKind>, Verdict) {
     let (mut caller, stream) = tokio::io::duplex(64);
-    let mut guard = Guard::new(stream, limits(), ([127, 0, 0, 1], 80).into());
+    let mut guard = Guard::new(stream, limits(), connection());
     let verdict = guard.verdict();
     let send = async {
         for piece in pieces {
@@ -78,7 +84,10 @@ async fn a_bad_head_becomes_a_stand_in_and_nothing_after_it_passes() {
 
         assert_eq!(received.unwrap(), [GOOD, stand_in].concat());
         assert!(verdict.take(0).is_none());
-        assert_eq!(verdict.take(1).unwrap().reason(), Reason::MalformedRequest);
+        assert_eq!(
+            verdict.take(1).unwrap().error.reason(),
+            Reason::MalformedRequest
+        );
     }
 }
 
@@ -102,7 +111,7 @@ async fn a_bad_chunk_ends_the_body_in_an_error() {
 #[tokio::test(start_paused = true)]
 async fn a_head_that_does_not_arrive_is_refused_in_time() {
     let (mut caller, stream) = tokio::io::duplex(64);
-    let mut guard = Guard::new(stream, limits(), ([127, 0, 0, 1], 80).into());
+    let mut guard = Guard::new(stream, limits(), connection());
     caller.write_all(b"GET /a HT").await.unwrap();
 
     let mut piece = [0; 200];
@@ -111,7 +120,7 @@ async fn a_head_that_does_not_arrive_is_refused_in_time() {
 
     assert_eq!(&piece[..count], STAND_IN);
     assert_eq!(
-        guard.verdict().take(0).unwrap().reason(),
+        guard.verdict().take(0).unwrap().error.reason(),
         Reason::RequestTimeout
     );
     assert_eq!(begun.elapsed().as_secs(), 10);
@@ -135,9 +144,50 @@ async fn http2_is_recognized_by_its_preface_and_only_where_it_is_spoken() {
         ("", true, None),
     ] {
         let (mut caller, stream) = tokio::io::duplex(64);
-        let mut guard = Guard::new(stream, limits(), ([127, 0, 0, 1], 80).into());
+        let mut guard = Guard::new(stream, limits(), connection());
         caller.write_all(sent.as_bytes()).await.unwrap();
 
         assert_eq!(guard.recognize(http2).await.unwrap(), expected, "{sent:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn empty_lines_between_requests_begin_no_head() {
+    let (mut caller, stream) = tokio::io::duplex(64);
+    let mut guard = Guard::new(stream, limits(), connection());
+    caller.write_all(b"\r\n").await.unwrap();
+
+    let mut piece = [0; 200];
+    assert_eq!(guard.read(&mut piece).await.unwrap(), 2);
+    let waited = timeout(Duration::from_secs(30), guard.read(&mut piece)).await;
+
+    assert!(waited.is_err(), "no refusal for a head that has not begun");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_head_request_is_replaced_by_one() {
+    let bad = BAD.replace("GET", "HEAD");
+    let (received, verdict) = passed(&[&bad]).await;
+
+    assert_eq!(received.unwrap().as_bytes(), STAND_IN_FOR_HEAD);
+    assert_eq!(verdict.take(0).unwrap().method, Some(Method::HEAD));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_takes_nothing_is_given_up() {
+    let (mut caller, stream) = tokio::io::duplex(64);
+    let connection = connection();
+    let mut guard = Guard::new(stream, limits(), Rc::clone(&connection));
+    let begun = tokio::time::Instant::now();
+    guard.write_all(&[0; 64]).await.unwrap();
+    let take_some = async {
+        sleep(Duration::from_secs(50)).await;
+        caller.read_exact(&mut [0; 10]).await.unwrap();
+    };
+
+    let (written, ()) = tokio::join!(guard.write_all(&[0; 64]), take_some);
+
+    assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert_eq!(begun.elapsed(), Duration::from_secs(50 + 60));
+    assert!(connection.stalled.get());
 }
