@@ -1,0 +1,112 @@
+//! Which header fields pass, in both directions, and which end with the connection.
+
+use http::Method;
+
+use super::{PATH, start};
+use crate::support::adobe::Act;
+use crate::support::client::{Client, Speaks, request};
+use crate::support::raw::Raw;
+
+#[test]
+fn fields_of_the_connection_end_at_it_and_all_others_pass() {
+    let (adobe, gateway) = start(|_| {
+        Act::Answer(
+            b"HTTP/1.1 200 OK\r\nConnection: keep-alive, x-hop\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\n\
+              Proxy-Authenticate: Basic\r\nProxy-Connection: keep-alive\r\nUpgrade: h2c\r\nTrailer: x-end\r\n\
+              X-Request-Id: theirs\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nETag: W/\"1\"\r\nX-Empty:\r\n\
+              X-Odd: \xe9 \"q\", ,\r\nServer: adobe\r\nContent-Length: 2\r\n\r\n{}"
+                .to_vec(),
+        )
+    });
+
+    let mut raw = Raw::connect(gateway.address);
+    raw.write(
+        b"GET /data/core/ups/x HTTP/1.1\r\nHost: a\r\nConnection: x-hop, ,X-Other\r\nConnection: te\r\n\
+          X-Hop: 1\r\nx-other: 1\r\nTE: trailers\r\nTrailer: x\r\nKeep-Alive: 5\r\nProxy-Connection: close\r\n\
+          Proxy-Authorization: Basic x\r\nUpgrade: x\r\nHTTP2-Settings: x\r\nExpect: 100-continue\r\n\
+          Accept: */*\r\nAccept: text/x\r\nAccept-Encoding: br;q=1.0, gzip\r\nCookie: a=1; b=2\r\n\
+          X-Empty:\r\nX-Odd: \xe9 \"q\", ,\r\nIf-None-Match: \"1\"\r\nRange: bytes=0-1\r\nX-Request-Id: ours\r\n\
+          X-Profile-Instance-Id: ups\r\nUser-Agent: shop/1\r\nVia: 1.0 edge\r\nX-Forwarded-For: 10.0.0.1\r\n\
+          Forwarded: for=10.0.0.1\r\n\r\n",
+    );
+    let answer = raw.answer(false).unwrap();
+
+    let seen = adobe
+        .seen()
+        .pop()
+        .unwrap_or_else(|| panic!("{}", answer.text()));
+    for name in [
+        "connection",
+        "x-hop",
+        "x-other",
+        "te",
+        "trailer",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authorization",
+        "upgrade",
+        "http2-settings",
+        "expect",
+        "content-length",
+        "transfer-encoding",
+    ] {
+        assert!(seen.values(name).is_empty(), "{name} in {}", seen.head);
+    }
+    for (name, values) in [
+        ("accept", &["*/*", "text/x"][..]),
+        ("accept-encoding", &["br;q=1.0, gzip"]),
+        ("cookie", &["a=1; b=2"]),
+        ("x-empty", &[""]),
+        ("if-none-match", &["\"1\""]),
+        ("range", &["bytes=0-1"]),
+        ("x-request-id", &["ours"]),
+        ("x-profile-instance-id", &["ups"]),
+        ("user-agent", &["shop/1"]),
+        ("via", &["1.0 edge", "1.1 profile-gateway"]),
+        ("x-odd", &["\u{e9} \"q\", ,"]),
+    ] {
+        assert_eq!(seen.values(name), values, "{name} in {}", seen.head);
+    }
+    for name in [
+        "x-hop",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-connection",
+        "upgrade",
+        "trailer",
+        "connection",
+    ] {
+        assert!(answer.values(name).is_empty(), "{name} in {}", answer.head);
+    }
+    for (name, values) in [
+        ("set-cookie", &["a=1", "b=2"][..]),
+        ("etag", &["W/\"1\""]),
+        ("x-empty", &[""]),
+        ("x-odd", &["\u{e9} \"q\", ,"]),
+        ("server", &["adobe"]),
+        ("content-length", &["2"]),
+    ] {
+        assert_eq!(answer.values(name), values, "{name} in {}", answer.head);
+    }
+}
+
+#[test]
+fn cookies_split_by_http2_arrive_as_one() {
+    let (adobe, gateway) = start(|_| Act::ok());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+
+    runtime.block_on(async {
+        let mut client = Client::connect(gateway.address, Speaks::H2).await;
+        let fields = [("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers")];
+        let request = request(Method::GET, &format!("http://a{PATH}"), &fields, "");
+        assert_eq!(client.send(request).await.unwrap().status, 200);
+    });
+
+    let seen = adobe.seen().pop().unwrap();
+    assert_eq!(seen.values("cookie"), ["a=1; b=2"]);
+    assert_eq!(seen.values("via"), ["2.0 profile-gateway"]);
+    assert!(seen.values("te").is_empty());
+}
