@@ -1,0 +1,119 @@
+//! What becomes of a connection, and of what else is on it, when a request of it is refused.
+
+use super::{PATH, Pair, head};
+use crate::support::gateway::ROUTES;
+use crate::support::raw::{Raw, exchange, get, send};
+
+#[test]
+fn what_follows_a_bad_request_is_not_read() {
+    let pair = Pair::new(ROUTES);
+    let bad = format!("GET {PATH} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+    let bytes = [
+        get(&format!("{PATH}?1"), ""),
+        send("POST", &format!("{PATH}?2"), "", "{}"),
+        bad,
+        get(&format!("{PATH}?4"), ""),
+    ]
+    .concat();
+
+    for cut in [bytes.len(), 1, 60, 100] {
+        let mut raw = Raw::connect(pair.gateway.address);
+        for piece in bytes.as_bytes().chunks(cut) {
+            raw.write(piece);
+        }
+        let before = pair.adobe.heads();
+        let answers: Vec<_> = std::iter::from_fn(|| raw.answer(false)).collect();
+
+        let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [200, 200, 400], "in pieces of {cut}");
+        assert_eq!(answers[0].text(), format!("{PATH}?1"));
+        assert_eq!(answers[1].text(), format!("{PATH}?2"));
+        assert_eq!(answers[2].problem().1, "malformed_request");
+        assert!(raw.is_closed());
+        assert!(pair.adobe.heads() <= before + 2);
+        assert!(
+            !pair
+                .adobe
+                .seen()
+                .iter()
+                .any(|seen| seen.target().ends_with("?4"))
+        );
+    }
+}
+
+#[test]
+fn a_request_without_end_is_not_one() {
+    let pair = Pair::new(ROUTES);
+
+    for part in [
+        "",
+        "G",
+        "GET /data",
+        "\r\n",
+        "\r\n\r\n",
+        "GET /data/core/ups/x HTTP/1.1\r\nHost: a\r\n",
+    ] {
+        let answer = pair.send_part(part).answer(false);
+
+        assert!(
+            answer.is_none_or(|answer| answer.problem().0 == 400),
+            "{part:?}"
+        );
+    }
+    assert_eq!(pair.adobe.heads(), 0);
+}
+
+#[test]
+fn an_upgrade_is_never_made_nor_passed_on() {
+    let pair = Pair::new(ROUTES);
+
+    for fields in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+        "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+        "Connection: upgrade\r\nUpgrade: TLS/1.0, HTTP/2.0\r\n",
+    ] {
+        for request in [get(PATH, fields), send("POST", PATH, fields, "{}")] {
+            let answer = exchange(pair.gateway.address, &request);
+
+            assert_eq!((answer.status, answer.text().as_str()), (200, PATH));
+            let seen = pair.adobe.seen().pop().unwrap();
+            for name in ["upgrade", "http2-settings", "connection"] {
+                assert!(seen.values(name).is_empty(), "{}", seen.head);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_http2_preface_is_refused_where_http2_is_off() {
+    let mut pair = Pair::new(&format!(
+        "listeners: [{{ address: '127.0.0.1:0', http2: false }}]\n{ROUTES}"
+    ));
+
+    pair.refuses_as_malformed("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+}
+
+#[test]
+fn the_stand_in_for_refused_heads_means_nothing_when_a_caller_sends_it() {
+    let mut pair = Pair::new(ROUTES);
+
+    let stand_in = "REFUSED / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+    pair.refuses(stand_in, 404, "no_route");
+    let kept = "REFUSED / HTTP/1.1\r\nhost: refused\r\n\r\n";
+    let mut raw = Raw::connect(pair.gateway.address);
+    raw.write(format!("{kept}{}", get(PATH, "")));
+    assert_eq!(raw.answer(false).unwrap().status, 404);
+    assert_eq!(raw.answer(false).unwrap().text(), PATH);
+}
+
+#[test]
+fn refused_requests_are_counted_like_all_others() {
+    let mut pair = Pair::new(ROUTES);
+    let both = head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n");
+
+    pair.refuses_as_malformed(both);
+
+    let metrics = exchange(pair.gateway.admin, get("/metrics", "")).text();
+    assert!(metrics.contains("malformed_request"), "{metrics}");
+}
