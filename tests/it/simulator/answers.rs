@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use profile_gateway::simulator::Settings;
 use serde_json::{Value, json};
 
-use super::*;
+use super::{JANE, JANE_XID, JSON, MINT, Stage};
 use crate::support::client::request;
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use profile_gateway::simulator::{Settings, Simulator, Tls};
 use serde_json::{Value, json};
 
-use super::*;
+use super::{FORM, JANE, JSON, MINT, Stage, get};
 use crate::support::client::{Client, Speaks, request};
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use profile_gateway::simulator::{Fault, Place, Wire};
 use serde_json::json;
 
-use super::*;
+use super::{JANE, JSON, MINT, Stage};
 use crate::support::client::{Client, Speaks, request};
 
 #[tokio::test]
