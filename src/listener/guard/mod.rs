@@ -184,6 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             }
             self.held
                 .extend_from_slice(piece.get(..count).unwrap_or_default());
+            self.grown = true;
             let shared = self.held.len().min(PREFACE.len());
             let like_http2 = http2 && self.held.get(..shared) == PREFACE.get(..shared);
             if !like_http2 {
