@@ -3,15 +3,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::ims::Credentials;
 
@@ -57,15 +63,45 @@ impl Bound {
         self.address
     }
 
-    /// Answers until dropped.
+    /// Answers until dropped, on the thread that runs it.
     ///
     /// # Errors
     /// When the socket cannot be used by the runtime.
     pub async fn serve(self, facts: Facts) -> io::Result<()> {
         let listener = TcpListener::from_std(self.socket)?;
-        axum::serve(listener, pages(facts)).await
+        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let pages = TowerToHyperService::new(pages(facts));
+        let mut connections = JoinSet::new();
+        loop {
+            while connections.try_join_next().is_some() {}
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return Ok(());
+            };
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "an admin connection could not be accepted");
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), pages.clone());
+            connections.spawn_local(async move {
+                // Whoever cannot talk to this listener is not served by it; there is nothing to mend here.
+                let _ = connection.await;
+                drop(place);
+            });
+        }
     }
 }
+
+/// So that nobody takes the descriptors that callers need: an operator has a few probes and a scraper or two.
+const MOST_CONNECTIONS: usize = 64;
+/// For a head, and between two requests: longer than a scraper's interval would keep places from others.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn pages(facts: Facts) -> Router {
     Router::new()

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -15,21 +16,37 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{Dialer, LeasedBody, LocalExecutor};
+use super::{Dialer, LeasedBody, LocalExecutor, Stream};
 use crate::error::{Error, Reason, Source};
 
 /// One worker's connections to one origin.
 pub struct Pool<B>(Rc<Inner<B>>);
 
-struct Inner<B> {
+pub(super) struct Inner<B> {
     dialer: Dialer,
     /// Most recently used last, so that the rest can grow old and be closed.
     idle: RefCell<Vec<Idle<B>>>,
-    shared: RefCell<Option<http2::SendRequest<B>>>,
+    shared: RefCell<Option<Shared<B>>>,
     /// Held while an HTTP/2 connection is opened, so that a burst opens one and not many.
     opening: Mutex<()>,
     /// Whether the origin last chose HTTP/1.1 although HTTP/2 was offered: then nobody waits for `opening`.
     chose_http1: Cell<bool>,
+    /// When the latest attempt to open a shared connection failed, and why, for those who waited for it.
+    failed: RefCell<Option<(Instant, Reason, String)>>,
+}
+
+/// The HTTP/2 connection that all exchanges share.
+struct Shared<B> {
+    sender: http2::SendRequest<B>,
+    /// Held by every exchange besides this.
+    users: Rc<()>,
+    used: Instant,
+}
+
+impl<B> Shared<B> {
+    fn is_unused_for(&self, oldest: Duration) -> bool {
+        Rc::strong_count(&self.users) == 1 && self.used.elapsed() >= oldest
+    }
 }
 
 struct Idle<B> {
@@ -39,23 +56,29 @@ struct Idle<B> {
 
 enum Connection<B> {
     Http1(http1::SendRequest<B>),
-    Http2(http2::SendRequest<B>),
+    Http2(http2::SendRequest<B>, Rc<()>),
 }
 
-/// An HTTP/1.1 connection in use.
-pub(super) struct Lease<B> {
-    sender: http1::SendRequest<B>,
-    pool: Rc<Inner<B>>,
+/// A connection in use.
+pub(super) enum Lease<B> {
+    /// HTTP/1.1: this exchange alone has it.
+    Whole {
+        sender: http1::SendRequest<B>,
+        pool: Rc<Inner<B>>,
+    },
+    /// HTTP/2: it counts as used as long as this lives.
+    Stream { _user: Rc<()> },
 }
 
 impl<B> Lease<B> {
     pub(super) fn give_back(self) {
-        if !self.sender.is_closed() {
-            let idle = Idle {
-                sender: self.sender,
+        if let Self::Whole { sender, pool } = self
+            && !sender.is_closed()
+        {
+            pool.idle.borrow_mut().push(Idle {
+                sender,
                 since: Instant::now(),
-            };
-            self.pool.idle.borrow_mut().push(idle);
+            });
         }
     }
 }
@@ -79,6 +102,7 @@ where
             shared: RefCell::default(),
             opening: Mutex::new(()),
             chose_http1: Cell::new(false),
+            failed: RefCell::default(),
         }))
     }
 
@@ -103,7 +127,7 @@ where
                     self.address_http1(&mut request);
                     match sender.try_send_request(request).await {
                         Ok(response) => {
-                            let lease = Lease {
+                            let lease = Lease::Whole {
                                 sender,
                                 pool: Rc::clone(&self.0),
                             };
@@ -115,10 +139,13 @@ where
                         }
                     }
                 }
-                Connection::Http2(mut sender) => {
+                Connection::Http2(mut sender, user) => {
                     self.address_http2(&mut request)?;
                     match sender.try_send_request(request).await {
-                        Ok(response) => return Ok(response.map(|body| LeasedBody::new(body, None))),
+                        Ok(response) => {
+                            let lease = Lease::Stream { _user: user };
+                            return Ok(response.map(|body| LeasedBody::new(body, Some(lease))));
+                        }
                         Err(mut refused) => {
                             let unsent = refused.take_message();
                             (refused.into_error(), unsent)
@@ -138,6 +165,10 @@ where
         let oldest = self.0.dialer.settings().idle_timeout;
         let mut idle = self.0.idle.borrow_mut();
         idle.retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < oldest);
+        self.0
+            .shared
+            .borrow_mut()
+            .take_if(|shared| shared.is_unused_for(oldest));
     }
 
     /// Returns the number of idle HTTP/1.1 connections.
@@ -146,13 +177,16 @@ where
     }
 
     fn ready(&self) -> Option<Connection<B>> {
-        let mut shared = self.0.shared.borrow_mut();
-        match shared.as_ref() {
-            Some(sender) if !sender.is_closed() => return Some(Connection::Http2(sender.clone())),
-            Some(_) => *shared = None,
-            None => {}
-        }
         let oldest = self.0.dialer.settings().idle_timeout;
+        let mut shared = self.0.shared.borrow_mut();
+        shared.take_if(|shared| shared.sender.is_closed() || shared.is_unused_for(oldest));
+        if let Some(shared) = shared.as_mut() {
+            shared.used = Instant::now();
+            return Some(Connection::Http2(
+                shared.sender.clone(),
+                Rc::clone(&shared.users),
+            ));
+        }
         let mut idle = self.0.idle.borrow_mut();
         // A connection just given back may need one more turn of its task before it is ready: look below it.
         let mut place = idle.len();
@@ -169,31 +203,52 @@ where
     }
 
     async fn open(&self) -> Result<Connection<B>, Error> {
-        let settings = self.0.dialer.settings();
-        if !settings.http2 {
-            let stream = self.0.dialer.dial().await?;
-            return self.handshake_http1(stream).await;
+        if !self.0.dialer.settings().http2 || self.0.chose_http1.get() {
+            return self.dial().await;
         }
-        let opening = if self.0.chose_http1.get() {
-            None
-        } else {
-            Some(self.0.opening.lock().await)
-        };
-        if opening.is_some()
-            && let Some(connection) = self.ready()
-        {
+        let asked = Instant::now();
+        let opening = self.0.opening.lock().await;
+        if let Some(connection) = self.ready() {
             return Ok(connection);
         }
+        if self.0.chose_http1.get() {
+            // The one that was waited for found this out; from here nobody waits for anybody.
+            drop(opening);
+            return self.dial().await;
+        }
+        if let Some((at, reason, detail)) = &*self.0.failed.borrow()
+            && *at >= asked
+        {
+            return Err(Error::new(*reason, detail.clone()));
+        }
+        let dialed = self.dial().await;
+        if let Err(error) = &dialed {
+            let failed = (Instant::now(), error.reason(), error.detail().to_owned());
+            *self.0.failed.borrow_mut() = Some(failed);
+        }
+        dialed
+    }
+
+    /// Opens a connection and speaks what the settings and the origin agree on.
+    async fn dial(&self) -> Result<Connection<B>, Error> {
+        let settings = self.0.dialer.settings();
         let stream = self.0.dialer.dial().await?;
         // Clear text has no way to choose: the setting is prior knowledge.
-        self.0
-            .chose_http1
-            .set(settings.origin.is_tls() && !stream.chose_http2());
-        if self.0.chose_http1.get() {
-            return self.handshake_http1(stream).await;
+        let http2 = settings.http2 && (stream.chose_http2() || !settings.origin.is_tls());
+        self.0.chose_http1.set(settings.http2 && !http2);
+        if http2 {
+            self.handshake_http2(stream).await
+        } else {
+            self.handshake_http1(stream).await
         }
+    }
+
+    async fn handshake_http2(&self, stream: Stream) -> Result<Connection<B>, Error> {
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;
@@ -202,12 +257,20 @@ where
                 tracing::debug!(%error, "an upstream HTTP/2 connection ended");
             }
         });
-        *self.0.shared.borrow_mut() = Some(sender.clone());
-        Ok(Connection::Http2(sender))
+        let users = Rc::new(());
+        let shared = Shared {
+            sender: sender.clone(),
+            users: Rc::clone(&users),
+            used: Instant::now(),
+        };
+        *self.0.shared.borrow_mut() = Some(shared);
+        Ok(Connection::Http2(sender, users))
     }
 
-    async fn handshake_http1(&self, stream: super::Stream) -> Result<Connection<B>, Error> {
+    async fn handshake_http1(&self, stream: Stream) -> Result<Connection<B>, Error> {
         let (sender, connection) = http1::Builder::new()
+            // What an answer may pile up here while its caller is slow; hyper's own bound is 400 KiB.
+            .max_buf_size(READ_BUFFER)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;
@@ -258,6 +321,13 @@ where
         Ok(())
     }
 }
+
+/// The most that is read ahead of a slow caller, in bytes.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// A shared connection is asked whether it is alive this often, and given up when it does not say so in time.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Names what went wrong on a connection that had been made.
 fn broken(error: hyper::Error) -> Error {

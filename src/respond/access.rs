@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::{blame::blame, request_id};
+use super::blame::{LARGEST, blame};
+use super::request_id;
 use crate::aep::fields::X_REQUEST_ID;
 use crate::context::{Exchange, Inbound, Opened, Received};
 use crate::telemetry::{Outcome, Recorder};
@@ -81,6 +82,7 @@ where
             exchange: Rc::clone(&exchange),
             recorder: Rc::clone(&self.recorder),
             outcome: Outcome::default(),
+            beginning: Vec::new(),
         };
         let received = Received { request, exchange };
         ResponseFuture {
@@ -96,10 +98,18 @@ struct Entry {
     exchange: Rc<Exchange>,
     recorder: Rc<Recorder>,
     outcome: Outcome,
+    /// The beginning of an error answer of Adobe's, as far as telling whose error it is needs it.
+    beginning: Vec<u8>,
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        let own = self.exchange.reason.get().is_some();
+        self.outcome.blame = self
+            .outcome
+            .status
+            .filter(|_| !own)
+            .and_then(|status| blame(status, &self.beginning));
         self.recorder.record(&self.exchange, &self.outcome);
     }
 }
@@ -136,11 +146,7 @@ fn observe<R: Body<Data = Bytes>>(
     let (head, body) = response.into_parts();
     let entry = entry.and_then(|mut entry| {
         entry.outcome.status = Some(head.status);
-        let own = entry.exchange.reason.get().is_some();
         let no_body = body.is_end_stream();
-        if !own && no_body {
-            entry.outcome.blame = blame(head.status, &[]);
-        }
         entry.outcome.complete = no_body;
         (!no_body).then_some(entry)
     });
@@ -194,9 +200,17 @@ impl Entry {
     fn saw<E>(&mut self, frame: Option<&Result<Frame<Bytes>, E>>) {
         let Some(Ok(frame)) = frame else { return };
         let Some(data) = frame.data_ref() else { return };
-        let own = self.exchange.reason.get().is_some();
-        if self.outcome.response_bytes == 0 && !own {
-            self.outcome.blame = blame(self.outcome.status.unwrap_or(StatusCode::OK), data);
+        let error = self
+            .outcome
+            .status
+            .is_some_and(|status| status.is_client_error() || status.is_server_error());
+        if error {
+            // One byte more than is looked at shows that there is more.
+            let room = (LARGEST + 1)
+                .saturating_sub(self.beginning.len())
+                .min(data.len());
+            self.beginning
+                .extend_from_slice(data.get(..room).unwrap_or_default());
         }
         self.outcome.response_bytes += u64::try_from(data.len()).unwrap_or(u64::MAX);
     }

@@ -1,4 +1,4 @@
-//! Which part of Adobe an error answer comes from, told by the first piece of its body as it passes.
+//! Which part of Adobe an error answer comes from, told by the beginning of its body as it passes.
 
 use http::StatusCode;
 use serde::Deserialize;
@@ -10,11 +10,11 @@ use crate::telemetry::Blame;
 ///
 /// Answers of Adobe's API gateway have an `error_code` of six digits, as text or as a number; everything else
 /// comes from a service behind it.
-pub(super) fn blame(status: StatusCode, first_piece: &[u8]) -> Option<Blame> {
+pub(super) fn blame(status: StatusCode, beginning: &[u8]) -> Option<Blame> {
     if !status.is_client_error() && !status.is_server_error() {
         return None;
     }
-    Some(gateway_code(first_piece).map_or(Blame::AepService, Blame::AdobeGateway))
+    Some(gateway_code(beginning).map_or(Blame::AepService, Blame::AdobeGateway))
 }
 
 #[derive(Deserialize)]
@@ -36,7 +36,7 @@ fn gateway_code(body: &[u8]) -> Option<String> {
 }
 
 /// The gateway's own answers are a line long.
-const LARGEST: usize = 4096;
+pub(super) const LARGEST: usize = 4096;
 
 #[cfg(test)]
 mod tests {
