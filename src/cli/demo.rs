@@ -77,9 +77,10 @@ A gateway in front of a simulated Adobe. Call it without any credentials:
   curl -s http://{listener}/data/core/ups/access/entities -H 'Content-Type: application/json' \
     -d '{{"schema":{{"name":"_xdm.context.profile"}},"identities":[{{"entityId":"janedoe@example.com","entityIdNS":{{"code":"email"}}}}]}}'
 
-  # what Adobe received: each request with exactly one of the four headers
-  curl -s {simulator}/_simulator/requests
+  # the same person by another identity
+  curl -s 'http://{listener}/data/core/ups/access/entities?schema.name=_xdm.context.profile&entityId=crm-1001&entityIdNS=crmid'
 
+What Adobe received, each request with exactly one of the four headers: {simulator}/_simulator/requests
 Deleting is refused in production: curl -i -X DELETE the first URL.
 Metrics: http://{admin}/metrics   Readiness: http://{admin}/readyz   Stop: Ctrl-C
 "#

@@ -225,6 +225,24 @@ fn an_answer_under_way_ends_well_when_the_gateway_drains() {
 }
 
 #[test]
+fn what_had_connected_when_the_drain_begins_is_served() {
+    let adobe = Adobe::willing();
+    let gateway = Gateway::start(&adobe.url(), ROUTE);
+    let mut callers: Vec<_> = (0..40).map(|_| Raw::connect(gateway.address)).collect();
+    for caller in &mut callers {
+        caller.write(get("/data/core/ups/x", ""));
+    }
+
+    gateway.drain();
+
+    for caller in &mut callers {
+        assert_eq!(caller.answer(false).expect("an answer").status, 200);
+        assert!(caller.is_closed());
+    }
+    gateway.stop();
+}
+
+#[test]
 fn refused_requests_give_their_place_back() {
     let (_adobe, gateway) = with_two_places(|| {});
 
