@@ -6,7 +6,7 @@ use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
-/// A client secret or token: erased from memory when dropped, printed as a placeholder.
+/// A client secret or token: erased from memory when dropped, and never printed.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_prints_a_placeholder() {
+    fn debug_prints_nothing_of_the_secret() {
         let secret = Secret::new("p8e-hidden".to_owned());
 
         assert_eq!(format!("{secret:?}"), "Secret(…)");
