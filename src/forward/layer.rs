@@ -84,12 +84,18 @@ where
         return Err(upload::too_large(settings.request_body_bytes));
     }
     let mut body = Upload::new(body, Rc::clone(&exchange), settings.request_body_bytes);
-    if names_no_content_type(rule, &head.headers) && !body.may_be_empty() {
-        return Err(content_type_required());
-    }
     head.uri = target(&head.uri, rule)?;
     // A request to HTTP/1.1 that says otherwise is refused by the client; the pool sets what the connection speaks.
     head.version = Version::HTTP_11;
+    if body.is_undecided() {
+        match timeout_at(deadline, body.begin()).await {
+            Ok(begun) => begun?,
+            Err(_) => return Err(too_late(&exchange)),
+        }
+    }
+    if names_no_content_type(rule, &head.headers) && !body.is_empty() {
+        return Err(content_type_required());
+    }
     // The last look before the bytes leave: whatever went wrong above, no request goes out without its sandbox.
     if let Err(field) = owned.verify(&head.headers) {
         let detail = format!(
@@ -99,14 +105,6 @@ where
         return Err(Error::new(Reason::Internal, detail));
     }
 
-    // Whether a body of unknown length is one at all shows only when its first piece or its end is there.
-    match timeout_at(deadline, body.begin()).await {
-        Ok(begun) => begun?,
-        Err(_) => return Err(too_late(&exchange)),
-    }
-    if names_no_content_type(rule, &head.headers) && !body.is_empty() {
-        return Err(content_type_required());
-    }
     exchange.attempts.set(exchange.attempts.get() + 1);
     let sent = timeout_at(deadline, pool.send(Request::from_parts(head, body))).await;
     let response = match sent {

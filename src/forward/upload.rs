@@ -53,7 +53,7 @@ where
     /// # Cancel safety
     /// A piece that has been taken is kept.
     pub async fn begin(&mut self) -> Result<(), Error> {
-        while self.first.is_none() && !self.is_end_stream() && self.may_be_empty() {
+        while self.is_undecided() {
             match poll_fn(|cx| self.poll_body(cx)).await {
                 Some(Ok(data)) => self.first = Some(data).filter(|data| !data.is_empty()),
                 Some(Err(error)) => return Err(error),
@@ -63,9 +63,9 @@ where
         Ok(())
     }
 
-    /// Tells whether the length, as far as it is known, allows for a body without payload.
-    pub fn may_be_empty(&self) -> bool {
-        self.size_hint().lower() == 0
+    /// Tells whether only its first piece or its end can show if there is a payload: its length is not known.
+    pub fn is_undecided(&self) -> bool {
+        self.first.is_none() && !self.is_end_stream() && self.size_hint().lower() == 0
     }
 
     /// Tells whether there is no payload, which is certain after [`Upload::begin`].
