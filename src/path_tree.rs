@@ -12,7 +12,7 @@ pub struct PathTree<T> {
 #[derive(Clone, Debug)]
 struct Node<T> {
     /// Sorted by segment.
-    literals: Vec<(Box<str>, Self)>,
+    literals: Vec<(Box<[u8]>, Self)>,
     parameter: Option<Box<Self>>,
     rest: Option<T>,
     here: Option<T>,
@@ -38,7 +38,7 @@ impl<T> PathTree<T> {
             node = if segment.starts_with('{') {
                 node.parameter.get_or_insert_with(|| Box::new(Node::new()))
             } else {
-                node.literal(segment)
+                node.literal(segment.as_bytes())
             };
         }
         fill(&mut node.here, value)
@@ -48,7 +48,7 @@ impl<T> PathTree<T> {
     ///
     /// A parameter takes one segment that is not empty, the rest takes at least one character.
     pub fn find(&self, path: &str) -> Option<&T> {
-        self.root.find(path.strip_prefix('/')?)
+        self.root.find(path.as_bytes().strip_prefix(b"/")?)
     }
 }
 
@@ -62,7 +62,7 @@ impl<T> Node<T> {
         }
     }
 
-    fn literal(&mut self, segment: &str) -> &mut Self {
+    fn literal(&mut self, segment: &[u8]) -> &mut Self {
         let place = match self
             .literals
             .binary_search_by(|(known, _)| (**known).cmp(segment))
@@ -80,9 +80,9 @@ impl<T> Node<T> {
         node
     }
 
-    fn find(&self, path: &str) -> Option<&T> {
-        let (segment, below) = match path.split_once('/') {
-            Some((segment, below)) => (segment, Some(below)),
+    fn find(&self, path: &[u8]) -> Option<&T> {
+        let (segment, below) = match path.iter().position(|byte| *byte == b'/') {
+            Some(end) => (path.get(..end).unwrap_or_default(), path.get(end + 1..)),
             None => (path, None),
         };
         let literal = self
@@ -99,7 +99,7 @@ impl<T> Node<T> {
             .or_else(|| self.rest.as_ref().filter(|_| !path.is_empty()))
     }
 
-    fn end_or_find(&self, below: Option<&str>) -> Option<&T> {
+    fn end_or_find(&self, below: Option<&[u8]>) -> Option<&T> {
         match below {
             Some(below) => self.find(below),
             None => self.here.as_ref(),

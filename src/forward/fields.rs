@@ -21,23 +21,32 @@ pub fn outbound(
     rule: &Rule,
     owned: &OwnedFields,
 ) -> Result<(), Error> {
-    let unmet =
-        |expectation: &HeaderValue| !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    if headers.get_all(header::EXPECT).iter().any(unmet) {
-        let detail = "leave Expect out, or send 100-continue";
-        return Err(Error::new(Reason::ExpectationFailed, detail));
+    let present = Present::among(headers);
+    if present.expect {
+        remove_expect(headers)?;
     }
-    headers.remove(header::EXPECT);
-    for name in nominated(headers) {
-        if fields::authority_field(name.as_str()).is_some() {
-            let detail = format!("Connection names {name}, which every request has to carry");
-            return Err(Error::new(Reason::MalformedRequest, detail));
+    if present.hop_by_hop {
+        for name in nominated(headers) {
+            if fields::authority_field(name.as_str()).is_some() {
+                let detail = format!("Connection names {name}, which every request has to carry");
+                return Err(Error::new(Reason::MalformedRequest, detail));
+            }
+            headers.remove(name);
         }
-        headers.remove(name);
+        remove_all(headers, &HOP_BY_HOP);
     }
-    remove_hop_by_hop(headers);
-    remove_authority(headers, &rule.let_through);
-    join_cookies(headers);
+    if present.overrides {
+        remove_all(headers, &OVERRIDES);
+    }
+    if present.guarded {
+        remove_guarded(headers, &rule.let_through);
+    }
+    if present.underscore {
+        remove_spelled(headers);
+    }
+    if present.cookie {
+        join_cookies(headers);
+    }
     owned.write(headers);
     headers.append(header::VIA, via(version));
     Ok(())
@@ -45,10 +54,77 @@ pub fn outbound(
 
 /// Takes out of an answer what concerned only the connection it came over.
 pub fn inbound(headers: &mut HeaderMap) {
-    for name in nominated(headers) {
+    if Present::among(headers).hop_by_hop {
+        for name in nominated(headers) {
+            headers.remove(name);
+        }
+        remove_all(headers, &HOP_BY_HOP);
+    }
+}
+
+/// Which kinds of fields a message has that need work: one look at each name, since most messages have none.
+#[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each stands for work of its own"
+)]
+struct Present {
+    cookie: bool,
+    expect: bool,
+    guarded: bool,
+    hop_by_hop: bool,
+    overrides: bool,
+    underscore: bool,
+}
+
+impl Present {
+    fn among(headers: &HeaderMap) -> Self {
+        let mut present = Self::default();
+        for name in headers.keys() {
+            // Every name that is looked for below has to be found here: the tests try each.
+            match name.as_str() {
+                "connection"
+                | "keep-alive"
+                | "proxy-connection"
+                | "proxy-authenticate"
+                | "proxy-authorization"
+                | "te"
+                | "trailer"
+                | "transfer-encoding"
+                | "upgrade"
+                | "http2-settings" => present.hop_by_hop = true,
+                "x-http-method"
+                | "x-http-method-override"
+                | "x-method-override"
+                | "x-original-url"
+                | "x-rewrite-url" => present.overrides = true,
+                "x-sandbox-id" | "x-gw-ims-authorization" | "x-user-token" => {
+                    present.guarded = true;
+                }
+                "expect" => present.expect = true,
+                "cookie" => present.cookie = true,
+                other => present.underscore |= other.as_bytes().contains(&b'_'),
+            }
+        }
+        present
+    }
+}
+
+fn remove_expect(headers: &mut HeaderMap) -> Result<(), Error> {
+    let unmet =
+        |expectation: &HeaderValue| !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if headers.get_all(header::EXPECT).iter().any(unmet) {
+        let detail = "leave Expect out, or send 100-continue";
+        return Err(Error::new(Reason::ExpectationFailed, detail));
+    }
+    headers.remove(header::EXPECT);
+    Ok(())
+}
+
+fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
+    for name in names {
         headers.remove(name);
     }
-    remove_hop_by_hop(headers);
 }
 
 /// Returns the names that `Connection` lists. Framing is rebuilt, so naming a framing field changes nothing.
@@ -71,26 +147,18 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     names
 }
 
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    for name in [
-        &header::CONNECTION,
-        &KEEP_ALIVE,
-        &PROXY_CONNECTION,
-        &header::PROXY_AUTHENTICATE,
-        &header::PROXY_AUTHORIZATION,
-        &header::TE,
-        &header::TRAILER,
-        &header::TRANSFER_ENCODING,
-        &header::UPGRADE,
-        &HTTP2_SETTINGS,
-    ] {
-        headers.remove(name);
-    }
-}
+static HOP_BY_HOP: [HeaderName; 10] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("http2-settings"),
+];
 
 /// Fields by which some servers take another method or path than the request line's, which is the one permitted.
 static OVERRIDES: [HeaderName; 5] = [
@@ -101,17 +169,17 @@ static OVERRIDES: [HeaderName; 5] = [
     HeaderName::from_static("x-rewrite-url"),
 ];
 
-/// Removes what carries authority but for the owned fields, each of which is about to be replaced.
-fn remove_authority(headers: &mut HeaderMap, let_through: &[HeaderName]) {
-    for name in &OVERRIDES {
-        headers.remove(name);
-    }
+/// Removes what carries authority besides the owned fields, each of which is about to be replaced.
+fn remove_guarded(headers: &mut HeaderMap, let_through: &[HeaderName]) {
     for name in fields::GUARDED {
         if !let_through.contains(name) {
             headers.remove(name);
         }
     }
-    // Only a name with an underscore can still spell one of them.
+}
+
+/// Removes what spells a field with authority by an underscore.
+fn remove_spelled(headers: &mut HeaderMap) {
     let spelled: Vec<HeaderName> = headers
         .keys()
         .filter(|name| name.as_str().contains('_'))
@@ -220,6 +288,16 @@ mod tests {
             ]
         );
         assert_eq!(headers["via"], "1.1 profile-gateway");
+    }
+
+    #[test]
+    fn every_field_that_has_to_go_is_noticed_by_itself() {
+        let guarded = fields::GUARDED.into_iter();
+        for name in HOP_BY_HOP.iter().chain(&OVERRIDES).chain(guarded) {
+            let headers = sent(&[(name.as_str(), "1")], &rule(&[])).unwrap();
+
+            assert!(!headers.contains_key(name), "{name}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
 use percent_encoding::percent_decode_str;
 
 use crate::aep::fields::API_KEY_PARAMETER;
@@ -10,11 +11,28 @@ use crate::aep::fields::API_KEY_PARAMETER;
 ///
 /// What is left keeps every byte: order, repeats, empty values and encodings.
 pub fn without_api_key(query: &str) -> Option<String> {
-    if !query.split('&').any(is_api_key) {
+    if !has_api_key(query.as_bytes()) {
         return None;
     }
     let kept: Vec<_> = query.split('&').filter(|pair| !is_api_key(pair)).collect();
     Some(kept.join("&"))
+}
+
+/// Looks at the beginnings first, since few names begin like one that could be the key's.
+fn has_api_key(query: &[u8]) -> bool {
+    let mut rest = query;
+    loop {
+        let end = memchr(b'&', rest).unwrap_or(rest.len());
+        let (pair, more) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        let suspicious = matches!(pair.first(), Some(b'a' | b'A' | b'%' | b'+' | b' '));
+        if suspicious && std::str::from_utf8(pair).is_ok_and(is_api_key) {
+            return true;
+        }
+        match more.split_first() {
+            Some((_, more)) => rest = more,
+            None => return false,
+        }
+    }
 }
 
 /// Servers differ in whether parameter names are decoded and whether case counts: all readings count here.

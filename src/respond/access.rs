@@ -14,7 +14,6 @@ use tower::{Layer, Service};
 
 use super::blame::{LARGEST, blame};
 use super::request_id;
-use crate::aep::fields::X_REQUEST_ID;
 use crate::context::{Exchange, Inbound, Opened, Received};
 use crate::telemetry::{Outcome, Recorder};
 
@@ -68,10 +67,7 @@ where
             connection,
             refused,
         } = inbound;
-        let id = request_id::choose(request.headers().get(&X_REQUEST_ID));
-        request
-            .headers_mut()
-            .insert(X_REQUEST_ID.clone(), id.clone());
+        let id = request_id::settle(request.headers_mut());
         let exchange = Rc::new(Exchange::new(
             request.method().clone(),
             request.version(),

@@ -1,14 +1,26 @@
 //! The id that ties a request to its log lines, at the gateway and at Adobe.
 
-use http::HeaderValue;
+use http::header::Entry;
+use http::{HeaderMap, HeaderValue};
 
-/// Returns the caller's id if it is one, else a fresh one of 32 hexadecimal digits.
+use crate::aep::fields::X_REQUEST_ID;
+
+/// Sees to it that `headers` have one id, and returns it: the caller's if it is legal, else a fresh one of 32
+/// hexadecimal digits.
 ///
 /// A caller's id need not be unique: one of Adobe's SDKs repeats the same one on every call.
-pub(super) fn choose(sent: Option<&HeaderValue>) -> HeaderValue {
-    match sent {
-        Some(id) if is_legal(id.as_bytes()) => id.clone(),
-        _ => fresh(),
+pub(super) fn settle(headers: &mut HeaderMap) -> HeaderValue {
+    match headers.entry(&X_REQUEST_ID) {
+        Entry::Occupied(mut sent) => {
+            let id = if is_legal(sent.get().as_bytes()) {
+                sent.get().clone()
+            } else {
+                fresh()
+            };
+            sent.insert(id.clone());
+            id
+        }
+        Entry::Vacant(none) => none.insert(fresh()).clone(),
     }
 }
 
@@ -30,13 +42,24 @@ mod tests {
 
     #[test]
     fn a_legal_id_is_kept_and_another_replaced() {
-        let kept = HeaderValue::from_static("order-17/a");
+        let settled = |sent: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for id in sent {
+                headers.append(&X_REQUEST_ID, HeaderValue::from_str(id).unwrap());
+            }
+            let id = settle(&mut headers);
+            assert_eq!(
+                headers.get_all(&X_REQUEST_ID).iter().collect::<Vec<_>>(),
+                [&id]
+            );
+            id
+        };
 
-        assert_eq!(choose(Some(&kept)), kept);
+        assert_eq!(settled(&["order-17/a"]), "order-17/a");
+        assert_eq!(settled(&["order-17/a", "second"]), "order-17/a");
         for wrong in ["", "two words", &"x".repeat(129)] {
-            let id = choose(Some(&HeaderValue::from_str(wrong).unwrap()));
-            assert_eq!(id.len(), 32, "{wrong}");
+            assert_eq!(settled(&[wrong]).len(), 32, "{wrong}");
         }
-        assert_ne!(choose(None), choose(None));
+        assert_ne!(settled(&[]), settled(&[]));
     }
 }

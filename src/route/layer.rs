@@ -45,13 +45,20 @@ impl<B> Stage<Identified<B>> for FindRoute {
             let detail = "the gateway serves neither CONNECT nor TRACE";
             return Err(Error::new(Reason::MethodNotRouted, detail));
         }
-        // Whether an encoded slash is refused is for the route to say, so the first look lets it through.
-        canonical(path, true)?;
+        let encoded_slash = target::check(path).map_err(ambiguous)?;
+        // Whether an encoded slash is refused is for the route to say.
+        let refuse_slash = || match encoded_slash {
+            Some(at) => {
+                let fault = target::Fault::EncodedSlash;
+                Err(ambiguous(target::Ambiguous { fault, at }))
+            }
+            None => Ok(()),
+        };
         let route = match self.table.find(method, path) {
             Found::Route(route) => route,
             Found::OtherMethods(methods) => return Err(not_for_this_method(&methods)),
             Found::Nothing => {
-                canonical(path, false)?;
+                refuse_slash()?;
                 return Err(Error::new(
                     Reason::NoRoute,
                     "no route of this gateway takes the path",
@@ -60,9 +67,9 @@ impl<B> Stage<Identified<B>> for FindRoute {
         };
         let rule = self.rules.get(route)?;
         if !rule.encoded_slashes {
-            canonical(path, false)?;
+            refuse_slash()?;
         }
-        let operation = operation(method, path);
+        let operation = operation(method, path, encoded_slash.is_some());
         received.exchange.route.set(Some(route));
         received.exchange.operation.set(Some(operation));
         let deadline = received
@@ -81,17 +88,18 @@ impl<B> Stage<Identified<B>> for FindRoute {
 }
 
 /// Reads an encoded slash as a plain one where that makes a known operation, so that it hides none.
-fn operation(method: &Method, path: &str) -> &'static Operation {
-    let decoded = target::with_plain_slashes(path).map(|path| Operation::of(method, &path));
-    match decoded {
-        Some(operation) if operation.is_known() => operation,
-        _ => Operation::of(method, path),
+fn operation(method: &Method, path: &str, encoded_slash: bool) -> &'static Operation {
+    if encoded_slash {
+        let decoded = Operation::of(method, &target::with_plain_slashes(path));
+        if decoded.is_known() {
+            return decoded;
+        }
     }
+    Operation::of(method, path)
 }
 
-fn canonical(path: &str, encoded_slashes: bool) -> Result<(), Error> {
-    target::check(path, encoded_slashes)
-        .map_err(|ambiguous| Error::new(Reason::MalformedRequest, ambiguous.to_string()))
+fn ambiguous(ambiguous: target::Ambiguous) -> Error {
+    Error::new(Reason::MalformedRequest, ambiguous.to_string())
 }
 
 fn not_for_this_method(methods: &[Method]) -> Error {
