@@ -189,11 +189,11 @@ fn plan(
             let credential = credentials
                 .get(*credential)
                 .map(|credential| credential.name().to_owned());
-            Labels {
-                route: rule.name.clone(),
-                credential: credential.unwrap_or_default(),
-                sandbox: grant.sandbox.to_string(),
-            }
+            Labels::new(
+                rule.name.clone(),
+                credential.unwrap_or_default(),
+                grant.sandbox.to_string(),
+            )
         },
     );
     let names = settings

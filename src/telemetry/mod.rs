@@ -1,6 +1,8 @@
 //! Logs and metrics.
 
 pub mod histogram;
+mod json;
+pub mod line;
 pub mod lines;
 pub mod log;
 pub mod metrics;
@@ -8,10 +10,11 @@ pub mod recorder;
 
 use tracing::Level;
 
+pub use line::Labels;
 pub use lines::Lines;
 pub use log::Log;
 pub use metrics::Metrics;
-pub use recorder::{Blame, Labels, Outcome, Recorder};
+pub use recorder::{Blame, Outcome, Recorder};
 
 /// How the gateway logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,10 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
-use serde::Serialize;
 
+use super::line::{Labels, Line, Stamp};
 use super::{Lines, Metrics};
-use crate::clock;
 use crate::context::{Caller, Exchange, PerRoute};
 use crate::error::Reason;
 
@@ -19,18 +18,8 @@ pub struct Recorder {
     json: bool,
     labels: Rc<PerRoute<Labels>>,
     metrics: Metrics,
+    stamp: Stamp,
     cut_off: Cell<bool>,
-}
-
-/// What a route is called in logs.
-#[derive(Clone, Debug)]
-pub struct Labels {
-    /// The route's name.
-    pub route: String,
-    /// The credential's name.
-    pub credential: String,
-    /// The sandbox's name.
-    pub sandbox: String,
 }
 
 /// How a request ended.
@@ -65,44 +54,6 @@ impl Blame {
     }
 }
 
-/// The access line. It holds no path, query, id or field value a caller chose, but for the request id.
-#[derive(Serialize)]
-struct Line<'a> {
-    timestamp: String,
-    level: &'static str,
-    message: &'static str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    caller: Option<&'a str>,
-    peer: std::net::IpAddr,
-    protocol: &'static str,
-    method: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    operation: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sandbox: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    end: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    side: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    adobe_code: Option<&'a str>,
-    request_bytes: u64,
-    response_bytes: u64,
-    duration_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream_ms: Option<f64>,
-}
-
 impl Recorder {
     /// Records into `metrics`, and into `lines` if there are to be any.
     pub fn new(
@@ -116,6 +67,7 @@ impl Recorder {
             json,
             labels,
             metrics,
+            stamp: Stamp::default(),
             cut_off: Cell::new(false),
         }
     }
@@ -141,9 +93,9 @@ impl Recorder {
             let line = self.line(exchange, outcome, took);
             lines.add(|buffer| {
                 if self.json {
-                    line.write_json(buffer);
+                    line.write_json(buffer, &self.stamp);
                 } else {
-                    line.write_text(buffer);
+                    line.write_text(buffer, &self.stamp);
                 }
             });
         }
@@ -153,7 +105,7 @@ impl Recorder {
         &'a self,
         exchange: &'a Exchange,
         outcome: &'a Outcome,
-        took: Duration,
+        duration: Duration,
     ) -> Line<'a> {
         let labels = exchange
             .route
@@ -170,19 +122,13 @@ impl Recorder {
         };
         let upstream = exchange.upstream_head.get();
         Line {
-            timestamp: timestamp(),
-            level: "INFO",
-            message: "access",
             request_id: exchange.request_id.to_str().unwrap_or_default(),
             caller: exchange.caller.get().map(Caller::name),
             peer: exchange.connection.peer.ip(),
             protocol: protocol(exchange.version),
             method: method(&exchange.method),
-            route: labels.map(|labels| labels.route.as_str()),
-            operation: operation.map(|operation| operation.name),
-            kind: operation.map(|operation| operation.kind.as_str()),
-            sandbox: labels.map(|labels| labels.sandbox.as_str()),
-            credential: labels.map(|labels| labels.credential.as_str()),
+            labels,
+            operation: operation.map(|operation| (operation.name, operation.kind.as_str())),
             status: outcome.status.map(|status| status.as_u16()),
             end,
             reason: meaning.map(|meaning| meaning.code),
@@ -195,56 +141,10 @@ impl Recorder {
             },
             request_bytes: exchange.upload.bytes.get(),
             response_bytes: outcome.response_bytes,
-            duration_ms: millis(took),
-            upstream_ms: upstream.map(|at| millis(at.saturating_duration_since(exchange.started))),
+            duration,
+            upstream: upstream.map(|at| at.saturating_duration_since(exchange.started)),
         }
     }
-}
-
-impl Line<'_> {
-    fn write_json(&self, buffer: &mut Vec<u8>) {
-        // Writing to memory cannot fail, and no member of the line has a form JSON lacks.
-        let _ = serde_json::to_writer(buffer, self);
-    }
-
-    fn write_text(&self, buffer: &mut Vec<u8>) {
-        use std::io::Write;
-        let dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
-        let status = self
-            .status
-            .map_or_else(|| "-".to_owned(), |status| status.to_string());
-        let _ = write!(
-            buffer,
-            "{} {:>5} access {} {} {} {} in {} of {}: {} {}{} {} B up {} B down {:.1} ms id {}",
-            self.timestamp,
-            self.level,
-            self.peer,
-            self.method,
-            dash(self.route),
-            dash(self.operation),
-            dash(self.sandbox),
-            dash(self.credential),
-            status,
-            self.end,
-            self.reason
-                .map(|reason| format!(" ({reason})"))
-                .unwrap_or_default(),
-            self.request_bytes,
-            self.response_bytes,
-            self.duration_ms,
-            self.request_id,
-        );
-    }
-}
-
-fn timestamp() -> String {
-    let now = std::time::UNIX_EPOCH + clock::since_epoch();
-    humantime::format_rfc3339_millis(now).to_string()
-}
-
-/// Milliseconds with microsecond precision.
-fn millis(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 fn protocol(version: Version) -> &'static str {
