@@ -1,10 +1,12 @@
 //! Serves the requests of one connection.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,12 +15,13 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tower::Service;
 
-use super::activity::{Activity, Busy};
+use super::activity::{Activity, Busy, Quiet};
 use super::guard::{Guard, Protocol, Verdict};
 use super::{Accepted, Limits, http2 as http2_head};
 use crate::body::Guarded;
@@ -28,10 +31,13 @@ use crate::error::{Error, Source};
 
 /// Serves `accepted` with `service` until the caller leaves or `draining` turns true.
 ///
-/// A connection that is draining finishes the requests it has begun and takes no others.
+/// A connection that is draining finishes the requests it has begun and takes no others. One over HTTP/1.1 that
+/// rests between two requests is taken down to its socket, and set up again when more arrives: of the connections
+/// a gateway holds open most wait.
 pub async fn serve<S, R>(accepted: Accepted, service: S, mut draining: watch::Receiver<bool>)
 where
-    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible> + Clone + 'static,
+    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible> + 'static,
+    S::Future: 'static,
     R: Body<Data = Bytes> + 'static,
     R::Error: Into<Source>,
 {
@@ -61,41 +67,83 @@ where
             return tracing::debug!(%peer, %error, "a connection broke before its first request");
         }
     };
-    let activity = guard.activity();
     let life = Life {
-        activity: Rc::clone(&activity),
+        activity: guard.activity(),
         draining,
         idle_timeout: limits.idle_timeout,
     };
-    let verdict = guard.verdict();
     let requests = Requests {
-        service,
+        service: RefCell::new(service),
         connection,
-        verdict,
+        verdict: guard.verdict(),
         limits,
-        activity,
+        activity: guard.activity(),
     };
-    let io = TokioIo::new(guard);
     let ended = match protocol {
-        Protocol::Http1 => {
-            let service = hyper::service::service_fn(move |request| requests.http1(request));
-            let connection = http1_builder(&limits).serve_connection(io, service);
-            drive(connection, life, |connection| {
-                connection.graceful_shutdown();
-            })
-            .await
-        }
-        Protocol::Http2 => {
-            let service = hyper::service::service_fn(move |request| requests.http2(request));
-            let connection = http2_builder(&limits).serve_connection(io, service);
-            drive(connection, life, |connection| {
-                connection.graceful_shutdown();
-            })
-            .await
-        }
+        Protocol::Http1 => serve_http1(guard, requests, life).await,
+        Protocol::Http2 => serve_http2(guard, requests, life).await,
     };
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "a connection broke");
+    }
+}
+
+async fn serve_http1<T, S, R>(
+    mut guard: Guard<T>,
+    requests: Requests<S>,
+    life: Life,
+) -> Result<(), Source>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible>,
+    R: Body<Data = Bytes> + 'static,
+    R::Error: Into<Source>,
+{
+    let builder = http1_builder(&requests.limits);
+    let mut service = hyper::service::service_fn(move |request| requests.http1(request));
+    loop {
+        // In a box, so that nothing of it is left while the connection rests.
+        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(guard), service));
+        match life.drive(connection.as_mut()).await {
+            Turn::Ended(ended) => return Ok(ended?),
+            Turn::Over => {
+                connection.as_mut().graceful_shutdown();
+                return Ok(connection.await?);
+            }
+            Turn::Resting => {
+                let parts = Pin::into_inner(connection).into_parts();
+                guard = parts.io.into_inner();
+                guard.take_back(&parts.read_buf);
+                service = parts.service;
+            }
+        }
+        if !life.rest(&mut guard).await? {
+            return Ok(guard.shutdown().await?);
+        }
+    }
+}
+
+async fn serve_http2<T, S, R>(
+    guard: Guard<T>,
+    requests: Requests<S>,
+    life: Life,
+) -> Result<(), Source>
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible> + 'static,
+    S::Future: 'static,
+    R: Body<Data = Bytes> + 'static,
+    R::Error: Into<Source>,
+{
+    let builder = http2_builder(&requests.limits);
+    let service = hyper::service::service_fn(move |request| requests.http2(request));
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(guard), service));
+    match life.drive(connection.as_mut()).await {
+        Turn::Ended(ended) => Ok(ended?),
+        Turn::Over | Turn::Resting => {
+            connection.as_mut().graceful_shutdown();
+            Ok(connection.await?)
+        }
     }
 }
 
@@ -108,6 +156,10 @@ async fn drained(draining: &mut watch::Receiver<bool>) {
 
 /// How long a connection may still bring its first request when the drain begins.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// How long a connection keeps its buffers after its last answer: long enough for a busy one, and short enough that
+/// many that come at once take each other's.
+const REST: Duration = Duration::from_millis(100);
 
 fn prepare(socket: std::net::TcpStream) -> std::io::Result<(TcpStream, SocketAddr)> {
     socket.set_nonblocking(true)?;
@@ -124,35 +176,67 @@ struct Life {
     idle_timeout: Duration,
 }
 
-impl Life {
-    /// Waits until the connection should finish what it has begun and take nothing more.
-    async fn over(mut self) {
-        tokio::select! {
-            () = self.activity.idle_for(self.idle_timeout) => {}
-            _ = self.draining.wait_for(|draining| *draining) => {
-                // What was accepted before the drain may have its request under way.
-                let _ = timeout(GRACE, self.activity.first()).await;
-            }
-        }
-    }
+/// What a connection has come to.
+enum Turn<T> {
+    /// Its end.
+    Ended(T),
+    /// The time to finish what it has begun and take nothing more.
+    Over,
+    /// A time without anything to do.
+    Resting,
 }
 
-/// Runs a connection to its end, and asks it to finish when its life is over.
-async fn drive<C>(
-    connection: C,
-    life: Life,
-    finish: impl FnOnce(std::pin::Pin<&mut C>),
-) -> Result<(), hyper::Error>
-where
-    C: Future<Output = Result<(), hyper::Error>>,
-{
-    let mut connection = pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => return ended,
-        () = life.over() => {}
+impl Life {
+    /// Runs hyper's connection until it ends or something else is to be done with it.
+    async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> Turn<C::Output> {
+        let mut draining = self.draining.clone();
+        let taken = self.activity.taken();
+        let quiet = async {
+            match self.activity.quiet_for(REST, self.idle_timeout).await {
+                Quiet::Resting => Turn::Resting,
+                Quiet::Idle => Turn::Over,
+            }
+        };
+        let drained = async {
+            // What was accepted before the drain, or has just been woken, may have its request under way.
+            let _ = draining.wait_for(|draining| *draining).await;
+            let _ = timeout(GRACE, self.activity.more_than(taken)).await;
+            Turn::Over
+        };
+        let mut quiet = pin!(quiet);
+        let mut drained = pin!(drained);
+        let mut waits = false;
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Turn::Ended(ended));
+            }
+            // While a request is in flight only the drain matters, and its wake-up has been asked for before.
+            if waits && self.activity.is_busy() && matches!(self.draining.has_changed(), Ok(false))
+            {
+                return Poll::Pending;
+            }
+            waits = true;
+            match drained.as_mut().poll(cx) {
+                Poll::Pending => quiet.as_mut().poll(cx),
+                over @ Poll::Ready(_) => over,
+            }
+        })
+        .await
     }
-    finish(connection.as_mut());
-    connection.await
+
+    /// Waits with nothing but the socket; `false` when the connection is to be closed instead.
+    async fn rest<T>(&self, guard: &mut Guard<T>) -> std::io::Result<bool>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut draining = self.draining.clone();
+        tokio::select! {
+            biased;
+            more = guard.more() => more,
+            () = sleep_until(self.activity.quiet_until(self.idle_timeout)) => Ok(false),
+            _ = draining.wait_for(|draining| *draining) => Ok(false),
+        }
+    }
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {
@@ -190,7 +274,7 @@ fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
 
 /// Turns hyper's requests into the stack's.
 struct Requests<S> {
-    service: S,
+    service: RefCell<S>,
     connection: Rc<Connection>,
     verdict: Verdict,
     limits: Limits,
@@ -199,7 +283,7 @@ struct Requests<S> {
 
 impl<S, R> Requests<S>
 where
-    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible> + Clone,
+    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible>,
     R: Body<Data = Bytes>,
 {
     fn http1(
@@ -233,7 +317,7 @@ where
             refused,
         };
         // The stack is always ready: it answers what it cannot take.
-        let answer = self.service.clone().call(inbound);
+        let answer = self.service.borrow_mut().call(inbound);
         async move { Ok(answer.await?.map(|body| Guarded::new(body, busy))) }
     }
 }

@@ -7,8 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
 use super::StartError;
@@ -107,14 +108,27 @@ pub(super) struct Worker {
 impl Worker {
     /// Starts the thread. It ends when the drain has.
     pub(super) fn start(self, index: usize) -> Result<JoinHandle<()>, StartError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(StartError::Thread)?;
-        std::thread::Builder::new()
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::Builder::new()
             .name(format!("worker-{index}"))
-            .spawn(move || LocalSet::new().block_on(&runtime, self.run()))
-            .map_err(StartError::Thread)
+            .spawn(move || {
+                // The runtime stays on the thread it was made on, and so does all it runs.
+                let runtime = Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(LocalOptions::default());
+                match runtime {
+                    Ok(runtime) => {
+                        drop(tell);
+                        runtime.block_on(self.run());
+                    }
+                    Err(error) => drop(tell.send(error)),
+                }
+            })
+            .map_err(StartError::Thread)?;
+        match told.recv() {
+            Ok(error) => Err(StartError::Thread(error)),
+            Err(_) => Ok(thread),
+        }
     }
 
     async fn run(mut self) {

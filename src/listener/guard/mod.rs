@@ -8,22 +8,24 @@ mod chunks;
 mod head;
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Method;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
 pub use self::chunks::{BadChunk, Chunks};
 pub(super) use self::head::spells;
 pub use self::head::{Framing, Head, MOST_FIELDS, check};
 use super::Limits;
-use super::activity::Activity;
+use super::activity::{Activity, Reading};
 use crate::context::Connection;
 use crate::error::{Error, Reason};
 
@@ -125,6 +127,9 @@ const STAND_IN_FOR_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\nhost: refused\r\nconnectio
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// How much is read at once of what cannot be judged yet, in bytes.
+const PIECE: usize = 4096;
+
 const FAREWELL: Duration = Duration::from_secs(1);
 const FAREWELL_BYTES: usize = 256 * 1024;
 
@@ -177,14 +182,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 
     async fn first_bytes(&mut self, http2: bool) -> io::Result<Option<Protocol>> {
         loop {
-            let mut piece = [0; 1024];
-            let count = self.stream.read(&mut piece).await?;
-            if count == 0 {
+            if !self.more().await? {
                 return Ok(None);
             }
-            self.held
-                .extend_from_slice(piece.get(..count).unwrap_or_default());
-            self.grown = true;
             let shared = self.held.len().min(PREFACE.len());
             let like_http2 = http2 && self.held.get(..shared) == PREFACE.get(..shared);
             if !like_http2 {
@@ -193,6 +193,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             if shared == PREFACE.len() {
                 return Ok(Some(Protocol::Http2));
             }
+        }
+    }
+
+    /// Waits until more bytes have arrived, and keeps them to be judged; `false` at the end of the connection.
+    ///
+    /// Until then there is no buffer for them: a connection that only waits should cost next to nothing.
+    ///
+    /// # Errors
+    /// The socket's.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn more(&mut self) -> io::Result<bool> {
+        poll_fn(|cx| self.poll_more(cx)).await
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut piece = [MaybeUninit::uninit(); PIECE];
+        let mut fresh = ReadBuf::uninit(&mut piece);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut fresh))?;
+        self.held.extend_from_slice(fresh.filled());
+        self.grown |= !fresh.filled().is_empty();
+        Poll::Ready(Ok(!fresh.filled().is_empty()))
+    }
+
+    /// Takes back what had been let past and was not used.
+    pub(super) fn take_back(&mut self, unused: &Bytes) {
+        self.held.splice(..0, unused.iter().copied());
+        self.judged += unused.len();
+    }
+
+    /// Returns what has begun to arrive and not all arrived.
+    fn reading(&self) -> Reading {
+        match self.state {
+            State::Head if self.held.is_empty() => Reading::Nothing,
+            State::Head => Reading::Head,
+            State::Length(_)
+            | State::Chunked(_)
+            | State::Broken(_)
+            | State::Refused
+            | State::Unwatched => Reading::Body,
         }
     }
 
@@ -294,6 +335,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         cx: &mut Context<'_>,
         polled: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        self.activity.set_writing(polled.is_pending());
         if polled.is_ready() {
             self.write_timer = None;
             return polled;
@@ -323,6 +365,63 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             self.judge_held();
         }
     }
+
+    fn poll_judged(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if self.judged == 0 && self.grown {
+                self.judge_held();
+            }
+            if self.judged > 0 {
+                self.take_held(buffer);
+                return Poll::Ready(Ok(()));
+            }
+            match self.state {
+                State::Refused => return Poll::Pending,
+                State::Broken(bad) => {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, bad)));
+                }
+                State::Head | State::Length(_) | State::Chunked(_) | State::Unwatched => {}
+            }
+            if self.held.is_empty() {
+                let before = buffer.filled().len();
+                ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+                let fresh = buffer.filled().get(before..).unwrap_or_default();
+                if fresh.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                let passed = self.judge(fresh);
+                if passed == fresh.len() {
+                    return Poll::Ready(Ok(()));
+                }
+                self.held = fresh.get(passed..).unwrap_or_default().to_vec();
+                self.grown = true;
+                buffer.set_filled(before + passed);
+                if passed > 0 {
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
+            match self.poll_more(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => {
+                    // The caller left in the middle of a head.
+                    self.held = Vec::new();
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.poll_head_timer(cx);
+                    if self.judged == 0 {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
@@ -332,61 +431,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        loop {
-            if this.judged == 0 && this.grown {
-                this.judge_held();
-            }
-            this.activity.set_head_begun(!this.held.is_empty());
-            if this.judged > 0 {
-                this.take_held(buffer);
-                return Poll::Ready(Ok(()));
-            }
-            match this.state {
-                State::Refused => return Poll::Pending,
-                State::Broken(bad) => {
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, bad)));
-                }
-                State::Head | State::Length(_) | State::Chunked(_) | State::Unwatched => {}
-            }
-            if this.held.is_empty() {
-                let before = buffer.filled().len();
-                ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-                let fresh = buffer.filled().get(before..).unwrap_or_default();
-                if fresh.is_empty() {
-                    return Poll::Ready(Ok(()));
-                }
-                let passed = this.judge(fresh);
-                if passed == fresh.len() {
-                    return Poll::Ready(Ok(()));
-                }
-                this.held = fresh.get(passed..).unwrap_or_default().to_vec();
-                this.grown = true;
-                buffer.set_filled(before + passed);
-                if passed > 0 {
-                    return Poll::Ready(Ok(()));
-                }
-                continue;
-            }
-            let mut piece = [0; 4096];
-            let mut fresh = ReadBuf::new(&mut piece);
-            let polled = Pin::new(&mut this.stream).poll_read(cx, &mut fresh);
-            if polled.is_pending() {
-                this.poll_head_timer(cx);
-                if this.judged > 0 {
-                    continue;
-                }
-                return Poll::Pending;
-            }
-            ready!(polled)?;
-            if fresh.filled().is_empty() {
-                // The caller left in the middle of a head.
-                this.held = Vec::new();
-                this.activity.set_head_begun(false);
-                return Poll::Ready(Ok(()));
-            }
-            this.held.extend_from_slice(fresh.filled());
-            this.grown = true;
-        }
+        let polled = this.poll_judged(cx, buffer);
+        this.activity.set_reading(this.reading());
+        polled
     }
 }
 

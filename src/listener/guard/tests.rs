@@ -1,6 +1,6 @@
 //! What comes out of the guard for what goes in.
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use http::uri::Authority;
 use httparse::{Header, Request, Status};
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use crate::error::{Error, Reason};
 use crate::listener::Limits;
@@ -109,9 +109,7 @@ fn incomplete(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
     let line = limits
         .target_bytes
         .saturating_add(LONGEST_METHOD_AND_VERSION);
-    if bytes.len() > line
-        && memchr::memchr(b'\n', bytes.trim_ascii_start()).is_none_or(|at| at > line)
-    {
+    if bytes.len() > line && memchr(b'\n', bytes.trim_ascii_start()).is_none_or(|at| at > line) {
         return Err(too_long(limits));
     }
     if bytes.len() > limits.head_bytes {
@@ -155,30 +153,8 @@ fn check_target<'a>(target: &'a str, limits: &Limits) -> Result<Option<&'a str>,
     if target.len() > limits.target_bytes.min(LONGEST_TARGET) {
         return Err(too_long(limits));
     }
-    let path = target.find('?').unwrap_or(target.len());
-    // What hyper would refuse by itself, without a word to the caller or the log.
-    let wrong = |at: usize, byte: u8| {
-        matches!(byte, b'"' | b'<' | b'>' | b'#')
-            || byte.is_ascii_control()
-            || (byte == b'`' && at < path)
-    };
-    let first = target
-        .bytes()
-        .enumerate()
-        .find(|(at, byte)| wrong(*at, *byte));
-    if let Some((at, byte)) = first {
-        let detail = if byte == b'#' {
-            format!("the target has a fragment at byte {at}; leave it out, or encode # as %23")
-        } else {
-            let shown = char::from(byte);
-            let shown = if shown.is_ascii_graphic() {
-                shown.to_string()
-            } else {
-                "a control".to_owned()
-            };
-            format!("the target has {shown} at byte {at}; percent-encode it as %{byte:02X}")
-        };
-        return Err(malformed(detail));
+    if let Some((at, byte)) = unfit_byte(target) {
+        return Err(unfit(at, byte));
     }
     if target.starts_with('/') || target == "*" {
         return Ok(None);
@@ -193,6 +169,38 @@ fn check_target<'a>(target: &'a str, limits: &Limits) -> Result<Option<&'a str>,
         rest.find(['/', '?'])
             .map_or(rest, |end| rest.get(..end).unwrap_or(rest)),
     ))
+}
+
+/// Finds what hyper would refuse by itself, without a word to the caller or the log.
+fn unfit_byte(target: &str) -> Option<(usize, u8)> {
+    let bytes = target.as_bytes();
+    // Only a few bytes need a closer look.
+    let suspect = |byte: &u8| matches!(byte, 0..=b' ' | b'"' | b'#' | b'<' | b'>' | b'`' | 0x7f);
+    if !bytes.iter().any(suspect) {
+        return None;
+    }
+    let path = memchr(b'?', bytes).unwrap_or(bytes.len());
+    let wrong = |at: usize, byte: u8| {
+        matches!(byte, b'"' | b'<' | b'>' | b'#')
+            || byte.is_ascii_control()
+            || (byte == b'`' && at < path)
+    };
+    let mut places = target.bytes().enumerate();
+    places.find(|(at, byte)| wrong(*at, *byte))
+}
+
+fn unfit(at: usize, byte: u8) -> Error {
+    malformed(if byte == b'#' {
+        format!("the target has a fragment at byte {at}; leave it out, or encode # as %23")
+    } else {
+        let shown = char::from(byte);
+        let shown = if shown.is_ascii_graphic() {
+            shown.to_string()
+        } else {
+            "a control".to_owned()
+        };
+        format!("the target has {shown} at byte {at}; percent-encode it as %{byte:02X}")
+    })
 }
 
 /// One `Host`, valid, and in agreement with a target in absolute form, which must mean this very listener.
@@ -242,6 +250,11 @@ fn check_host(
 }
 
 fn is_host(host: &str) -> bool {
+    // Most are a plain name or address; the others are worth a full parse.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if !host.is_empty() && host.bytes().all(plain) {
+        return true;
+    }
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~[]:".contains(&byte);
     let Ok(authority) = host.parse::<Authority>() else {
         return false;
