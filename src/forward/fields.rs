@@ -2,6 +2,7 @@
 
 use http::Version;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
 
 use super::Rule;
 use crate::aep::{OwnedFields, fields};
@@ -103,7 +104,7 @@ impl Present {
                 }
                 "expect" => present.expect = true,
                 "cookie" => present.cookie = true,
-                other => present.underscore |= other.as_bytes().contains(&b'_'),
+                other => present.underscore |= memchr(b'_', other.as_bytes()).is_some(),
             }
         }
         present

@@ -1,7 +1,9 @@
 //! What a connection is doing, as far as closing it in time and resting it needs to know.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -96,12 +98,15 @@ impl Activity {
 
     /// Waits until there has been nothing to do for as long as `idle`, or nothing at all under way for as long as
     /// `rest`, which is shorter.
+    ///
+    /// What is under way wakes the connection's task when it has come further, and this has to be polled then: a
+    /// timer for every request would cost more than it finds out.
     pub(super) async fn quiet_for(&self, rest: Duration, idle: Duration) -> Quiet {
         loop {
             let now = Instant::now();
             let reading = self.reading.get();
             if self.is_busy() || reading == Reading::Head {
-                sleep_until(now + rest).await;
+                until_polled_again().await;
                 continue;
             }
             let quiet = now.saturating_duration_since(self.quiet_since.get());
@@ -113,9 +118,21 @@ impl Activity {
                 return Quiet::Idle;
             }
             let wait = if resting { rest } else { idle };
-            sleep_until(self.quiet_until(wait).min(now + rest)).await;
+            sleep_until(self.quiet_until(wait)).await;
         }
     }
+}
+
+async fn until_polled_again() {
+    let mut polled = false;
+    poll_fn(|_| {
+        if polled {
+            return Poll::Ready(());
+        }
+        polled = true;
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Drop for Busy {
@@ -145,6 +162,7 @@ mod tests {
         let end_later = async {
             sleep(Duration::from_millis(15_500)).await;
             drop(busy);
+            // As the end of its answer polls the connection's task, this polls the other half of the join.
         };
 
         let (quiet, ()) = tokio::join!(activity.quiet_for(REST, IDLE), end_later);

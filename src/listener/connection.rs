@@ -31,11 +31,17 @@ use crate::error::{Error, Source};
 
 /// Serves `accepted` with `service` until the caller leaves or `draining` turns true.
 ///
+/// All connections of a worker share its service. `_held` is let go when the connection has ended.
+///
 /// A connection that is draining finishes the requests it has begun and takes no others. One over HTTP/1.1 that
 /// rests between two requests is taken down to its socket, and set up again when more arrives: of the connections
 /// a gateway holds open most wait.
-pub async fn serve<S, R>(accepted: Accepted, service: S, mut draining: watch::Receiver<bool>)
-where
+pub async fn serve<S, R, H>(
+    accepted: Accepted,
+    service: Rc<RefCell<S>>,
+    mut draining: watch::Receiver<bool>,
+    _held: H,
+) where
     S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible> + 'static,
     S::Future: 'static,
     R: Body<Data = Bytes> + 'static,
@@ -73,15 +79,15 @@ where
         idle_timeout: limits.idle_timeout,
     };
     let requests = Requests {
-        service: RefCell::new(service),
+        service,
         connection,
         verdict: guard.verdict(),
         limits,
         activity: guard.activity(),
     };
     let ended = match protocol {
-        Protocol::Http1 => serve_http1(guard, requests, life).await,
-        Protocol::Http2 => serve_http2(guard, requests, life).await,
+        Protocol::Http1 => serve_http1(&mut guard, &requests, &life).await,
+        Protocol::Http2 => Box::pin(serve_http2(guard, requests, &life)).await,
     };
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "a connection broke");
@@ -89,9 +95,9 @@ where
 }
 
 async fn serve_http1<T, S, R>(
-    mut guard: Guard<T>,
-    requests: Requests<S>,
-    life: Life,
+    guard: &mut Guard<T>,
+    requests: &Requests<S>,
+    life: &Life,
 ) -> Result<(), Source>
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -99,34 +105,58 @@ where
     R: Body<Data = Bytes> + 'static,
     R::Error: Into<Source>,
 {
-    let builder = http1_builder(&requests.limits);
-    let mut service = hyper::service::service_fn(move |request| requests.http1(request));
     loop {
         // In a box, so that nothing of it is left while the connection rests.
-        let mut connection = Box::pin(builder.serve_connection(TokioIo::new(guard), service));
-        match life.drive(connection.as_mut()).await {
-            Turn::Ended(ended) => return Ok(ended?),
-            Turn::Over => {
-                connection.as_mut().graceful_shutdown();
-                return Ok(connection.await?);
-            }
-            Turn::Resting => {
-                let parts = Pin::into_inner(connection).into_parts();
-                guard = parts.io.into_inner();
-                guard.take_back(&parts.read_buf);
-                service = parts.service;
-            }
+        if Box::pin(serve_until_rest(guard, requests, life)).await? == Stay::Ended {
+            return Ok(());
         }
-        if !life.rest(&mut guard).await? {
+        if !life.rest(guard).await? {
             return Ok(guard.shutdown().await?);
         }
     }
 }
 
+/// Whether a connection is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    Ended,
+    Resting,
+}
+
+/// Serves requests until the connection ends or there has been nothing to do for a while.
+async fn serve_until_rest<T, S, R>(
+    guard: &mut Guard<T>,
+    requests: &Requests<S>,
+    life: &Life,
+) -> Result<Stay, Source>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible>,
+    R: Body<Data = Bytes> + 'static,
+    R::Error: Into<Source>,
+{
+    let service = hyper::service::service_fn(|request| requests.http1(request));
+    let builder = http1_builder(&requests.limits);
+    let mut connection = builder.serve_connection(TokioIo::new(&mut *guard), service);
+    match life.drive(Pin::new(&mut connection)).await {
+        Turn::Ended(ended) => ended?,
+        Turn::Over => {
+            Pin::new(&mut connection).graceful_shutdown();
+            connection.await?;
+        }
+        Turn::Resting => {
+            let unused = connection.into_parts().read_buf;
+            guard.take_back(&unused);
+            return Ok(Stay::Resting);
+        }
+    }
+    Ok(Stay::Ended)
+}
+
 async fn serve_http2<T, S, R>(
     guard: Guard<T>,
     requests: Requests<S>,
-    life: Life,
+    life: &Life,
 ) -> Result<(), Source>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -137,7 +167,7 @@ where
 {
     let builder = http2_builder(&requests.limits);
     let service = hyper::service::service_fn(move |request| requests.http2(request));
-    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(guard), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
     match life.drive(connection.as_mut()).await {
         Turn::Ended(ended) => Ok(ended?),
         Turn::Over | Turn::Resting => {
@@ -159,7 +189,7 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// How long a connection keeps its buffers after its last answer: long enough for a busy one, and short enough that
 /// many that come at once take each other's.
-const REST: Duration = Duration::from_millis(100);
+const REST: Duration = Duration::from_millis(20);
 
 fn prepare(socket: std::net::TcpStream) -> std::io::Result<(TcpStream, SocketAddr)> {
     socket.set_nonblocking(true)?;
@@ -274,7 +304,7 @@ fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
 
 /// Turns hyper's requests into the stack's.
 struct Requests<S> {
-    service: RefCell<S>,
+    service: Rc<RefCell<S>>,
     connection: Rc<Connection>,
     verdict: Verdict,
     limits: Limits,
@@ -324,3 +354,24 @@ where
 
 /// An answer whose connection counts as busy until its body has ended.
 type Answered<R> = Result<Response<Guarded<R, Busy>>, Infallible>;
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use tower::util::BoxService;
+
+    use super::*;
+
+    type Stack = BoxService<Inbound<Incoming>, Response<Full<Bytes>>, Infallible>;
+
+    /// Returns the size of what a function that is called with these returns.
+    fn returned<F>(
+        _: impl FnOnce(Accepted, Rc<RefCell<Stack>>, watch::Receiver<bool>, ()) -> F,
+    ) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_is_kept_of_a_connection_that_rests_is_small() {
+        assert!(returned(serve::<Stack, Full<Bytes>, ()>) <= 1280);
+    }
+}

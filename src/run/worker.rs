@@ -1,5 +1,6 @@
 //! A data worker: one thread, one runtime, its own connections both ways.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -143,7 +144,7 @@ impl Worker {
         ));
         let pool = Pool::new(self.plan.upstream.clone());
         let stack = match gateway::stack(&self.plan, pool.clone(), Rc::clone(&recorder)) {
-            Ok(stack) => stack,
+            Ok(stack) => Rc::new(RefCell::new(stack)),
             // The configuration's checks refuse such a plan.
             Err(error) => return tracing::error!(%error, "a worker could not start"),
         };
@@ -180,11 +181,8 @@ impl Worker {
                 delivered = self.inbox.recv() => {
                     // The inbox ends with the drain's beginning, when everything that was accepted is delivered.
                     let Some((accepted, load)) = delivered else { break };
-                    let serve = listener::serve(accepted, stack.clone(), self.draining.clone());
-                    connections.spawn_local(async move {
-                        serve.await;
-                        drop(load);
-                    });
+                    let (stack, draining) = (Rc::clone(&stack), self.draining.clone());
+                    connections.spawn_local(listener::serve(accepted, stack, draining, load));
                 }
                 Some(_) = connections.join_next() => {}
             }

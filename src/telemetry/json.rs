@@ -26,7 +26,8 @@ pub(super) fn word(buffer: &mut Vec<u8>, member: &'static str, word: &str) {
 /// Adds any text, in quotes and escaped.
 pub(super) fn text(buffer: &mut Vec<u8>, member: &'static str, text: &str) {
     let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if text.bytes().all(plain) {
+    // Every byte is looked at whatever the ones before were, so that many are compared at once.
+    if text.bytes().fold(true, |all, byte| all & plain(byte)) {
         word(buffer, member, text);
     } else {
         buffer.extend_from_slice(member.as_bytes());

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use http::uri::Authority;
 use httparse::{Header, Request, Status};
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 use crate::error::{Error, Reason};
 use crate::listener::Limits;
@@ -124,20 +124,28 @@ const LONGEST_METHOD_AND_VERSION: usize = 64;
 const LONGEST_TARGET: usize = 65_534;
 
 /// Every line ends in CR LF, and neither stands anywhere else.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches many bytes are compared at once"
+)]
 fn check_line_ends(head: &[u8]) -> Result<(), Error> {
-    let mut ends = 0;
-    for at in memchr_iter(b'\n', head) {
-        if at == 0 || head.get(at - 1) != Some(&b'\r') {
-            return Err(malformed(
-                "a line of the request head ends in a bare line feed",
-            ));
-        }
-        ends += 1;
+    let next = head.get(1..).unwrap_or_default();
+    let (bare_feed, bare_return) = head.iter().zip(next).fold(
+        (head.first() == Some(&b'\n'), head.last() == Some(&b'\r')),
+        |(feed, carriage), (first, second)| {
+            let (returns, feeds) = (*first == b'\r', *second == b'\n');
+            (feed | (feeds & !returns), carriage | (returns & !feeds))
+        },
+    );
+    if bare_feed {
+        Err(malformed(
+            "a line of the request head ends in a bare line feed",
+        ))
+    } else if bare_return {
+        Err(malformed("the request head has a bare carriage return"))
+    } else {
+        Ok(())
     }
-    if memchr_iter(b'\r', head).count() != ends {
-        return Err(malformed("the request head has a bare carriage return"));
-    }
-    Ok(())
 }
 
 fn check_method(method: &str) -> Result<(), Error> {
@@ -175,8 +183,8 @@ fn check_target<'a>(target: &'a str, limits: &Limits) -> Result<Option<&'a str>,
 fn unfit_byte(target: &str) -> Option<(usize, u8)> {
     let bytes = target.as_bytes();
     // Only a few bytes need a closer look.
-    let suspect = |byte: &u8| matches!(byte, 0..=b' ' | b'"' | b'#' | b'<' | b'>' | b'`' | 0x7f);
-    if !bytes.iter().any(suspect) {
+    let suspect = |byte: u8| matches!(byte, 0..=b' ' | b'"' | b'#' | b'<' | b'>' | b'`' | 0x7f);
+    if !bytes.iter().fold(false, |any, byte| any | suspect(*byte)) {
         return None;
     }
     let path = memchr(b'?', bytes).unwrap_or(bytes.len());
@@ -250,9 +258,13 @@ fn check_host(
 }
 
 fn is_host(host: &str) -> bool {
-    // Most are a plain name or address; the others are worth a full parse.
+    // Most are a plain name or address, perhaps with a port; the others are worth a full parse.
+    let end = memchr(b':', host.as_bytes()).unwrap_or(host.len());
+    let (name, port) = host.split_at_checked(end).unwrap_or((host, ""));
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    if !host.is_empty() && host.bytes().all(plain) {
+    let number =
+        |port: &str| matches!(port.len(), 1..=4) && port.bytes().all(|byte| byte.is_ascii_digit());
+    if !name.is_empty() && name.bytes().all(plain) && port.strip_prefix(':').is_none_or(number) {
         return true;
     }
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~[]:".contains(&byte);
