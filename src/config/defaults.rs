@@ -47,6 +47,7 @@ impl Default for Admin {
 impl Default for Ims {
     fn default() -> Self {
         Self {
+            address: None,
             allow_plain_http: false,
             ca_file: None,
             timeout: Written::known("5s"),
@@ -93,6 +94,7 @@ impl Default for Log {
 impl Default for Upstream {
     fn default() -> Self {
         Self {
+            address: None,
             allow_plain_http: false,
             ca_file: None,
             connect_timeout: Written::known("3s"),

@@ -99,6 +99,11 @@ pub(super) struct Credential {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Ims {
+    /// IP address and port to connect to instead of what the name in `url` resolves to: a private link, a gateway
+    /// for egress. `Host`, the name in TLS and the certificate's checks stay those of `url`. On a loopback address plain
+    /// http needs no `allow_plain_http`. Example: 10.0.0.5:443. Default: none, the name is resolved.
+    #[schemars(with = "Written<SocketAddr>")]
+    pub(super) address: Option<Written<SocketAddr>>,
     /// Whether client secrets may travel over plain http to another machine. Default false; http to loopback
     /// is always possible.
     pub(super) allow_plain_http: bool,
@@ -251,6 +256,11 @@ pub(super) struct Sandbox {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Upstream {
+    /// IP address and port to connect to instead of what the name in `url` resolves to: a private link, a gateway
+    /// for egress. `Host`, the name in TLS and the certificate's checks stay those of `url`. On a loopback address plain
+    /// http needs no `allow_plain_http`. Example: 10.0.0.5:443. Default: none, the name is resolved.
+    #[schemars(with = "Written<SocketAddr>")]
+    pub(super) address: Option<Written<SocketAddr>>,
     /// Whether tokens may travel over plain http to another machine. Default false; http to loopback is always
     /// possible.
     pub(super) allow_plain_http: bool,

@@ -102,6 +102,10 @@ impl Dialer {
     }
 
     async fn connect(&self) -> Result<TcpStream, Error> {
+        if let Some(address) = self.settings.address {
+            let connected = TcpStream::connect(address).await;
+            return connected.map_err(|error| self.unreachable(error));
+        }
         let origin = &self.settings.origin;
         let addresses = tokio::net::lookup_host((origin.host(), origin.port()))
             .await

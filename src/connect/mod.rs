@@ -7,6 +7,7 @@ pub mod pool;
 pub mod stream;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
@@ -22,6 +23,9 @@ pub use stream::Stream;
 pub struct Settings {
     /// Where to.
     pub origin: Origin,
+    /// Connected to instead of what the origin's host resolves to; everything that is sent or checked stays the
+    /// origin's. Default: none.
+    pub address: Option<SocketAddr>,
     /// Whether HTTP/2 may be spoken: offered by ALPN over TLS, assumed over clear text. Default: no, since
     /// HTTP/1.1 costs less on a short way.
     pub http2: bool,
@@ -31,6 +35,16 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Certificates trusted besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
+}
+
+impl Settings {
+    /// Tells whether what is sent stays on this machine.
+    pub fn is_loopback(&self) -> bool {
+        match self.address {
+            Some(address) => address.ip().to_canonical().is_loopback(),
+            None => self.origin.is_loopback(),
+        }
+    }
 }
 
 /// Runs hyper's tasks on the thread they were made on, so that they may hold what cannot leave it.

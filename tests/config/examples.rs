@@ -183,9 +183,7 @@ fn the_simulator_and_the_demo_stay_on_this_machine() {
     for name in ["simulator.yaml", "demo.yaml"] {
         let settings = example(name);
 
-        assert!(
-            settings.upstream.origin.is_loopback() && settings.ims.connect.origin.is_loopback()
-        );
+        assert!(settings.upstream.is_loopback() && settings.ims.connect.is_loopback());
         assert_eq!(permits(&settings)[0], ("prod", true, vec![Kind::Read]));
         assert!(permits(&settings)[1..].iter().all(|(sandbox, _, permit)| {
             *sandbox == "dev-2" && Kind::ALL.iter().all(|kind| permit.contains(kind))

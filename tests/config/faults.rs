@@ -65,7 +65,7 @@ error: upstream.timeout: there is no such key here
   |
 6 |   timeout: 3s
   |   ^^^^^^^
-  = help: the keys here are allow_plain_http, ca_file, connect_timeout, http2, idle_timeout, request_body, response_idle_timeout, url
+  = help: the keys here are address, allow_plain_http, ca_file, connect_timeout, http2, idle_timeout, request_body, response_idle_timeout, url
 
 error: credentials.loyalty.client_id: the environment variable CLIENT is not set
   --> gateway.yaml:10:16
@@ -308,6 +308,14 @@ fn what_contradicts_itself_is_named() {
             "ims.url: plain http would send client secrets readable over the network",
         ),
         (
+            with("upstream: { url: 'http://localhost', address: '10.0.0.5:80' }"),
+            "upstream.url: plain http would send tokens and profiles readable over the network",
+        ),
+        (
+            with("ims: { address: '10.0.0.5:0' }"),
+            "ims.address: port 0 cannot be connected to",
+        ),
+        (
             with("ims: { ca_file: /none.pem }"),
             "ims.ca_file: the file does not exist",
         ),
@@ -370,6 +378,8 @@ fn what_is_legal_is_accepted() {
         "listeners: [{ http2: '${env:HTTP2:-false}' }]",
         "upstream: { url: 'http://platform.example.com', allow_plain_http: true }",
         "upstream: { url: 'http://[::1]:9090', request_body: 0 }",
+        "upstream: { url: 'http://platform.example.com', address: '127.0.0.1:9090' }",
+        "ims: { url: 'http://ims.example.com', address: '[::1]:9090' }",
         "routes: [{ name: a, match: { path: /a, methods: [GET] } }, { name: b, match: { path: /a, methods: [POST] } }]",
         "routes: [{ name: 1e3, match: { path: '/{a}/b' } }, { name: no, match: { path: '/{a}/{b}' } }]",
         "routes: [{ name: a, match: { path: /a }, let_through: [X-Sandbox-Id, api_key] }]",

@@ -1,11 +1,12 @@
 //! How the token service and the Profile API are reached.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Cross, certificates};
 use crate::config::file::{Ims, Upstream};
+use crate::config::format::Written;
 use crate::config::path::{KeyPath, top};
-use crate::connect::Origin;
 use crate::{connect, ims};
 
 /// Makes the settings of the token service.
@@ -15,21 +16,23 @@ pub(super) fn ims(
     cross: &mut Cross<'_>,
 ) -> ims::Settings {
     let path = top("ims");
+    let connect = connect::Settings {
+        origin: file.url.0.clone(),
+        address: address(file.address.as_ref(), &path, cross),
+        http2: false,
+        connect_timeout: CONNECT_TIMEOUT,
+        idle_timeout: IDLE_TIMEOUT,
+        extra_roots: certificates::read(file.ca_file.as_ref(), &path.key("ca_file"), cross),
+    };
     require_tls(
-        &file.url.0,
+        &connect,
         file.allow_plain_http,
         "client secrets",
         &path,
         cross,
     );
     ims::Settings {
-        connect: connect::Settings {
-            origin: file.url.0.clone(),
-            http2: false,
-            connect_timeout: CONNECT_TIMEOUT,
-            idle_timeout: IDLE_TIMEOUT,
-            extra_roots: certificates::read(file.ca_file.as_ref(), &path.key("ca_file"), cross),
-        },
+        connect,
         token_path: file.token_path.0.0.clone(),
         timeout: file.timeout.0,
         credentials,
@@ -39,30 +42,47 @@ pub(super) fn ims(
 /// Makes the settings of the Profile API.
 pub(super) fn upstream(file: &Upstream, cross: &mut Cross<'_>) -> connect::Settings {
     let path = top("upstream");
+    let connect = connect::Settings {
+        origin: file.url.0.clone(),
+        address: address(file.address.as_ref(), &path, cross),
+        http2: file.http2,
+        connect_timeout: file.connect_timeout.0,
+        idle_timeout: file.idle_timeout.0,
+        extra_roots: certificates::read(file.ca_file.as_ref(), &path.key("ca_file"), cross),
+    };
     require_tls(
-        &file.url.0,
+        &connect,
         file.allow_plain_http,
         "tokens and profiles",
         &path,
         cross,
     );
-    connect::Settings {
-        origin: file.url.0.clone(),
-        http2: file.http2,
-        connect_timeout: file.connect_timeout.0,
-        idle_timeout: file.idle_timeout.0,
-        extra_roots: certificates::read(file.ca_file.as_ref(), &path.key("ca_file"), cross),
+    connect
+}
+
+fn address(
+    written: Option<&Written<SocketAddr>>,
+    path: &KeyPath,
+    cross: &mut Cross<'_>,
+) -> Option<SocketAddr> {
+    let address = written?.0;
+    if address.port() == 0 {
+        let message = "port 0 cannot be connected to";
+        cross.fault(&path.key("address"), &[], message, |fault| {
+            fault.help("write the port, such as 443")
+        });
     }
+    Some(address)
 }
 
 fn require_tls(
-    origin: &Origin,
+    connect: &connect::Settings,
     allow_plain_http: bool,
     what: &str,
     path: &KeyPath,
     cross: &mut Cross<'_>,
 ) {
-    if origin.is_tls() || origin.is_loopback() || allow_plain_http {
+    if connect.origin.is_tls() || connect.is_loopback() || allow_plain_http {
         return;
     }
     let message = format!("plain http would send {what} readable over the network");

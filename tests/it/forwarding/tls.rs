@@ -118,3 +118,47 @@ async fn an_upstream_with_a_wrong_certificate_gets_no_request() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_fixed_address_is_connected_to_under_the_name_of_the_url() {
+    let name = "platform.example.com";
+    // The scripted IMS's token is none of the simulator's, which says so once it is asked.
+    for (names, status) in [(vec![name.to_owned()], 401), (Vec::new(), 502)] {
+        let simulator = Simulator::start(simulator::Settings {
+            address: "127.0.0.1:0".parse().unwrap(),
+            tls: Some(Tls { names }),
+            lenient: true,
+            ..simulator::Settings::default()
+        })
+        .await
+        .unwrap();
+        let files = Supplied::default().with_file("/ca.pem", simulator.certificate_pem().unwrap());
+        let adobe = Adobe::willing();
+        let address = simulator.address();
+        let gateway = Gateway::with_files(
+            &format!(
+                "ims: {{ url: 'http://ims.example.com', address: '{}' }}
+upstream: {{ url: 'https://{name}', address: '{address}', ca_file: /ca.pem }}
+{ROUTE}",
+                adobe.address()
+            ),
+            &files,
+        );
+        let mut client = Client::connect(gateway.address, Speaks::H1).await;
+
+        let reply = client
+            .send(request(Method::GET, PATH, &[("host", "a")], ""))
+            .await
+            .unwrap();
+
+        assert_eq!(reply.status, status);
+        assert_eq!(adobe.token_calls()[0].values("host"), ["ims.example.com"]);
+        let seen = simulator.control().requests();
+        if status == 401 {
+            assert_eq!(seen[0].values("host"), [name]);
+        } else {
+            assert_eq!(reply.json()["reason"], "upstream_tls");
+            assert!(seen.is_empty());
+        }
+    }
+}

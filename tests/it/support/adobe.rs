@@ -178,6 +178,10 @@ impl Adobe {
         Self::start(Act::echo)
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
