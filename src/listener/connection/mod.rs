@@ -1,16 +1,17 @@
 //! Serves the requests of one connection.
 
+mod life;
+mod requests;
+
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -18,16 +19,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{sleep, sleep_until, timeout};
 use tower::Service;
 
-use super::activity::{Activity, Busy, Quiet};
-use super::guard::{Guard, Protocol, Verdict};
-use super::{Accepted, Limits, http2 as http2_head};
-use crate::body::Guarded;
+use self::life::{Life, Turn, drained};
+use self::requests::Requests;
+use super::guard::{Guard, Protocol};
+use super::{Accepted, Limits};
 use crate::connect::LocalExecutor;
 use crate::context::{Connection, Inbound};
-use crate::error::{Error, Source};
+use crate::error::Source;
 
 /// Serves `accepted` with `service` until the caller leaves or `draining` turns true.
 ///
@@ -177,96 +177,12 @@ where
     }
 }
 
-/// Waits until the drain has begun, and then a little for requests that are on their way.
-async fn drained(draining: &mut watch::Receiver<bool>) {
-    // The sender lives as long as the gateway; without one there is nobody left to serve for.
-    let _ = draining.wait_for(|draining| *draining).await;
-    sleep(GRACE).await;
-}
-
-/// How long a connection may still bring its first request when the drain begins.
-const GRACE: Duration = Duration::from_millis(250);
-
-/// How long a connection keeps its buffers after its last answer: long enough for a busy one, and short enough that
-/// many that come at once take each other's.
-const REST: Duration = Duration::from_millis(20);
-
 fn prepare(socket: std::net::TcpStream) -> std::io::Result<(TcpStream, SocketAddr)> {
     socket.set_nonblocking(true)?;
     let stream = TcpStream::from_std(socket)?;
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
     Ok((stream, local))
-}
-
-/// What ends a connection besides its caller.
-struct Life {
-    activity: Rc<Activity>,
-    draining: watch::Receiver<bool>,
-    idle_timeout: Duration,
-}
-
-/// What a connection has come to.
-enum Turn<T> {
-    /// Its end.
-    Ended(T),
-    /// The time to finish what it has begun and take nothing more.
-    Over,
-    /// A time without anything to do.
-    Resting,
-}
-
-impl Life {
-    /// Runs hyper's connection until it ends or something else is to be done with it.
-    async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> Turn<C::Output> {
-        let mut draining = self.draining.clone();
-        let taken = self.activity.taken();
-        let quiet = async {
-            match self.activity.quiet_for(REST, self.idle_timeout).await {
-                Quiet::Resting => Turn::Resting,
-                Quiet::Idle => Turn::Over,
-            }
-        };
-        let drained = async {
-            // What was accepted before the drain, or has just been woken, may have its request under way.
-            let _ = draining.wait_for(|draining| *draining).await;
-            let _ = timeout(GRACE, self.activity.more_than(taken)).await;
-            Turn::Over
-        };
-        let mut quiet = pin!(quiet);
-        let mut drained = pin!(drained);
-        let mut waits = false;
-        poll_fn(|cx| {
-            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                return Poll::Ready(Turn::Ended(ended));
-            }
-            // While a request is in flight only the drain matters, and its wake-up has been asked for before.
-            if waits && self.activity.is_busy() && matches!(self.draining.has_changed(), Ok(false))
-            {
-                return Poll::Pending;
-            }
-            waits = true;
-            match drained.as_mut().poll(cx) {
-                Poll::Pending => quiet.as_mut().poll(cx),
-                over @ Poll::Ready(_) => over,
-            }
-        })
-        .await
-    }
-
-    /// Waits with nothing but the socket; `false` when the connection is to be closed instead.
-    async fn rest<T>(&self, guard: &mut Guard<T>) -> std::io::Result<bool>
-    where
-        T: AsyncRead + AsyncWrite + Unpin,
-    {
-        let mut draining = self.draining.clone();
-        tokio::select! {
-            biased;
-            more = guard.more() => more,
-            () = sleep_until(self.activity.quiet_until(self.idle_timeout)) => Ok(false),
-            _ = draining.wait_for(|draining| *draining) => Ok(false),
-        }
-    }
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {
@@ -302,76 +218,5 @@ fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
     builder
 }
 
-/// Turns hyper's requests into the stack's.
-struct Requests<S> {
-    service: Rc<RefCell<S>>,
-    connection: Rc<Connection>,
-    verdict: Verdict,
-    limits: Limits,
-    activity: Rc<Activity>,
-}
-
-impl<S, R> Requests<S>
-where
-    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible>,
-    R: Body<Data = Bytes>,
-{
-    fn http1(
-        &self,
-        mut request: Request<Incoming>,
-    ) -> impl Future<Output = Answered<R>> + use<S, R> {
-        let refusal = self.verdict.take(self.activity.taken());
-        let refused = refusal.map(|refusal| {
-            if let Some(method) = refusal.method {
-                *request.method_mut() = method;
-            }
-            refusal.error
-        });
-        self.call(request, refused)
-    }
-
-    fn http2(&self, request: Request<Incoming>) -> impl Future<Output = Answered<R>> + use<S, R> {
-        let refused = http2_head::check(&request, &self.limits);
-        self.call(request, refused)
-    }
-
-    fn call(
-        &self,
-        request: Request<Incoming>,
-        refused: Option<Error>,
-    ) -> impl Future<Output = Answered<R>> + use<S, R> {
-        let busy = self.activity.begin();
-        let inbound = Inbound {
-            request,
-            connection: Rc::clone(&self.connection),
-            refused,
-        };
-        // The stack is always ready: it answers what it cannot take.
-        let answer = self.service.borrow_mut().call(inbound);
-        async move { Ok(answer.await?.map(|body| Guarded::new(body, busy))) }
-    }
-}
-
-/// An answer whose connection counts as busy until its body has ended.
-type Answered<R> = Result<Response<Guarded<R, Busy>>, Infallible>;
 #[cfg(test)]
-mod tests {
-    use http_body_util::Full;
-    use tower::util::BoxService;
-
-    use super::*;
-
-    type Stack = BoxService<Inbound<Incoming>, Response<Full<Bytes>>, Infallible>;
-
-    /// Returns the size of what a function that is called with these returns.
-    fn returned<F>(
-        _: impl FnOnce(Accepted, Rc<RefCell<Stack>>, watch::Receiver<bool>, ()) -> F,
-    ) -> usize {
-        size_of::<F>()
-    }
-
-    #[test]
-    fn what_is_kept_of_a_connection_that_rests_is_small() {
-        assert!(returned(serve::<Stack, Full<Bytes>, ()>) <= 1280);
-    }
-}
+mod tests;

@@ -1,0 +1,98 @@
+//! When a connection has had its time, and when it rests.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::{sleep, sleep_until, timeout};
+
+use crate::listener::activity::{Activity, Quiet};
+use crate::listener::guard::Guard;
+
+/// How long a connection may still bring its first request when the drain begins.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// How long a connection keeps its buffers after its last answer: long enough for a busy one, and short enough that
+/// many that come at once take each other's.
+pub(super) const REST: Duration = Duration::from_millis(20);
+
+/// What ends a connection besides its caller.
+pub(super) struct Life {
+    pub(super) activity: Rc<Activity>,
+    pub(super) draining: watch::Receiver<bool>,
+    pub(super) idle_timeout: Duration,
+}
+
+/// What a connection has come to.
+pub(super) enum Turn<T> {
+    /// Its end.
+    Ended(T),
+    /// The time to finish what it has begun and take nothing more.
+    Over,
+    /// A time without anything to do.
+    Resting,
+}
+
+impl Life {
+    /// Runs hyper's connection until it ends or something else is to be done with it.
+    pub(super) async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> Turn<C::Output> {
+        let mut draining = self.draining.clone();
+        let taken = self.activity.taken();
+        let quiet = async {
+            match self.activity.quiet_for(REST, self.idle_timeout).await {
+                Quiet::Resting => Turn::Resting,
+                Quiet::Idle => Turn::Over,
+            }
+        };
+        let drained = async {
+            // What was accepted before the drain, or has just been woken, may have its request under way.
+            let _ = draining.wait_for(|draining| *draining).await;
+            let _ = timeout(GRACE, self.activity.more_than(taken)).await;
+            Turn::Over
+        };
+        let mut quiet = pin!(quiet);
+        let mut drained = pin!(drained);
+        let mut waits = false;
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Turn::Ended(ended));
+            }
+            // While a request is in flight only the drain matters, and its wake-up has been asked for before.
+            if waits && self.activity.is_busy() && matches!(self.draining.has_changed(), Ok(false))
+            {
+                return Poll::Pending;
+            }
+            waits = true;
+            match drained.as_mut().poll(cx) {
+                Poll::Pending => quiet.as_mut().poll(cx),
+                over @ Poll::Ready(_) => over,
+            }
+        })
+        .await
+    }
+
+    /// Waits with nothing but the socket; `false` when the connection is to be closed instead.
+    pub(super) async fn rest<T>(&self, guard: &mut Guard<T>) -> std::io::Result<bool>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut draining = self.draining.clone();
+        tokio::select! {
+            biased;
+            more = guard.more() => more,
+            () = sleep_until(self.activity.quiet_until(self.idle_timeout)) => Ok(false),
+            _ = draining.wait_for(|draining| *draining) => Ok(false),
+        }
+    }
+}
+
+/// Waits until the drain has begun, and then a little for requests that are on their way.
+pub(super) async fn drained(draining: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the gateway; without one there is nobody left to serve for.
+    let _ = draining.wait_for(|draining| *draining).await;
+    sleep(GRACE).await;
+}

@@ -1,0 +1,75 @@
+//! Turns hyper's requests into the stack's, and counts them.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::Future;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tower::Service;
+
+use crate::body::Guarded;
+use crate::context::{Connection, Inbound};
+use crate::error::Error;
+use crate::listener::activity::{Activity, Busy};
+use crate::listener::guard::Verdict;
+use crate::listener::{Limits, http2 as http2_head};
+
+/// Turns hyper's requests into the stack's.
+pub(super) struct Requests<S> {
+    pub(super) service: Rc<RefCell<S>>,
+    pub(super) connection: Rc<Connection>,
+    pub(super) verdict: Verdict,
+    pub(super) limits: Limits,
+    pub(super) activity: Rc<Activity>,
+}
+
+impl<S, R> Requests<S>
+where
+    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible>,
+    R: Body<Data = Bytes>,
+{
+    pub(super) fn http1(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> impl Future<Output = Answered<R>> + use<S, R> {
+        let refusal = self.verdict.take(self.activity.taken());
+        let refused = refusal.map(|refusal| {
+            if let Some(method) = refusal.method {
+                *request.method_mut() = method;
+            }
+            refusal.error
+        });
+        self.call(request, refused)
+    }
+
+    pub(super) fn http2(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Answered<R>> + use<S, R> {
+        let refused = http2_head::check(&request, &self.limits);
+        self.call(request, refused)
+    }
+
+    fn call(
+        &self,
+        request: Request<Incoming>,
+        refused: Option<Error>,
+    ) -> impl Future<Output = Answered<R>> + use<S, R> {
+        let busy = self.activity.begin();
+        let inbound = Inbound {
+            request,
+            connection: Rc::clone(&self.connection),
+            refused,
+        };
+        // The stack is always ready: it answers what it cannot take.
+        let answer = self.service.borrow_mut().call(inbound);
+        async move { Ok(answer.await?.map(|body| Guarded::new(body, busy))) }
+    }
+}
+
+/// An answer whose connection counts as busy until its body has ended.
+pub(super) type Answered<R> = Result<Response<Guarded<R, Busy>>, Infallible>;

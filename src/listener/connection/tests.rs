@@ -1,0 +1,206 @@
+//! How a connection over HTTP/1.1 lives, on a clock that stands still.
+
+use std::cell::Cell;
+
+use http_body_util::Full;
+use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::time::{Instant, sleep};
+use tower::util::BoxService;
+
+use super::life::REST;
+use super::*;
+
+type Stack = BoxService<Inbound<Incoming>, Response<Full<Bytes>>, Infallible>;
+
+const IDLE: Duration = Duration::from_secs(75);
+const HEAD: Duration = Duration::from_secs(10);
+const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+
+fn limits() -> Limits {
+    Limits {
+        head_bytes: 4096,
+        fields: 20,
+        target_bytes: 1024,
+        head_timeout: HEAD,
+        idle_timeout: IDLE,
+        write_timeout: Duration::from_mins(1),
+        connections: 16,
+    }
+}
+
+/// Answers every request with the number of those before it.
+fn counting() -> Stack {
+    let count = Cell::new(0);
+    let answer = move |_: Inbound<Incoming>| {
+        let text = count.replace(count.get() + 1).to_string();
+        std::future::ready(Ok(Response::new(Full::new(Bytes::from(text)))))
+    };
+    BoxService::new(tower::service_fn(answer))
+}
+
+/// Serves one connection with `limits`; the caller's end, what it comes to, and the drain.
+fn connection() -> (
+    DuplexStream,
+    impl Future<Output = Result<(), Source>>,
+    watch::Sender<bool>,
+) {
+    let (caller, stream) = duplex(1 << 16);
+    let (drain, draining) = watch::channel(false);
+    let address = ([127, 0, 0, 1], 80).into();
+    let connection = Rc::new(Connection::new(address, address, true));
+    let mut guard = Guard::new(stream, limits(), Rc::clone(&connection));
+    let life = Life {
+        activity: guard.activity(),
+        draining,
+        idle_timeout: IDLE,
+    };
+    let requests = Requests {
+        service: Rc::new(RefCell::new(counting())),
+        connection,
+        verdict: guard.verdict(),
+        limits: limits(),
+        activity: guard.activity(),
+    };
+    let served = async move {
+        guard.recognize(true).await?;
+        serve_http1(&mut guard, &requests, &life).await
+    };
+    (caller, served, drain)
+}
+
+/// Sends `bytes` and returns the body of the answer, or `None` at the connection's end.
+async fn ask(caller: &mut DuplexStream, bytes: &[u8]) -> Option<String> {
+    caller.write_all(bytes).await.ok()?;
+    answer(caller).await
+}
+
+async fn answer(caller: &mut DuplexStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(caller.read_u8().await.ok()?);
+    }
+    let mut body = [0];
+    caller.read_exact(&mut body).await.ok()?;
+    Some(String::from_utf8_lossy(&body).into_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_serves_on_however_long_it_rested() {
+    let (mut caller, served, _drain) = connection();
+    let ask_often = async {
+        for (count, pause) in [0, 5, 19, 20, 21, 500, 60_000].into_iter().enumerate() {
+            sleep(Duration::from_millis(pause)).await;
+            assert_eq!(
+                ask(&mut caller, GET).await,
+                Some(count.to_string()),
+                "after {pause} ms"
+            );
+        }
+        drop(caller);
+    };
+
+    let (served, ()) = tokio::join!(served, ask_often);
+
+    served.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_sent_together_and_heads_in_pieces_outlast_a_rest() {
+    let (mut caller, served, _drain) = connection();
+    let ask_oddly = async {
+        sleep(2 * REST).await;
+        let two = [GET, GET].concat();
+        assert_eq!(ask(&mut caller, &two).await.as_deref(), Some("0"));
+        assert_eq!(answer(&mut caller).await.as_deref(), Some("1"));
+        for _ in 0..2 {
+            sleep(2 * REST).await;
+            let (first, rest) = GET.split_at(7);
+            caller.write_all(b"\r\n").await.unwrap();
+            caller.write_all(first).await.unwrap();
+            sleep(2 * REST).await;
+            assert!(ask(&mut caller, rest).await.is_some());
+        }
+        drop(caller);
+    };
+
+    let (served, ()) = tokio::join!(served, ask_oddly);
+
+    served.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rest_ends_with_the_idle_timeout() {
+    let (mut caller, served, _drain) = connection();
+    let wait = async {
+        assert!(ask(&mut caller, GET).await.is_some());
+        let answered = Instant::now();
+        assert_eq!(answer(&mut caller).await, None);
+        assert_eq!(answered.elapsed(), IDLE);
+    };
+
+    let (served, ()) = tokio::join!(served, wait);
+
+    served.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_all_arrive_after_a_rest_has_its_own_time_limit() {
+    let (mut caller, served, _drain) = connection();
+    let stall = async {
+        assert!(ask(&mut caller, GET).await.is_some());
+        sleep(2 * REST).await;
+        caller.write_all(b"GET /").await.unwrap();
+        let begun = Instant::now();
+        // The stand-in for what was refused is answered like any other request.
+        assert!(answer(&mut caller).await.is_some());
+        assert_eq!(begun.elapsed(), HEAD);
+        assert_eq!(answer(&mut caller).await, None);
+    };
+
+    let (served, ()) = tokio::join!(served, stall);
+
+    served.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_closes_a_connection_that_rests_and_serves_what_has_just_arrived() {
+    let (mut caller, served, drain) = connection();
+    let rest = async {
+        assert!(ask(&mut caller, GET).await.is_some());
+        sleep(2 * REST).await;
+        caller.write_all(GET).await.unwrap();
+        drain.send_replace(true);
+        assert_eq!(answer(&mut caller).await.as_deref(), Some("1"));
+        let answered = Instant::now();
+        assert_eq!(answer(&mut caller).await, None);
+        assert!(answered.elapsed() <= REST);
+    };
+
+    let (served, ()) = tokio::join!(served, rest);
+    served.unwrap();
+
+    let (mut caller, served, drain) = connection();
+    let rest = async {
+        assert!(ask(&mut caller, GET).await.is_some());
+        sleep(2 * REST).await;
+        drain.send_replace(true);
+        let begun = Instant::now();
+        assert_eq!(answer(&mut caller).await, None);
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    };
+
+    let (served, ()) = tokio::join!(served, rest);
+    served.unwrap();
+}
+
+/// Returns the size of what a function that is called with these returns.
+fn returned<F>(
+    _: impl FnOnce(Accepted, Rc<RefCell<Stack>>, watch::Receiver<bool>, ()) -> F,
+) -> usize {
+    size_of::<F>()
+}
+
+#[test]
+fn what_is_kept_of_a_connection_that_rests_is_small() {
+    assert!(returned(serve::<Stack, Full<Bytes>, ()>) <= 1280);
+}
