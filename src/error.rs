@@ -112,6 +112,9 @@ reasons! {
     /// The listener lets nobody in who has not shown who they are.
     CallerUnknown = "caller_unknown", UNAUTHORIZED, Caller, Never, "http_request_denied",
         "The gateway does not know who is calling.";
+    /// All connections to the upstream are in use, and the request could not wait, or not any longer.
+    ConnectionsBusy = "connections_busy", SERVICE_UNAVAILABLE, Gateway, Later, "connection_limit_reached",
+        "No connection to the upstream was free.";
     /// A payload came without `Content-Type`.
     ContentTypeRequired = "content_type_required", BAD_REQUEST, Caller, Never, "http_request_error",
         "A request with a payload needs a Content-Type.";

@@ -98,11 +98,14 @@ impl Default for Upstream {
             allow_plain_http: false,
             ca_file: None,
             connect_timeout: Written::known("3s"),
+            connection_lifetime: Written::known("10m"),
+            connections: NonZeroUsize::new(256).expect("it is not zero"),
             http2: false,
             idle_timeout: Written::known("45s"),
             request_body: Written::known("10MiB"),
             response_idle_timeout: Written::known("60s"),
             url: Written::known("https://platform.adobe.io"),
+            waiting: 1024,
         }
     }
 }

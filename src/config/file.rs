@@ -270,6 +270,15 @@ pub(super) struct Upstream {
     /// Time for name resolution, TCP and TLS together. From 10ms to 1m, default 3s.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
     pub(super) connect_timeout: Written<Duration>,
+    /// How long a connection is used at most, so that new addresses behind the name and new machines behind a balancer
+    /// are found; up to a fifth less, so that not all end at once. A request in flight is not cut off by it. From 1s to
+    /// 24h, default 10m.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
+    pub(super) connection_lifetime: Written<Duration>,
+    /// The most connections, all workers together: each has an equal share, rounded up. Over HTTP/1.1 it is also the
+    /// most requests that Adobe sees at a time; more wait, see `waiting`. From 1 up, default 256.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) connections: NonZeroUsize,
     /// Whether HTTP/2 may be spoken. Default false: on a short way HTTP/1.1 costs less.
     pub(super) http2: bool,
     /// How long an unused connection is kept. Keep it below Adobe's own limit. From 1s to 1h, default 45s.
@@ -283,6 +292,11 @@ pub(super) struct Upstream {
     pub(super) response_idle_timeout: Written<Duration>,
     /// Scheme, host and port. Default <https://platform.adobe.io>.
     pub(super) url: Written<Origin>,
+    /// The most requests that wait while all `connections` are in use, all workers together: each has an equal share,
+    /// rounded up. They are served in the order they came, up to the route's `timeout`; more are answered with 503. From 0
+    /// up, default 1024.
+    #[schemars(range(max = 1_000_000))]
+    pub(super) waiting: usize,
 }
 
 /// Declares an enum whose variants are words of the file.

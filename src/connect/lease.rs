@@ -22,7 +22,7 @@ pin_project! {
     }
 }
 
-impl<B> LeasedBody<B> {
+impl<B: 'static> LeasedBody<B> {
     pub(super) fn new(incoming: Incoming, lease: Option<Lease<B>>) -> Self {
         let mut body = Self { incoming, lease };
         if body.incoming.is_end_stream()
@@ -34,7 +34,7 @@ impl<B> LeasedBody<B> {
     }
 }
 
-impl<B> Body for LeasedBody<B> {
+impl<B: 'static> Body for LeasedBody<B> {
     type Data = Bytes;
     type Error = hyper::Error;
 

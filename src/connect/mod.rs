@@ -8,6 +8,7 @@ pub mod stream;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
@@ -15,7 +16,7 @@ use rustls_pki_types::CertificateDer;
 pub use dial::Dialer;
 pub use lease::LeasedBody;
 pub use origin::Origin;
-pub use pool::Pool;
+pub use pool::{Counts, Pool, PoolMetrics};
 pub use stream::Stream;
 
 /// How one origin is reached.
@@ -33,11 +34,29 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How long an unused connection is kept. Default 45 s; keep it below the upstream's own limit.
     pub idle_timeout: Duration,
+    /// How long a connection is used at most, however busy; up to a fifth less. Default 10 min.
+    pub lifetime: Duration,
+    /// The most connections of one pool. Default 256, divided among the workers.
+    pub connections: NonZeroUsize,
+    /// The most requests that may wait in one pool while all its connections are in use. Default 1024, divided among
+    /// the workers.
+    pub waiting: usize,
     /// Certificates trusted besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
 }
 
 impl Settings {
+    /// Returns the settings of one of `pools` that share the connections and the places for waiting, rounded up.
+    #[must_use]
+    pub fn divided(self, pools: NonZeroUsize) -> Self {
+        let connections = self.connections.get().div_ceil(pools.get());
+        Self {
+            connections: NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN),
+            waiting: self.waiting.div_ceil(pools.get()),
+            ..self
+        }
+    }
+
     /// Tells whether what is sent stays on this machine.
     pub fn is_loopback(&self) -> bool {
         match self.address {

@@ -90,7 +90,7 @@ where
     if body.is_undecided() {
         match timeout_at(deadline, body.begin()).await {
             Ok(begun) => begun?,
-            Err(_) => return Err(too_late(&exchange)),
+            Err(_) => return Err(body_too_late()),
         }
     }
     if names_no_content_type(rule, &head.headers) && !body.is_empty() {
@@ -106,12 +106,8 @@ where
     }
 
     exchange.attempts.set(exchange.attempts.get() + 1);
-    let sent = timeout_at(deadline, pool.send(Request::from_parts(head, body))).await;
-    let response = match sent {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => return Err(whose_fault(&exchange, error)),
-        Err(_) => return Err(too_late(&exchange)),
-    };
+    let sent = pool.send(Request::from_parts(head, body), deadline).await;
+    let response = sent.map_err(|error| whose_fault(&exchange, error))?;
     exchange.upstream_head.set(Some(Instant::now()));
 
     let (mut head, body) = response.into_parts();
@@ -170,18 +166,16 @@ fn whose_fault(exchange: &Exchange, error: Error) -> Error {
         Some(reason) => {
             Error::new(reason, "the request body broke off or broke its framing").because(error)
         }
+        None if error.reason() == Reason::UpstreamTimeout && exchange.upload.waiting.get() => {
+            body_too_late()
+        }
         None => error,
     }
 }
 
-fn too_late(exchange: &Exchange) -> Error {
-    if exchange.upload.waiting.get() {
-        let detail = "the request body did not arrive before the request's deadline";
-        Error::new(Reason::RequestTimeout, detail)
-    } else {
-        let detail = "the upstream's answer did not begin before the request's deadline";
-        Error::new(Reason::UpstreamTimeout, detail)
-    }
+fn body_too_late() -> Error {
+    let detail = "the request body did not arrive before the request's deadline";
+    Error::new(Reason::RequestTimeout, detail)
 }
 
 /// Refuses answers whose end cannot be told for sure, or that nobody asked for.

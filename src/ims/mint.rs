@@ -1,13 +1,14 @@
 //! One token call.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use percent_encoding::utf8_percent_encode;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::answer::{self, Class, Failure, Minted};
 use super::{CredentialSettings, Settings};
@@ -56,7 +57,7 @@ impl Mint {
     /// Prepares token calls through `dialer`.
     pub fn new(settings: &Settings, dialer: Dialer) -> Self {
         Self {
-            pool: Pool::new(dialer),
+            pool: Pool::new(dialer, Arc::default()),
             token_path: settings.token_path.clone(),
             timeout: settings.timeout,
         }
@@ -78,7 +79,7 @@ impl Mint {
             })?;
         let response = self
             .pool
-            .send(request)
+            .send(request, Instant::now() + self.timeout)
             .await
             .map_err(|error| unreachable(&error))?;
         let (head, body) = response.into_parts();

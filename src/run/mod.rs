@@ -20,8 +20,8 @@ use self::control::Control;
 use self::worker::{Team, Worker};
 use crate::admin;
 use crate::config::Settings;
-use crate::connect::Dialer;
 use crate::connect::dial::SetupError;
+use crate::connect::{Counts, Dialer, PoolMetrics};
 use crate::gateway::Plan;
 use crate::ims::Credentials;
 use crate::limit::Limit;
@@ -90,6 +90,10 @@ impl Gateway {
         let plan = Arc::new(plan(settings, credentials.clone(), &mut registry)?);
         registry.register_collector(Box::new(credentials.clone()));
         register_dropped(&mut registry, log);
+        let pools: Vec<Arc<Counts>> = (0..settings.workers.get())
+            .map(|_| Arc::default())
+            .collect();
+        registry.register_collector(Box::new(PoolMetrics::new(pools.clone())));
 
         let (draining, drain_begins) = watch::channel(false);
         let (stopped, stop) = watch::channel(false);
@@ -107,11 +111,12 @@ impl Gateway {
         let (team, inboxes) = Team::new(settings.workers.get(), plan.metrics.connections().clone());
         let mut listeners = Some(listeners);
         let mut workers = Vec::new();
-        for (index, inbox) in inboxes.into_iter().enumerate() {
+        for (index, (inbox, counts)) in inboxes.into_iter().zip(pools).enumerate() {
             let worker = Worker {
                 plan: Arc::clone(&plan),
                 log: Arc::clone(log),
                 inbox,
+                counts,
                 // The first worker accepts for all: accepting is short, and needs no thread of its own.
                 accepting: listeners.take().map(|listeners| (listeners, team.clone())),
                 draining: drain_begins.clone(),
@@ -212,7 +217,7 @@ fn plan(
         limit: Limit::new(&settings.limit),
         metrics,
         route: settings.route.clone(),
-        upstream: dialer(settings.upstream.clone())?,
+        upstream: dialer(settings.upstream.clone().divided(settings.workers))?,
         credentials,
     })
 }

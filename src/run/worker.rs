@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
 use super::StartError;
-use crate::connect::Pool;
+use crate::connect::{Counts, Pool};
 use crate::gateway::{self, Plan};
 use crate::listener::{self, Accepted, Bound};
 use crate::telemetry::{Lines, Log, Recorder};
@@ -101,6 +101,7 @@ pub(super) struct Worker {
     pub(super) plan: Arc<Plan>,
     pub(super) log: Arc<Log>,
     pub(super) inbox: Inbox,
+    pub(super) counts: Arc<Counts>,
     pub(super) accepting: Option<(Vec<Bound>, Team)>,
     pub(super) draining: watch::Receiver<bool>,
     pub(super) drain: Duration,
@@ -142,7 +143,7 @@ impl Worker {
             labels,
             self.plan.metrics.clone(),
         ));
-        let pool = Pool::new(self.plan.upstream.clone());
+        let pool = Pool::new(self.plan.upstream.clone(), Arc::clone(&self.counts));
         let stack = match gateway::stack(&self.plan, pool.clone(), Rc::clone(&recorder)) {
             Ok(stack) => Rc::new(RefCell::new(stack)),
             // The configuration's checks refuse such a plan.

@@ -1,6 +1,7 @@
 //! How the token service and the Profile API are reached.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::{Cross, certificates};
@@ -22,6 +23,9 @@ pub(super) fn ims(
         http2: false,
         connect_timeout: CONNECT_TIMEOUT,
         idle_timeout: IDLE_TIMEOUT,
+        lifetime: LIFETIME,
+        connections: CONNECTIONS,
+        waiting: usize::MAX,
         extra_roots: certificates::read(file.ca_file.as_ref(), &path.key("ca_file"), cross),
     };
     require_tls(
@@ -48,6 +52,9 @@ pub(super) fn upstream(file: &Upstream, cross: &mut Cross<'_>) -> connect::Setti
         http2: file.http2,
         connect_timeout: file.connect_timeout.0,
         idle_timeout: file.idle_timeout.0,
+        lifetime: file.connection_lifetime.0,
+        connections: file.connections,
+        waiting: file.waiting,
         extra_roots: certificates::read(file.ca_file.as_ref(), &path.key("ca_file"), cross),
     };
     require_tls(
@@ -91,6 +98,9 @@ fn require_tls(
     });
 }
 
-// The token service is called rarely, so these two matter little there and have no keys.
+// The token service is called rarely, and once at a time for a credential, so these matter little there and have no
+// keys.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+const LIFETIME: Duration = Duration::from_mins(10);
+const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");

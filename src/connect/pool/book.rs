@@ -1,0 +1,374 @@
+//! Which connections there are and who has them: bookkeeping without I/O and without a clock.
+//!
+//! It is told what has happened and then asked, by [`Book::next_step`], what is to be done about it until there is
+//! nothing more. So one place decides who is served and when a connection is opened, whatever the occasion was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::counts::{Cause, Counts};
+use super::line::{Attempt, Line, Ticket};
+
+/// What the book keeps to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// The most connections, those being opened included.
+    pub(super) connections: usize,
+    /// The most who may wait without a connection being opened for them.
+    pub(super) waiting: usize,
+    /// The most exchanges at a time on a shared connection.
+    pub(super) streams: usize,
+    /// How long an unused connection is kept.
+    pub(super) idle: Duration,
+}
+
+/// The connections of one pool: `C` is one for a single exchange at a time, `S` one that is shared, `W` a waiter.
+#[derive(Debug)]
+pub(super) struct Book<C, S, W> {
+    limits: Limits,
+    /// For how many waiters one connection is opened: more than one where it will probably be shared.
+    promise: usize,
+    /// The most recently used is last, so that the others can grow old and be closed.
+    idle: Vec<Idle<C>>,
+    /// How many whole connections are lent.
+    lent: usize,
+    shared: Vec<Shared<S>>,
+    line: Line<W>,
+    counts: Arc<Counts>,
+    next: u64,
+}
+
+/// A connection's number, unique in its pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Id(u64);
+
+/// A connection for one exchange at a time.
+#[derive(Debug)]
+pub(super) struct Whole<C> {
+    pub(super) id: Id,
+    pub(super) connection: C,
+    /// When its lifetime ends.
+    pub(super) expires: Instant,
+}
+
+#[derive(Debug)]
+struct Idle<C> {
+    whole: Whole<C>,
+    until: Instant,
+    /// Whether it has served nobody yet.
+    fresh: bool,
+}
+
+#[derive(Debug)]
+struct Shared<S> {
+    id: Id,
+    connection: S,
+    expires: Instant,
+    streams: usize,
+    limit: usize,
+    /// When it is closed if it stays without streams.
+    until: Instant,
+    fresh: bool,
+}
+
+/// What somebody is given.
+#[derive(Debug)]
+pub(super) enum Given<C, S> {
+    /// A whole connection.
+    Whole(Whole<C>),
+    /// A place on a shared one.
+    Stream(Id, S),
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Step<C, S, W> {
+    /// A connection has to be opened.
+    Open(Attempt),
+    /// Somebody gets something; `fresh` when it has served nobody yet.
+    Serve {
+        who: W,
+        given: Given<C, S>,
+        fresh: bool,
+    },
+}
+
+impl<C, S: Clone, W> Book<C, S, W> {
+    /// Makes an empty book. `shared` says whether connections will probably be shared.
+    pub(super) fn new(limits: Limits, shared: bool, counts: Arc<Counts>) -> Self {
+        Self {
+            limits,
+            promise: if shared { limits.streams } else { 1 },
+            idle: Vec::new(),
+            lent: 0,
+            shared: Vec::new(),
+            line: Line::new(),
+            counts,
+            next: 0,
+        }
+    }
+
+    /// Gives what is there to a newcomer. Nobody overtakes those who wait.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Given<C, S>> {
+        if !self.line.is_empty() {
+            return None;
+        }
+        let (given, _) = self.available(now)?;
+        self.counts.reused.increment();
+        self.publish_idle();
+        Some(given)
+    }
+
+    /// Puts somebody at the end of the line, or gives them back when it is full.
+    pub(super) fn join(&mut self, who: W) -> Result<Ticket, W> {
+        let nothing_to_come = self.room() == 0 && !self.line.has_spare(self.promise);
+        if nothing_to_come {
+            if self.line.unpromised() >= self.limits.waiting {
+                self.counts.refused.increment();
+                return Err(who);
+            }
+            self.counts.waited.increment();
+        }
+        Ok(self.line.join(who))
+    }
+
+    /// Takes somebody out of the line who has gone away. `None`: they had been served before.
+    pub(super) fn leave(&mut self, ticket: Ticket) -> Option<W> {
+        let who = self.line.leave(ticket);
+        self.publish_line();
+        who
+    }
+
+    /// Tells whether `ticket` waits for a connection that is being opened for it.
+    pub(super) fn is_promised(&self, ticket: Ticket) -> bool {
+        self.line.is_promised(ticket)
+    }
+
+    /// Says for how many waiters one connection is opened from now on.
+    pub(super) fn expect(&mut self, shared: bool) {
+        self.promise = if shared { self.limits.streams } else { 1 };
+    }
+
+    /// Returns a number for a connection.
+    pub(super) fn number(&mut self) -> Id {
+        self.next += 1;
+        Id(self.next)
+    }
+
+    /// Adds a connection that an attempt has opened, for one exchange at a time.
+    pub(super) fn opened(&mut self, attempt: Attempt, whole: Whole<C>, now: Instant) {
+        self.line.succeed(attempt);
+        self.counts.opened.increment();
+        self.publish_line();
+        self.put(whole, true, now);
+    }
+
+    /// Adds a shared connection that an attempt has opened.
+    pub(super) fn opened_shared(
+        &mut self,
+        attempt: Attempt,
+        id: Id,
+        connection: S,
+        expires: Instant,
+        now: Instant,
+    ) {
+        self.line.succeed(attempt);
+        self.counts.opened.increment();
+        self.shared.push(Shared {
+            id,
+            connection,
+            expires,
+            streams: 0,
+            limit: self.limits.streams,
+            until: expires.min(now + self.limits.idle),
+            fresh: true,
+        });
+        self.publish_line();
+        self.publish_idle();
+    }
+
+    /// Notes that an attempt has failed, and returns those who fail with it.
+    pub(super) fn failed(&mut self, attempt: Attempt) -> Vec<W> {
+        self.counts.not_opened.increment();
+        let failed = self.line.fail(attempt);
+        self.publish_line();
+        failed
+    }
+
+    /// Takes a whole connection back that can be used again.
+    pub(super) fn give_back(&mut self, whole: Whole<C>, now: Instant) {
+        self.lent -= 1;
+        if now >= whole.expires {
+            return self.counts.closed(Cause::Lifetime).increment();
+        }
+        self.put(whole, false, now);
+    }
+
+    /// Notes that a whole connection that was lent does not come back.
+    pub(super) fn lost(&mut self, cause: Cause) {
+        self.lent -= 1;
+        self.counts.closed(cause).increment();
+    }
+
+    /// Notes that an exchange on a shared connection is over.
+    pub(super) fn stream_over(&mut self, id: Id, now: impl FnOnce() -> Instant) {
+        let found = self.shared.iter_mut().find(|shared| shared.id == id);
+        // What had ended on its own is no longer here.
+        let Some(shared) = found else { return };
+        shared.streams -= 1;
+        shared.fresh = false;
+        if shared.streams == 0 {
+            let now = now();
+            shared.until = shared.expires.min(now + self.limits.idle);
+            self.close_unused(now);
+            self.publish_idle();
+        }
+    }
+
+    /// Notes that a connection has ended on its own. One that is lent is noted when it comes back.
+    pub(super) fn ended(&mut self, id: Id) {
+        let before = self.idle.len() + self.shared.len();
+        self.idle.retain(|idle| idle.whole.id != id);
+        self.shared.retain(|shared| shared.id != id);
+        if self.idle.len() + self.shared.len() < before {
+            self.counts.closed(Cause::Dead).increment();
+        }
+        self.publish_idle();
+    }
+
+    /// Says how many exchanges at a time the peer takes on a shared connection.
+    pub(super) fn allow_streams(&mut self, id: Id, streams: usize) {
+        if let Some(shared) = self.shared.iter_mut().find(|shared| shared.id == id) {
+            // With none at all a request would wait here for what nobody may ever send.
+            shared.limit = streams.clamp(1, self.limits.streams);
+        }
+    }
+
+    /// Closes what has been unused or open for too long.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let counts = &self.counts;
+        self.idle.retain(|idle| {
+            let keep = now < idle.until;
+            if !keep {
+                counts.closed(cause(now, idle.whole.expires)).increment();
+            }
+            keep
+        });
+        self.close_unused(now);
+        self.publish_idle();
+    }
+
+    /// Tells whether somebody waits.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.line.is_empty()
+    }
+
+    /// Returns what is to be done next; `None` when nothing is.
+    pub(super) fn next_step(&mut self, now: Instant) -> Option<Step<C, S, W>> {
+        let step = self.step(now);
+        self.publish_idle();
+        self.publish_line();
+        step
+    }
+
+    fn step(&mut self, now: Instant) -> Option<Step<C, S, W>> {
+        if self.line.is_empty() {
+            return None;
+        }
+        if let Some((given, fresh)) = self.available(now) {
+            let who = self.line.pop()?;
+            if !fresh {
+                self.counts.reused.increment();
+            }
+            return Some(Step::Serve { who, given, fresh });
+        }
+        self.line.promise_spare(self.promise);
+        let opens = self.line.unpromised() > 0 && self.room() > 0;
+        opens.then(|| Step::Open(self.line.begin(self.promise)))
+    }
+
+    fn put(&mut self, whole: Whole<C>, fresh: bool, now: Instant) {
+        self.idle.push(Idle {
+            until: whole.expires.min(now + self.limits.idle),
+            whole,
+            fresh,
+        });
+        self.publish_idle();
+    }
+
+    fn available(&mut self, now: Instant) -> Option<(Given<C, S>, bool)> {
+        if !self.shared.is_empty() {
+            self.close_unused(now);
+            let living = self.stream(|shared| now < shared.expires);
+            if living.is_some() {
+                return living;
+            }
+        }
+        while let Some(idle) = self.idle.pop() {
+            if now < idle.until {
+                self.lent += 1;
+                return Some((Given::Whole(idle.whole), idle.fresh));
+            }
+            let cause = cause(now, idle.whole.expires);
+            self.counts.closed(cause).increment();
+        }
+        // A shared connection past its lifetime takes nobody on, unless there is no room to open its successor: whoever
+        // waits would wait for its longest exchange.
+        if self.shared.is_empty() || self.room() > 0 {
+            return None;
+        }
+        self.stream(|_| true)
+    }
+
+    /// Gives a place on the first shared connection that has one and suits.
+    fn stream(&mut self, suits: impl Fn(&Shared<S>) -> bool) -> Option<(Given<C, S>, bool)> {
+        let mut all = self.shared.iter_mut();
+        let shared = all.find(|shared| shared.streams < shared.limit && suits(shared))?;
+        shared.streams += 1;
+        let given = Given::Stream(shared.id, shared.connection.clone());
+        Some((given, shared.fresh))
+    }
+
+    fn close_unused(&mut self, now: Instant) {
+        let counts = &self.counts;
+        self.shared.retain(|shared| {
+            let keep = shared.streams > 0 || now < shared.until;
+            if !keep {
+                counts.closed(cause(now, shared.expires)).increment();
+            }
+            keep
+        });
+    }
+
+    fn room(&self) -> usize {
+        let taken = self.idle.len() + self.lent + self.shared.len() + self.line.attempts();
+        self.limits.connections.saturating_sub(taken)
+    }
+
+    fn publish_idle(&self) {
+        let mut idle = self.idle.len();
+        if !self.shared.is_empty() {
+            idle += self
+                .shared
+                .iter()
+                .filter(|shared| shared.streams == 0)
+                .count();
+        }
+        self.counts.idle.set(idle);
+    }
+
+    fn publish_line(&self) {
+        self.counts.opening.set(self.line.attempts());
+        self.counts.waiting.set(self.line.unpromised());
+    }
+}
+
+fn cause(now: Instant, expires: Instant) -> Cause {
+    if now < expires {
+        Cause::Idle
+    } else {
+        Cause::Lifetime
+    }
+}

@@ -1,0 +1,112 @@
+//! A connection, or a place on one, while an exchange has it.
+
+use std::mem;
+use std::rc::Rc;
+
+use hyper::client::conn::{http1, http2};
+use tokio::time::{Instant, timeout};
+
+use super::Inner;
+use super::book::{Given, Id, Whole};
+use super::counts::Cause;
+
+/// A connection in use. Dropped, it closes an HTTP/1.1 connection, since its exchange has not come to its end.
+pub(in crate::connect) struct Lease<B> {
+    held: Held<B>,
+    pool: Rc<Inner<B>>,
+    /// Whether the connection may have died of old age before it was taken.
+    pub(super) reused: bool,
+}
+
+pub(super) enum Held<B> {
+    /// HTTP/1.1: this exchange alone has it.
+    Whole(Whole<http1::SendRequest<B>>),
+    /// HTTP/2: one of several.
+    Stream(Id, http2::SendRequest<B>),
+    /// It has been given back.
+    Nothing,
+}
+
+impl<B> Lease<B> {
+    pub(super) fn new(
+        given: Given<http1::SendRequest<B>, http2::SendRequest<B>>,
+        pool: Rc<Inner<B>>,
+        reused: bool,
+    ) -> Self {
+        let held = match given {
+            Given::Whole(whole) => Held::Whole(whole),
+            Given::Stream(id, sender) => Held::Stream(id, sender),
+        };
+        Self { held, pool, reused }
+    }
+
+    /// Returns what requests are sent with.
+    pub(super) fn held(&mut self) -> &mut Held<B> {
+        &mut self.held
+    }
+
+    /// Tells whether a request can be sent at once.
+    pub(super) fn is_ready(&self) -> bool {
+        match &self.held {
+            Held::Whole(whole) => whole.connection.is_ready(),
+            Held::Stream(_, sender) => sender.is_ready(),
+            Held::Nothing => false,
+        }
+    }
+
+    /// Notes that the connection broke, or the exchange on it.
+    pub(super) fn broke(mut self) {
+        self.end(Cause::Dead);
+    }
+
+    /// Ends the exchange, and a whole connection with it.
+    fn end(&mut self, cause: Cause) {
+        let mut book = self.pool.book.borrow_mut();
+        match mem::replace(&mut self.held, Held::Nothing) {
+            Held::Whole(_) => book.lost(cause),
+            Held::Stream(id, sender) if sender.is_closed() => book.ended(id),
+            Held::Stream(id, _) => book.stream_over(id, Instant::now),
+            Held::Nothing => return,
+        }
+        drop(book);
+        self.pool.proceed();
+    }
+}
+
+impl<B: 'static> Lease<B> {
+    /// Ends the exchange: the connection is free for the next one.
+    pub(in crate::connect) fn give_back(mut self) {
+        let Held::Whole(whole) = &self.held else {
+            return self.end(Cause::Dead);
+        };
+        if whole.connection.is_closed() {
+            return self.end(Cause::Dead);
+        }
+        if !whole.connection.is_ready() {
+            // The answer is complete, but the request's body is still on its way.
+            return self.settle();
+        }
+        if let Held::Whole(whole) = mem::replace(&mut self.held, Held::Nothing) {
+            self.pool.book.borrow_mut().give_back(whole, Instant::now());
+            self.pool.proceed();
+        }
+    }
+
+    /// Waits for a connection to become ready, and gives it back then.
+    fn settle(mut self) {
+        tokio::task::spawn_local(async move {
+            let limit = self.pool.dialer.settings().idle_timeout;
+            if let Held::Whole(whole) = &mut self.held
+                && let Ok(Ok(())) = timeout(limit, whole.connection.ready()).await
+            {
+                self.give_back();
+            }
+        });
+    }
+}
+
+impl<B> Drop for Lease<B> {
+    fn drop(&mut self) {
+        self.end(Cause::Abandoned);
+    }
+}

@@ -1,0 +1,284 @@
+//! One worker's connections to one origin.
+//!
+//! Everything here stays on the worker's thread, so nothing is locked. A connection is
+//!
+//! - *opening*: a task of its own connects;
+//! - *idle*: nobody uses it;
+//! - *in use*: an exchange has it (HTTP/1.1), or some share it (HTTP/2);
+//! - gone: broken, unused for `idle_timeout`, past its `lifetime`, or given up in the middle of an exchange.
+//!
+//! A request takes an idle connection or a free place on a shared one. If there is none it stands in line, and a
+//! connection is opened for it if the cap allows. Whatever comes first, a connection that another request gives back or
+//! a new one, goes to the front of the line, so a connection may be opened for one request and serve another; what was
+//! opened and is not needed becomes idle. Where HTTP/2 is expected one connection is opened for up to 100 requests.
+//!
+//! An attempt to connect that fails takes those requests with it that it was made for and that still wait. Who waits
+//! for no attempt, since the cap was reached, gets one as soon as a connection is gone or an attempt has failed.
+//!
+//! The files: `book` keeps account and decides, `line` is the waiting line, `open` connects, `lease` lends,
+//! `address` says whom a request is for, `counts` is what is measured.
+
+mod address;
+mod book;
+mod counts;
+mod lease;
+mod line;
+mod open;
+
+#[cfg(test)]
+mod model;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::client::conn::{http1, http2};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use self::book::{Book, Limits, Step};
+use self::lease::Held;
+use self::line::{Attempt, Ticket};
+use super::{Dialer, LeasedBody};
+use crate::error::{Error, Reason, Source};
+
+pub use self::counts::{Counts, PoolMetrics};
+pub(super) use self::lease::Lease;
+
+/// One worker's connections to one origin.
+pub struct Pool<B>(Rc<Inner<B>>);
+
+pub(super) struct Inner<B> {
+    dialer: Dialer,
+    book: RefCell<Book<http1::SendRequest<B>, http2::SendRequest<B>, Waiter<B>>>,
+    /// Starts an attempt to connect. Kept as a pointer, so that what only gives back need not know how a body is sent.
+    start: fn(&Rc<Self>, Attempt),
+}
+
+type Waiter<B> = oneshot::Sender<Result<Lease<B>, Error>>;
+
+impl<B> Clone for Pool<B> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<B> Pool<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    /// Makes an empty pool that counts into `counts`, which no other pool does.
+    pub fn new(dialer: Dialer, counts: std::sync::Arc<Counts>) -> Self {
+        let settings = dialer.settings();
+        let limits = Limits {
+            connections: settings.connections.get(),
+            waiting: settings.waiting,
+            streams: STREAMS,
+            idle: settings.idle_timeout,
+        };
+        let book = Book::new(limits, settings.http2, counts);
+        Self(Rc::new(Inner {
+            dialer,
+            book: RefCell::new(book),
+            start: open::start::<B>,
+        }))
+    }
+
+    /// Sends `request`, whose target is in origin form, and returns the head of the answer.
+    ///
+    /// `Host` or `:authority` is the origin's, whatever the request says. A request that met a connection the
+    /// origin had just closed, before a byte of it was written, goes out again over another one.
+    ///
+    /// # Errors
+    /// The reasons of [`Dialer::dial`], [`Reason::UpstreamReset`] or [`Reason::UpstreamProtocol`];
+    /// [`Reason::ConnectionsBusy`] when no connection became free before `deadline`, or too many wait for one already;
+    /// [`Reason::UpstreamTimeout`] when the answer did not begin before `deadline`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the HTTP/1.1 connection in use, or resets the HTTP/2 stream. While it waits it
+    /// leaves the line, and what it had been given goes to the next.
+    pub async fn send(
+        &self,
+        mut request: Request<B>,
+        deadline: Instant,
+    ) -> Result<Response<LeasedBody<B>>, Error> {
+        loop {
+            let mut lease = match self.take() {
+                Some(lease) => lease,
+                None => self.wait(deadline).await?,
+            };
+            let origin = &self.0.dialer.settings().origin;
+            let sent = match lease.held() {
+                Held::Whole(whole) => {
+                    address::http1(&mut request, origin);
+                    let answer = whole.connection.try_send_request(request);
+                    timeout_at(deadline, answer).await
+                }
+                Held::Stream(_, sender) => {
+                    address::http2(&mut request, origin)?;
+                    let answer = sender.try_send_request(request);
+                    timeout_at(deadline, answer).await
+                }
+                Held::Nothing => return Err(Error::new(Reason::Internal, "an empty lease")),
+            };
+            match sent {
+                Ok(Ok(response)) => {
+                    return Ok(response.map(|body| LeasedBody::new(body, Some(lease))));
+                }
+                Ok(Err(mut refused)) => {
+                    let reused = lease.reused;
+                    lease.broke();
+                    match refused.take_message() {
+                        Some(unsent) if reused => request = unsent,
+                        _ => return Err(broken(refused.into_error())),
+                    }
+                }
+                Err(_) => {
+                    let detail =
+                        "the upstream's answer did not begin before the request's deadline";
+                    return Err(Error::new(Reason::UpstreamTimeout, detail));
+                }
+            }
+        }
+    }
+
+    /// Closes connections that have been unused or open for longer than the settings allow.
+    pub fn sweep(&self) {
+        self.0.book.borrow_mut().sweep(Instant::now());
+        self.0.proceed();
+    }
+
+    fn take(&self) -> Option<Lease<B>> {
+        let now = Instant::now();
+        loop {
+            let given = self.0.book.borrow_mut().take(now)?;
+            let lease = Lease::new(given, Rc::clone(&self.0), true);
+            if lease.is_ready() {
+                return Some(lease);
+            }
+            lease.give_back();
+        }
+    }
+
+    /// Stands in line until somebody gives a connection.
+    async fn wait(&self, deadline: Instant) -> Result<Lease<B>, Error> {
+        let (waiter, receiver) = oneshot::channel();
+        let joined = self.0.book.borrow_mut().join(waiter);
+        let Ok(ticket) = joined else {
+            return Err(self.busy("and too many requests wait for one"));
+        };
+        let mut waiting = Waiting {
+            pool: self,
+            ticket,
+            receiver,
+        };
+        self.0.proceed();
+        match timeout_at(deadline, &mut waiting.receiver).await {
+            Ok(Ok(given)) => given,
+            Ok(Err(_)) => Err(Error::new(Reason::Internal, "the line was given up")),
+            Err(_) if self.0.book.borrow().is_promised(ticket) => {
+                let origin = &self.0.dialer.settings().origin;
+                Err(Error::new(
+                    Reason::UpstreamConnect,
+                    format!("no connection to {origin} before the request's deadline"),
+                ))
+            }
+            Err(_) => Err(self.busy("and none became free before the request's deadline")),
+        }
+    }
+
+    fn busy(&self, more: &str) -> Error {
+        let detail = format!(
+            "all connections to {} are in use, {more}",
+            self.0.dialer.settings().origin
+        );
+        Error::new(Reason::ConnectionsBusy, detail).after(BUSY_FOR)
+    }
+}
+
+/// A place in the line, left when dropped.
+struct Waiting<'a, B: 'static> {
+    pool: &'a Pool<B>,
+    ticket: Ticket,
+    receiver: oneshot::Receiver<Result<Lease<B>, Error>>,
+}
+
+impl<B> Drop for Waiting<'_, B> {
+    fn drop(&mut self) {
+        let waiter = self.pool.0.book.borrow_mut().leave(self.ticket);
+        if waiter.is_none()
+            && let Ok(Ok(lease)) = self.receiver.try_recv()
+        {
+            // It was given in the same moment, and has not been used.
+            lease.give_back();
+        }
+    }
+}
+
+impl<B> Inner<B> {
+    /// Does what the book says is to be done, until nothing is.
+    fn proceed(self: &Rc<Self>) {
+        loop {
+            let mut book = self.book.borrow_mut();
+            if !book.is_waited_for() {
+                return;
+            }
+            let step = book.next_step(Instant::now());
+            drop(book);
+            match step {
+                Some(Step::Open(attempt)) => (self.start)(self, attempt),
+                Some(Step::Serve { who, given, fresh }) => {
+                    // Who has gone has left the line, so this is always received.
+                    drop(who.send(Ok(Lease::new(given, Rc::clone(self), !fresh))));
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Tells those who fail with an attempt.
+    fn fail(self: &Rc<Self>, attempt: Attempt, error: Error) {
+        let failed = self.book.borrow_mut().failed(attempt);
+        let (reason, detail) = (error.reason(), error.detail().to_owned());
+        let mut first = Some(error);
+        for waiter in failed {
+            let shared = || Error::new(reason, detail.clone());
+            drop(waiter.send(Err(first.take().unwrap_or_else(shared))));
+        }
+        self.proceed();
+    }
+}
+
+/// The most exchanges at a time on one HTTP/2 connection; fewer where the peer's SETTINGS say so.
+const STREAMS: usize = 100;
+
+/// When it is worth to come back after all connections were in use.
+const BUSY_FOR: Duration = Duration::from_secs(1);
+
+/// Names what went wrong on a connection that had been made.
+fn broken(error: hyper::Error) -> Error {
+    let (reason, detail) = if error.is_parse() {
+        (
+            Reason::UpstreamProtocol,
+            "the upstream's answer could not be read as HTTP",
+        )
+    } else {
+        (
+            Reason::UpstreamReset,
+            "the upstream closed the connection before it had answered",
+        )
+    };
+    Error::new(reason, detail).because(error)
+}
+
+impl<B> std::fmt::Debug for Pool<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool")
+            .field("dialer", &self.0.dialer)
+            .finish_non_exhaustive()
+    }
+}
