@@ -1,11 +1,12 @@
 //! The innermost service: one request up, one answer down.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body;
@@ -14,6 +15,7 @@ use tower::Service;
 
 use super::upload::{self, Upload};
 use super::{ContentType, Download, Rule, Settings, fields, query};
+use crate::aep::OwnedFields;
 use crate::connect::{LeasedBody, Pool};
 use crate::context::{Credentialed, Exchange, Received};
 use crate::error::{Error, Reason, Source};
@@ -60,53 +62,111 @@ where
 
     fn call(&mut self, credentialed: Credentialed<B>) -> Self::Future {
         let Self { settings, pool } = self.clone();
-        Box::pin(async move { forward(&settings, &pool, credentialed).await })
+        // What needs no waiting is done here, so that the future holds little more than the request.
+        match Outgoing::prepare(&settings, credentialed) {
+            Err(refused) => Box::pin(ready(Err(refused))),
+            Ok(mut outgoing) if outgoing.body.is_undecided() => Box::pin(async move {
+                match timeout_at(outgoing.deadline, outgoing.body.begin()).await {
+                    Ok(begun) => begun?,
+                    Err(_) => return Err(body_too_late()),
+                }
+                let finished = outgoing.finish()?;
+                send(settings, pool, finished).await
+            }),
+            Ok(outgoing) => match outgoing.finish() {
+                Err(refused) => Box::pin(ready(Err(refused))),
+                Ok(finished) => Box::pin(send(settings, pool, finished)),
+            },
+        }
     }
 }
 
-async fn forward<B>(
-    settings: &Settings,
-    pool: &Pool<Upload<B>>,
-    credentialed: Credentialed<B>,
+/// A request whose head is what will be sent.
+struct Outgoing<B> {
+    head: Parts,
+    body: Upload<B>,
+    owned: OwnedFields,
+    wants_content_type: bool,
+    deadline: Instant,
+    exchange: Rc<Exchange>,
+}
+
+/// A request that may be sent.
+struct Ready<B> {
+    request: Request<Upload<B>>,
+    deadline: Instant,
+    exchange: Rc<Exchange>,
+}
+
+impl<B> Outgoing<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Source>,
+{
+    fn prepare(settings: &Settings, credentialed: Credentialed<B>) -> Result<Self, Error> {
+        let Credentialed { routed, owned } = credentialed;
+        let Received { request, exchange } = routed.received;
+        let rule = settings.routes.get(routed.route)?;
+        let (mut head, body) = request.into_parts();
+
+        fields::outbound(&mut head.headers, head.version, rule, &owned)?;
+        if body.size_hint().lower() > settings.request_body_bytes {
+            return Err(upload::too_large(settings.request_body_bytes));
+        }
+        head.uri = target(&head.uri, rule)?;
+        // A request to HTTP/1.1 that says otherwise is refused by the client; the pool sets what the connection
+        // speaks.
+        head.version = Version::HTTP_11;
+        Ok(Self {
+            body: Upload::new(body, Rc::clone(&exchange), settings.request_body_bytes),
+            wants_content_type: names_no_content_type(rule, &head.headers),
+            head,
+            owned,
+            deadline: routed.deadline,
+            exchange,
+        })
+    }
+
+    /// Looks at what only a body that has begun can show, and then a last time at the head.
+    fn finish(self) -> Result<Ready<B>, Error> {
+        let Self {
+            head, body, owned, ..
+        } = self;
+        if self.wants_content_type && !body.is_empty() {
+            return Err(content_type_required());
+        }
+        // The last look before the bytes leave: whatever went wrong above, no request goes out without its sandbox.
+        if let Err(field) = owned.verify(&head.headers) {
+            let detail = format!(
+                "the request would have left without its one {}",
+                field.name()
+            );
+            return Err(Error::new(Reason::Internal, detail));
+        }
+        Ok(Ready {
+            request: Request::from_parts(head, body),
+            deadline: self.deadline,
+            exchange: self.exchange,
+        })
+    }
+}
+
+async fn send<B>(
+    settings: Rc<Settings>,
+    pool: Pool<Upload<B>>,
+    ready: Ready<B>,
 ) -> Result<Response<UpstreamBody<B>>, Error>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Source>,
 {
-    let Credentialed { routed, owned } = credentialed;
-    let deadline = routed.deadline;
-    let Received { request, exchange } = routed.received;
-    let rule = settings.routes.get(routed.route)?;
-    let (mut head, body) = request.into_parts();
-
-    fields::outbound(&mut head.headers, head.version, rule, &owned)?;
-    if body.size_hint().lower() > settings.request_body_bytes {
-        return Err(upload::too_large(settings.request_body_bytes));
-    }
-    let mut body = Upload::new(body, Rc::clone(&exchange), settings.request_body_bytes);
-    head.uri = target(&head.uri, rule)?;
-    // A request to HTTP/1.1 that says otherwise is refused by the client; the pool sets what the connection speaks.
-    head.version = Version::HTTP_11;
-    if body.is_undecided() {
-        match timeout_at(deadline, body.begin()).await {
-            Ok(begun) => begun?,
-            Err(_) => return Err(body_too_late()),
-        }
-    }
-    if names_no_content_type(rule, &head.headers) && !body.is_empty() {
-        return Err(content_type_required());
-    }
-    // The last look before the bytes leave: whatever went wrong above, no request goes out without its sandbox.
-    if let Err(field) = owned.verify(&head.headers) {
-        let detail = format!(
-            "the request would have left without its one {}",
-            field.name()
-        );
-        return Err(Error::new(Reason::Internal, detail));
-    }
-
+    let Ready {
+        request,
+        deadline,
+        exchange,
+    } = ready;
     exchange.attempts.set(exchange.attempts.get() + 1);
-    let sent = pool.send(Request::from_parts(head, body), deadline).await;
+    let sent = pool.send(request, deadline).await;
     let response = sent.map_err(|error| whose_fault(&exchange, error))?;
     exchange.upstream_head.set(Some(Instant::now()));
 
