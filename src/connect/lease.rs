@@ -43,7 +43,10 @@ impl<B: 'static> Body for LeasedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let mut this = self.project();
-        let frame = ready!(this.incoming.as_mut().poll_frame(cx));
+        let frame = ready!(match this.lease {
+            Some(lease) => lease.poll_frame(this.incoming.as_mut(), cx),
+            None => this.incoming.as_mut().poll_frame(cx),
+        });
         match &frame {
             Some(Ok(_)) if !this.incoming.is_end_stream() => {}
             Some(Err(_)) => drop(this.lease.take()),

@@ -25,6 +25,7 @@ pin_project! {
         silence: Option<Sleep>,
         patience: Duration,
         exchange: Rc<Exchange>,
+        broken: Option<Error>,
     }
 }
 
@@ -36,6 +37,7 @@ impl<B> Download<B> {
             silence: None,
             patience,
             exchange,
+            broken: None,
         }
     }
 }
@@ -53,6 +55,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let mut this = self.project();
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let error = match this.body.poll_frame(cx) {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(Ok(frame))) => {
@@ -83,7 +88,10 @@ where
         };
         this.exchange.reason.set(Some(error.reason()));
         tracing::warn!(cause = error.chain(), "an answer was broken off");
-        Poll::Ready(Some(Err(error)))
+        // An error ends the caller's connection with all that waits to be written, so first what came is sent on.
+        *this.broken = Some(error);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {

@@ -79,7 +79,7 @@ impl Mint {
             })?;
         let response = self
             .pool
-            .send(request, Instant::now() + self.timeout)
+            .send(&mut Some(request), Instant::now() + self.timeout)
             .await
             .map_err(|error| unreachable(&error))?;
         let (head, body) = response.into_parts();

@@ -246,15 +246,19 @@ impl<C, S: Clone, W> Book<C, S, W> {
         }
     }
 
-    /// Closes what has been unused or open for too long.
-    pub(super) fn sweep(&mut self, now: Instant) {
+    /// Closes what has been unused or open for too long, or is found to be dead.
+    pub(super) fn sweep(&mut self, now: Instant, is_alive: impl Fn(&mut C) -> bool) {
         let counts = &self.counts;
-        self.idle.retain(|idle| {
-            let keep = now < idle.until;
-            if !keep {
-                counts.closed(cause(now, idle.whole.expires)).increment();
+        self.idle.retain_mut(|idle| {
+            let ended = if now >= idle.until {
+                Some(cause(now, idle.whole.expires))
+            } else {
+                (!is_alive(&mut idle.whole.connection)).then_some(Cause::Dead)
+            };
+            if let Some(cause) = ended {
+                counts.closed(cause).increment();
             }
-            keep
+            ended.is_none()
         });
         self.close_unused(now);
         self.publish_idle();

@@ -1,14 +1,20 @@
 //! A connection, or a place on one, while an exchange has it.
 
 use std::mem;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
-use hyper::client::conn::{http1, http2};
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
 use tokio::time::{Instant, timeout};
 
 use super::Inner;
 use super::book::{Given, Id, Whole};
 use super::counts::Cause;
+use super::http1::Http1;
 
 /// A connection in use. Dropped, it closes an HTTP/1.1 connection, since its exchange has not come to its end.
 pub(in crate::connect) struct Lease<B> {
@@ -20,7 +26,7 @@ pub(in crate::connect) struct Lease<B> {
 
 pub(super) enum Held<B> {
     /// HTTP/1.1: this exchange alone has it.
-    Whole(Whole<http1::SendRequest<B>>),
+    Whole(Whole<Http1<B>>),
     /// HTTP/2: one of several.
     Stream(Id, http2::SendRequest<B>),
     /// It has been given back.
@@ -29,7 +35,7 @@ pub(super) enum Held<B> {
 
 impl<B> Lease<B> {
     pub(super) fn new(
-        given: Given<http1::SendRequest<B>, http2::SendRequest<B>>,
+        given: Given<Http1<B>, http2::SendRequest<B>>,
         pool: Rc<Inner<B>>,
         reused: bool,
     ) -> Self {
@@ -74,6 +80,18 @@ impl<B> Lease<B> {
 }
 
 impl<B: 'static> Lease<B> {
+    /// Polls the body of the answer, and the connection with it where nobody else does.
+    pub(in crate::connect) fn poll_frame(
+        &mut self,
+        incoming: Pin<&mut Incoming>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        match &mut self.held {
+            Held::Whole(whole) => whole.connection.poll_frame(incoming, cx),
+            Held::Stream(..) | Held::Nothing => incoming.poll_frame(cx),
+        }
+    }
+
     /// Ends the exchange: the connection is free for the next one.
     pub(in crate::connect) fn give_back(mut self) {
         let Held::Whole(whole) = &self.held else {

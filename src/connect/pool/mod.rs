@@ -21,6 +21,7 @@
 mod address;
 mod book;
 mod counts;
+mod http1;
 mod lease;
 mod line;
 mod open;
@@ -35,11 +36,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{TrySendError, http2};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use self::book::{Book, Limits, Step};
+use self::http1::Http1;
 use self::lease::Held;
 use self::line::{Attempt, Ticket};
 use super::{Dialer, LeasedBody};
@@ -53,7 +55,7 @@ pub struct Pool<B>(Rc<Inner<B>>);
 
 pub(super) struct Inner<B> {
     dialer: Dialer,
-    book: RefCell<Book<http1::SendRequest<B>, http2::SendRequest<B>, Waiter<B>>>,
+    book: RefCell<Book<Http1<B>, http2::SendRequest<B>, Waiter<B>>>,
     /// Starts an attempt to connect. Kept as a pointer, so that what only gives back need not know how a body is sent.
     start: fn(&Rc<Self>, Attempt),
 }
@@ -88,7 +90,8 @@ where
         }))
     }
 
-    /// Sends `request`, whose target is in origin form, and returns the head of the answer.
+    /// Sends `request`, whose target is in origin form, and returns the head of the answer. What is left in its
+    /// place has not been sent.
     ///
     /// `Host` or `:authority` is the origin's, whatever the request says. A request that met a connection the
     /// origin had just closed, before a byte of it was written, goes out again over another one.
@@ -103,25 +106,31 @@ where
     /// leaves the line, and what it had been given goes to the next.
     pub async fn send(
         &self,
-        mut request: Request<B>,
+        request: &mut Option<Request<B>>,
         deadline: Instant,
     ) -> Result<Response<LeasedBody<B>>, Error> {
         loop {
             let mut lease = match self.take() {
                 Some(lease) => lease,
-                None => self.wait(deadline).await?,
+                // In a box, so that who need not wait does not hold room for it.
+                None => Box::pin(self.wait(deadline)).await?,
             };
             let origin = &self.0.dialer.settings().origin;
+            let missing = || {
+                let detail = "a request was to be sent that is not there";
+                Error::new(Reason::Internal, detail)
+            };
             let sent = match lease.held() {
                 Held::Whole(whole) => {
-                    address::http1(&mut request, origin);
-                    let answer = whole.connection.try_send_request(request);
-                    timeout_at(deadline, answer).await
+                    address::http1(request.as_mut().ok_or_else(missing)?, origin);
+                    let sending = whole.connection.send(request.take().ok_or_else(missing)?);
+                    timeout_at(deadline, sending).await
                 }
                 Held::Stream(_, sender) => {
-                    address::http2(&mut request, origin)?;
-                    let answer = sender.try_send_request(request);
-                    timeout_at(deadline, answer).await
+                    address::http2(request.as_mut().ok_or_else(missing)?, origin)?;
+                    let sending = sender.try_send_request(request.take().ok_or_else(missing)?);
+                    let sent = timeout_at(deadline, sending).await;
+                    sent.map(|sent| sent.map_err(|refused| Refused::new(refused, |body| body)))
                 }
                 Held::Nothing => return Err(Error::new(Reason::Internal, "an empty lease")),
             };
@@ -129,12 +138,12 @@ where
                 Ok(Ok(response)) => {
                     return Ok(response.map(|body| LeasedBody::new(body, Some(lease))));
                 }
-                Ok(Err(mut refused)) => {
+                Ok(Err(Refused { error, unsent })) => {
                     let reused = lease.reused;
                     lease.broke();
-                    match refused.take_message() {
-                        Some(unsent) if reused => request = unsent,
-                        _ => return Err(broken(refused.into_error())),
+                    match unsent {
+                        Some(unsent) if reused => *request = Some(*unsent),
+                        _ => return Err(broken(error)),
                     }
                 }
                 Err(_) => {
@@ -148,7 +157,9 @@ where
 
     /// Closes connections that have been unused or open for longer than the settings allow.
     pub fn sweep(&self) {
-        self.0.book.borrow_mut().sweep(Instant::now());
+        let mut book = self.0.book.borrow_mut();
+        book.sweep(Instant::now(), Http1::is_alive);
+        drop(book);
         self.0.proceed();
     }
 
@@ -197,6 +208,23 @@ where
             self.0.dialer.settings().origin
         );
         Error::new(Reason::ConnectionsBusy, detail).after(BUSY_FOR)
+    }
+}
+
+/// A request that was not answered.
+struct Refused<B> {
+    error: hyper::Error,
+    /// The request, when nothing of it was sent. In a box, since it is rare and not small.
+    unsent: Option<Box<Request<B>>>,
+}
+
+impl<B> Refused<B> {
+    fn new<T>(mut refused: TrySendError<Request<T>>, body: impl FnOnce(T) -> B) -> Self {
+        let unsent = refused.take_message();
+        Self {
+            unsent: unsent.map(|unsent| Box::new(unsent.map(body))),
+            error: refused.into_error(),
+        }
     }
 }
 

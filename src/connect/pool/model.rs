@@ -135,7 +135,7 @@ impl World {
                 }
             }
             Event::Tick(seconds) => self.now += Duration::from_secs(seconds),
-            Event::Sweep => self.book.sweep(self.now),
+            Event::Sweep => self.book.sweep(self.now, |()| true),
         }
         self.proceed();
         self.check();

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::Instant;
 
 use super::book::{Id, Whole};
+use super::http1::Http1;
 use super::line::Attempt;
 use super::{Inner, STREAMS, broken};
 use crate::connect::{Dialer, LocalExecutor, Stream};
@@ -84,7 +85,7 @@ where
             book.opened_shared(attempt, id, connection, expires, Instant::now());
         }
     } else {
-        let connection = handshake_http1(stream, id, &opening.pool).await?;
+        let connection = Http1::handshake(stream).await?;
         if let Some(attempt) = opening.attempt.take() {
             let whole = Whole {
                 id,
@@ -98,31 +99,6 @@ where
     }
     pool.proceed();
     Ok(())
-}
-
-async fn handshake_http1<B>(
-    stream: Stream,
-    id: Id,
-    pool: &Weak<Inner<B>>,
-) -> Result<http1::SendRequest<B>, Error>
-where
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Source>,
-{
-    let (mut sender, connection) = http1::Builder::new()
-        // What an answer may pile up here while its caller is slow; hyper's own bound is 400 KiB.
-        .max_buf_size(READ_BUFFER)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
-    let pool = Weak::clone(pool);
-    tokio::task::spawn_local(async move {
-        let ended = connection.await;
-        note_end(&pool, id, ended);
-    });
-    // The connection's task has to run once before a request can be sent.
-    sender.ready().await.map_err(broken)?;
-    Ok(sender)
 }
 
 async fn handshake_http2<B>(
@@ -183,9 +159,6 @@ where
 fn shortened(lifetime: Duration) -> Duration {
     lifetime.mul_f64(1.0 - fastrand::f64() / 5.0)
 }
-
-/// The most that is read ahead of a slow caller, in bytes.
-const READ_BUFFER: usize = 64 * 1024;
 
 /// A shared connection is asked whether it is alive this often, and given up when it does not say so in time.
 const PING_EVERY: Duration = Duration::from_secs(20);

@@ -1,0 +1,268 @@
+//! An HTTP/1.1 connection that whoever uses it moves on.
+//!
+//! hyper's connection would usually run as a task of its own, which every request and every answer then has to wake:
+//! here it is polled by the exchange that has it, and lies still while nobody does. While an answer is not waited for
+//! in particular the connection is polled with a waker that does nothing, so that what hyper's two halves tell each
+//! other wakes nobody. Only when a request body is still on its way as its answer begins does a task take over, since
+//! a caller may send all before it reads.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
+use tokio::task::coop::has_budget_remaining;
+
+use super::{Refused, broken};
+use crate::connect::Stream;
+use crate::error::{Error, Source};
+
+/// An HTTP/1.1 connection.
+pub(super) struct Http1<B> {
+    sender: SendRequest<Tracked<B>>,
+    driver: Driver,
+    /// Whether the latest request's body is still on its way.
+    uploading: Rc<Cell<bool>>,
+}
+
+enum Driver {
+    /// Whoever uses the connection polls it.
+    User(Pin<Box<dyn Future<Output = hyper::Result<()>>>>),
+    /// A task does.
+    Task,
+    /// Nothing is left to poll.
+    Ended,
+}
+
+impl<B> Http1<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    /// Speaks HTTP/1.1 over `stream`.
+    ///
+    /// # Errors
+    /// When the connection breaks at once.
+    pub(super) async fn handshake(stream: Stream) -> Result<Self, Error> {
+        let (sender, connection) = http1::Builder::new()
+            // What an answer may pile up here while its caller is slow; hyper's own bound is 400 KiB.
+            .max_buf_size(READ_BUFFER)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        let mut connection = Self {
+            sender,
+            driver: Driver::User(Box::pin(connection)),
+            uploading: Rc::new(Cell::new(false)),
+        };
+        connection.ready().await.map_err(broken)?;
+        Ok(connection)
+    }
+
+    /// Sends `request` and returns the head of the answer.
+    ///
+    /// # Errors
+    /// hyper's error, with the request when nothing of it was sent.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves the connection in the middle of an exchange.
+    pub(super) fn send(
+        &mut self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<Incoming>, Refused<B>>> {
+        let Self {
+            sender,
+            driver,
+            uploading,
+        } = self;
+        uploading.set(true);
+        let tracked = |body| Tracked {
+            body,
+            _uploading: Uploading(Rc::clone(uploading)),
+        };
+        Sending {
+            answer: sender.try_send_request(request.map(tracked)),
+            written: false,
+            driver,
+            uploading,
+        }
+    }
+}
+
+pin_project! {
+    /// Waits for the head of an answer. An `async` block would have room for hyper's future twice.
+    struct Sending<'a, F> {
+        #[pin]
+        answer: F,
+        written: bool,
+        driver: &'a mut Driver,
+        uploading: &'a Cell<bool>,
+    }
+}
+
+impl<B, F> Future for Sending<'_, F>
+where
+    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<Tracked<B>>>>>,
+{
+    type Output = Result<Response<Incoming>, Refused<B>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let poll = |cx: &mut Context<'_>| this.answer.as_mut().poll(cx);
+        // Before the request is written no answer can come.
+        let answer = ready!(if mem::replace(this.written, true) {
+            this.driver.poll_for(cx, poll)
+        } else {
+            this.driver.begin(cx, poll)
+        });
+        if this.uploading.get() {
+            this.driver.detach();
+        }
+        Poll::Ready(answer.map_err(|refused| Refused::new(refused, |tracked| tracked.body)))
+    }
+}
+
+impl<B> Http1<B> {
+    /// Tells whether a request can be sent at once.
+    pub(super) fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Tells whether the connection has ended, as far as is known.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.driver, Driver::Ended) || self.sender.is_closed()
+    }
+
+    /// Looks whether the peer has closed the connection while nobody used it.
+    pub(super) fn is_alive(&mut self) -> bool {
+        self.driver.poll(&mut Context::from_waker(Waker::noop()));
+        !self.is_closed()
+    }
+
+    /// Waits until a request can be sent.
+    pub(super) async fn ready(&mut self) -> hyper::Result<()> {
+        poll_fn(|cx| {
+            self.driver.poll(cx);
+            self.sender.poll_ready(cx)
+        })
+        .await
+    }
+
+    /// Polls `incoming`, the body of the latest answer, and the connection as far as it takes.
+    pub(super) fn poll_frame(
+        &mut self,
+        mut incoming: Pin<&mut Incoming>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        self.driver
+            .poll_for(cx, |cx| incoming.as_mut().poll_frame(cx))
+    }
+}
+
+impl Driver {
+    /// Polls `what` only the connection can bring further, and the connection as far as it takes.
+    fn poll_for<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut what: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        if let Self::Task = self {
+            return what(cx);
+        }
+        let mut quiet = Context::from_waker(Waker::noop());
+        if let ready @ Poll::Ready(_) = what(&mut quiet) {
+            return ready;
+        }
+        self.poll(&mut quiet);
+        if let ready @ Poll::Ready(_) = what(&mut quiet) {
+            return ready;
+        }
+        self.begin(cx, what)
+    }
+
+    /// The same, where nothing can have come before the connection was polled.
+    fn begin<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut what: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        if let Self::Task = self {
+            return what(cx);
+        }
+        self.poll(cx);
+        let polled = what(&mut Context::from_waker(Waker::noop()));
+        if polled.is_pending() && !has_budget_remaining() {
+            // The task has done enough for one turn, and only the waker that does nothing may have been told.
+            cx.waker().wake_by_ref();
+        }
+        polled
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        if let Self::User(connection) = self
+            && let Poll::Ready(ended) = connection.as_mut().poll(cx)
+        {
+            note_end(ended);
+            *self = Self::Ended;
+        }
+    }
+
+    fn detach(&mut self) {
+        if let Self::User(connection) = mem::replace(self, Self::Task) {
+            tokio::task::spawn_local(async move { note_end(connection.await) });
+        }
+    }
+}
+
+fn note_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an upstream connection ended");
+    }
+}
+
+/// The most that is read ahead of a slow caller, in bytes.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// A request body that tells when it is done with.
+struct Tracked<B> {
+    body: B,
+    _uploading: Uploading,
+}
+
+struct Uploading(Rc<Cell<bool>>);
+
+impl Drop for Uploading {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Tracked<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
