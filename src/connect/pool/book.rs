@@ -28,8 +28,10 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub(super) struct Book<C, S, W> {
     limits: Limits,
-    /// For how many waiters one connection is opened: more than one where it will probably be shared.
-    promise: usize,
+    /// Whether connections will probably be shared; one is then opened for many waiters.
+    shares: bool,
+    /// How many exchanges at a time the peer took last: what a new connection is expected to take.
+    streams: usize,
     /// The most recently used is last, so that the others can grow old and be closed.
     idle: Vec<Idle<C>>,
     /// How many whole connections are lent.
@@ -96,11 +98,12 @@ pub(super) enum Step<C, S, W> {
 }
 
 impl<C, S: Clone, W> Book<C, S, W> {
-    /// Makes an empty book. `shared` says whether connections will probably be shared.
-    pub(super) fn new(limits: Limits, shared: bool, counts: Arc<Counts>) -> Self {
+    /// Makes an empty book. `shares` says whether connections will probably be shared.
+    pub(super) fn new(limits: Limits, shares: bool, counts: Arc<Counts>) -> Self {
         Self {
             limits,
-            promise: if shared { limits.streams } else { 1 },
+            shares,
+            streams: limits.streams,
             idle: Vec::new(),
             lent: 0,
             shared: Vec::new(),
@@ -123,7 +126,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
 
     /// Puts somebody at the end of the line, or gives them back when it is full.
     pub(super) fn join(&mut self, who: W) -> Result<Ticket, W> {
-        let nothing_to_come = self.room() == 0 && !self.line.has_spare(self.promise);
+        let nothing_to_come = self.room() == 0 && !self.line.has_spare(self.promise());
         if nothing_to_come {
             if self.line.unpromised() >= self.limits.waiting {
                 self.counts.refused.increment();
@@ -146,9 +149,9 @@ impl<C, S: Clone, W> Book<C, S, W> {
         self.line.is_promised(ticket)
     }
 
-    /// Says for how many waiters one connection is opened from now on.
-    pub(super) fn expect(&mut self, shared: bool) {
-        self.promise = if shared { self.limits.streams } else { 1 };
+    /// Says whether connections will probably be shared from now on.
+    pub(super) fn expect(&mut self, shares: bool) {
+        self.shares = shares;
     }
 
     /// Returns a number for a connection.
@@ -181,7 +184,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
             connection,
             expires,
             streams: 0,
-            limit: self.limits.streams,
+            limit: self.streams,
             until: expires.min(now + self.limits.idle),
             fresh: true,
         });
@@ -240,9 +243,11 @@ impl<C, S: Clone, W> Book<C, S, W> {
 
     /// Says how many exchanges at a time the peer takes on a shared connection.
     pub(super) fn allow_streams(&mut self, id: Id, streams: usize) {
+        // With none at all a request would wait here for what may never come.
+        let streams = streams.clamp(1, self.limits.streams);
+        self.streams = streams;
         if let Some(shared) = self.shared.iter_mut().find(|shared| shared.id == id) {
-            // With none at all a request would wait here for what nobody may ever send.
-            shared.limit = streams.clamp(1, self.limits.streams);
+            shared.limit = streams;
         }
     }
 
@@ -288,9 +293,10 @@ impl<C, S: Clone, W> Book<C, S, W> {
             }
             return Some(Step::Serve { who, given, fresh });
         }
-        self.line.promise_spare(self.promise);
+        let promise = self.promise();
+        self.line.promise_spare(promise);
         let opens = self.line.unpromised() > 0 && self.room() > 0;
-        opens.then(|| Step::Open(self.line.begin(self.promise)))
+        opens.then(|| Step::Open(self.line.begin(promise)))
     }
 
     fn put(&mut self, whole: Whole<C>, fresh: bool, now: Instant) {
@@ -318,9 +324,9 @@ impl<C, S: Clone, W> Book<C, S, W> {
             let cause = cause(now, idle.whole.expires);
             self.counts.closed(cause).increment();
         }
-        // A shared connection past its lifetime takes nobody on, unless there is no room to open its successor: whoever
-        // waits would wait for its longest exchange.
-        if self.shared.is_empty() || self.room() > 0 {
+        // A shared connection past its lifetime takes nobody on, unless there is no room for a successor and none is
+        // being opened: whoever waits would wait for its longest exchange.
+        if self.shared.is_empty() || self.room() > 0 || self.line.attempts() > 0 {
             return None;
         }
         self.stream(|_| true)
@@ -349,6 +355,11 @@ impl<C, S: Clone, W> Book<C, S, W> {
     fn room(&self) -> usize {
         let taken = self.idle.len() + self.lent + self.shared.len() + self.line.attempts();
         self.limits.connections.saturating_sub(taken)
+    }
+
+    /// Returns for how many waiters one connection is opened.
+    fn promise(&self) -> usize {
+        if self.shares { self.streams } else { 1 }
     }
 
     fn publish_idle(&self) {

@@ -8,13 +8,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use hyper::client::conn::http2;
 use tokio::time::{Instant, timeout};
 
 use super::Inner;
 use super::book::{Given, Id, Whole};
 use super::counts::Cause;
 use super::http1::Http1;
+use super::open::Http2;
 
 /// A connection in use. Dropped, it closes an HTTP/1.1 connection, since its exchange has not come to its end.
 pub(in crate::connect) struct Lease<B> {
@@ -28,20 +28,16 @@ pub(super) enum Held<B> {
     /// HTTP/1.1: this exchange alone has it.
     Whole(Whole<Http1<B>>),
     /// HTTP/2: one of several.
-    Stream(Id, http2::SendRequest<B>),
+    Stream(Id, Http2<B>),
     /// It has been given back.
     Nothing,
 }
 
 impl<B> Lease<B> {
-    pub(super) fn new(
-        given: Given<Http1<B>, http2::SendRequest<B>>,
-        pool: Rc<Inner<B>>,
-        reused: bool,
-    ) -> Self {
+    pub(super) fn new(given: Given<Http1<B>, Http2<B>>, pool: Rc<Inner<B>>, reused: bool) -> Self {
         let held = match given {
             Given::Whole(whole) => Held::Whole(whole),
-            Given::Stream(id, sender) => Held::Stream(id, sender),
+            Given::Stream(id, shared) => Held::Stream(id, shared),
         };
         Self { held, pool, reused }
     }
@@ -55,7 +51,7 @@ impl<B> Lease<B> {
     pub(super) fn is_ready(&self) -> bool {
         match &self.held {
             Held::Whole(whole) => whole.connection.is_ready(),
-            Held::Stream(_, sender) => sender.is_ready(),
+            Held::Stream(_, shared) => shared.sender.is_ready(),
             Held::Nothing => false,
         }
     }
@@ -70,8 +66,13 @@ impl<B> Lease<B> {
         let mut book = self.pool.book.borrow_mut();
         match mem::replace(&mut self.held, Held::Nothing) {
             Held::Whole(_) => book.lost(cause),
-            Held::Stream(id, sender) if sender.is_closed() => book.ended(id),
-            Held::Stream(id, _) => book.stream_over(id, Instant::now),
+            Held::Stream(id, shared) if shared.sender.is_closed() => book.ended(id),
+            Held::Stream(id, shared) => {
+                if let Some(streams) = shared.allowed() {
+                    book.allow_streams(id, streams);
+                }
+                book.stream_over(id, Instant::now);
+            }
             Held::Nothing => return,
         }
         drop(book);

@@ -28,6 +28,10 @@ mod open;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -36,7 +40,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::client::conn::{TrySendError, http2};
+use hyper::client::conn::TrySendError;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -44,6 +48,7 @@ use self::book::{Book, Limits, Step};
 use self::http1::Http1;
 use self::lease::Held;
 use self::line::{Attempt, Ticket};
+use self::open::Http2;
 use super::{Dialer, LeasedBody};
 use crate::error::{Error, Reason, Source};
 
@@ -55,7 +60,7 @@ pub struct Pool<B>(Rc<Inner<B>>);
 
 pub(super) struct Inner<B> {
     dialer: Dialer,
-    book: RefCell<Book<Http1<B>, http2::SendRequest<B>, Waiter<B>>>,
+    book: RefCell<Book<Http1<B>, Http2<B>, Waiter<B>>>,
     /// Starts an attempt to connect. Kept as a pointer, so that what only gives back need not know how a body is sent.
     start: fn(&Rc<Self>, Attempt),
 }
@@ -126,9 +131,11 @@ where
                     let sending = whole.connection.send(request.take().ok_or_else(missing)?);
                     timeout_at(deadline, sending).await
                 }
-                Held::Stream(_, sender) => {
+                Held::Stream(_, shared) => {
                     address::http2(request.as_mut().ok_or_else(missing)?, origin)?;
-                    let sending = sender.try_send_request(request.take().ok_or_else(missing)?);
+                    let sending = shared
+                        .sender
+                        .try_send_request(request.take().ok_or_else(missing)?);
                     let sent = timeout_at(deadline, sending).await;
                     sent.map(|sent| sent.map_err(|refused| Refused::new(refused, |body| body)))
                 }
@@ -188,10 +195,12 @@ where
             receiver,
         };
         self.0.proceed();
+        // Who had to wait for the others is told so, also when a connect had begun at last.
+        let had_room = self.0.book.borrow().is_promised(ticket);
         match timeout_at(deadline, &mut waiting.receiver).await {
             Ok(Ok(given)) => given,
             Ok(Err(_)) => Err(Error::new(Reason::Internal, "the line was given up")),
-            Err(_) if self.0.book.borrow().is_promised(ticket) => {
+            Err(_) if had_room => {
                 let origin = &self.0.dialer.settings().origin;
                 Err(Error::new(
                     Reason::UpstreamConnect,

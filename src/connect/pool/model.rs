@@ -63,6 +63,8 @@ struct World {
     counts: Arc<Counts>,
     now: Instant,
     next: Who,
+    /// How many streams a peer took last.
+    streams: usize,
     attempts: Vec<Attempt>,
     waiting: BTreeMap<Who, Ticket>,
     lent: Vec<Given<(), ()>>,
@@ -78,6 +80,7 @@ impl World {
             counts,
             now: Instant::now(),
             next: 0,
+            streams: limits.streams,
             attempts: Vec::new(),
             waiting: BTreeMap::new(),
             lent: Vec::new(),
@@ -124,13 +127,14 @@ impl World {
                 }
             }
             Event::Allow { which, streams } => {
-                let most = self.limits.streams;
+                let streams = streams.clamp(1, self.limits.streams);
                 let shared = self.open.iter_mut().filter(|(_, known)| known.shared);
                 let shared: Vec<_> = shared.collect();
                 if !shared.is_empty() {
                     let place = which % shared.len();
                     let (id, known) = shared.into_iter().nth(place).unwrap();
-                    known.limit = streams.clamp(1, most);
+                    known.limit = streams;
+                    self.streams = streams;
                     self.book.allow_streams(*id, streams);
                 }
             }
@@ -176,7 +180,7 @@ impl World {
             expires,
             unused: self.now,
             users: 0,
-            limit: if shared { self.limits.streams } else { 1 },
+            limit: if shared { self.streams } else { 1 },
         };
         self.open.push((id, known));
         self.book.expect(shared);
@@ -226,7 +230,7 @@ impl World {
             Given::Stream(id, ()) => *id,
         };
         let now = self.now;
-        let room = self.room();
+        let no_successor = self.room() == 0 && self.attempts.is_empty();
         let idle = self.limits.idle;
         let (_, known) = self
             .open
@@ -239,7 +243,7 @@ impl World {
             "it was unused for too long"
         );
         assert!(
-            now < known.expires || (known.users > 0 && room == 0),
+            now < known.expires || (known.users > 0 && no_successor),
             "it was past its lifetime"
         );
         known.users += 1;
@@ -276,9 +280,10 @@ impl World {
         assert!(self.taken() <= self.limits.connections, "over the cap");
         assert_eq!(self.book.is_waited_for(), !self.waiting.is_empty());
         if !self.waiting.is_empty() {
-            let (now, full) = (self.now, self.room() == 0);
+            let now = self.now;
+            let no_successor = self.room() == 0 && self.attempts.is_empty();
             let free = self.open.iter().find(|(_, known)| {
-                known.users < known.limit && (now < known.expires || (full && known.shared))
+                known.users < known.limit && (now < known.expires || (no_successor && known.shared))
             });
             assert!(free.is_none(), "somebody waits beside {free:?}");
             if self.unpromised() > 0 {

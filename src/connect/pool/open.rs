@@ -1,5 +1,6 @@
 //! Opens connections: each attempt is a task of its own, so that nobody's leaving ends what others wait for.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -40,6 +41,32 @@ impl<B> Drop for Opening<B> {
             Reason::Internal,
             "opening a connection was given up",
         ));
+    }
+}
+
+/// An HTTP/2 connection.
+pub(super) struct Http2<B> {
+    pub(super) sender: http2::SendRequest<B>,
+    /// Asks the connection, as long as its task runs.
+    allowed: Weak<dyn Fn() -> usize>,
+}
+
+impl<B> Http2<B> {
+    /// Returns how many streams the peer allows, once it has said so.
+    ///
+    /// It is asked and does not tell: hyper reads SETTINGS in a task that we do not see.
+    pub(super) fn allowed(&self) -> Option<usize> {
+        let allowed = self.allowed.upgrade()?();
+        (allowed != UNTOLD).then_some(allowed)
+    }
+}
+
+impl<B> Clone for Http2<B> {
+    fn clone(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            allowed: Weak::clone(&self.allowed),
+        }
     }
 }
 
@@ -105,39 +132,37 @@ async fn handshake_http2<B>(
     stream: Stream,
     id: Id,
     pool: &Weak<Inner<B>>,
-) -> Result<http2::SendRequest<B>, Error>
+) -> Result<Http2<B>, Error>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Source>,
 {
-    let (sender, mut connection) = http2::Builder::new(LocalExecutor)
+    let (sender, connection) = http2::Builder::new(LocalExecutor)
         .timer(TokioTimer::new())
+        .initial_max_send_streams(UNTOLD)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(true)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(broken)?;
+    let connection = Rc::new(RefCell::new(connection));
+    let asked = Rc::clone(&connection);
+    let allowed: Rc<dyn Fn() -> usize> = Rc::new(move || {
+        let connection = asked.try_borrow();
+        connection.map_or(UNTOLD, |connection| connection.current_max_send_streams())
+    });
+    let shared = Http2 {
+        sender,
+        allowed: Rc::downgrade(&allowed),
+    };
     let pool = Weak::clone(pool);
     tokio::task::spawn_local(async move {
-        let mut allowed = STREAMS;
-        let ended = poll_fn(|cx| {
-            let ended = Pin::new(&mut connection).poll(cx);
-            // Until the peer's SETTINGS have come this is 100; what is sent above its limit hyper keeps until it may go.
-            let now_allowed = connection.current_max_send_streams();
-            if ended.is_pending() && now_allowed != allowed {
-                allowed = now_allowed;
-                if let Some(pool) = pool.upgrade() {
-                    pool.book.borrow_mut().allow_streams(id, allowed);
-                    pool.proceed();
-                }
-            }
-            ended
-        })
-        .await;
+        let ended = poll_fn(|cx| Pin::new(&mut *connection.borrow_mut()).poll(cx)).await;
+        drop((connection, allowed));
         note_end(&pool, id, ended);
     });
-    Ok(sender)
+    Ok(shared)
 }
 
 /// Notes that a connection's task has ended: the peer closed it, it broke, or the pool let go of it.
@@ -159,6 +184,9 @@ where
 fn shortened(lifetime: Duration) -> Duration {
     lifetime.mul_f64(1.0 - fastrand::f64() / 5.0)
 }
+
+/// What hyper takes for the peer's limit until its SETTINGS have come: a number that nobody says, so that theirs shows.
+const UNTOLD: usize = STREAMS + 1;
 
 /// A shared connection is asked whether it is alive this often, and given up when it does not say so in time.
 const PING_EVERY: Duration = Duration::from_secs(20);
