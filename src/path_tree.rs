@@ -1,5 +1,7 @@
 //! Finds what belongs to a path: templates with literal segments, `{name}` and `{*rest}`, most specific first.
 
+use std::cmp::Ordering;
+
 /// Values by path template.
 ///
 /// Segment by segment a literal is more specific than a parameter, and that than the rest of the path. When the
@@ -11,7 +13,7 @@ pub struct PathTree<T> {
 
 #[derive(Clone, Debug)]
 struct Node<T> {
-    /// Sorted by segment.
+    /// Sorted by [`order`].
     literals: Vec<(Box<[u8]>, Self)>,
     parameter: Option<Box<Self>>,
     rest: Option<T>,
@@ -65,7 +67,7 @@ impl<T> Node<T> {
     fn literal(&mut self, segment: &[u8]) -> &mut Self {
         let place = match self
             .literals
-            .binary_search_by(|(known, _)| (**known).cmp(segment))
+            .binary_search_by(|(known, _)| order(known, segment))
         {
             Ok(place) => place,
             Err(place) => {
@@ -87,7 +89,7 @@ impl<T> Node<T> {
         };
         let literal = self
             .literals
-            .binary_search_by(|(known, _)| (**known).cmp(segment))
+            .binary_search_by(|(known, _)| order(known, segment))
             .ok()
             .and_then(|place| self.literals.get(place))
             .and_then(|(_, node)| node.end_or_find(below));
@@ -105,6 +107,12 @@ impl<T> Node<T> {
             None => self.here.as_ref(),
         }
     }
+}
+
+/// Shorter segments come first, so that few have to be compared byte by byte.
+fn order(known: &[u8], segment: &[u8]) -> Ordering {
+    let by_length = known.len().cmp(&segment.len());
+    by_length.then_with(|| known.cmp(segment))
 }
 
 fn fill<T>(place: &mut Option<T>, value: T) -> Result<(), &T> {

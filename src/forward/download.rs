@@ -1,15 +1,16 @@
 //! The response body on its way down: streamed, unbounded in size, bounded in silence.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::context::Exchange;
 use crate::error::{Error, Reason, Source};
@@ -20,9 +21,9 @@ pin_project! {
     pub struct Download<B> {
         #[pin]
         body: B,
-        // Set while the upstream is waited for; most bodies are there at once and never set it.
-        #[pin]
-        silence: Option<Sleep>,
+        // Made when the upstream is first waited for; most bodies are there at once and never need it.
+        silence: Option<Pin<Box<Sleep>>>,
+        waiting: bool,
         patience: Duration,
         exchange: Rc<Exchange>,
         broken: Option<Error>,
@@ -35,6 +36,7 @@ impl<B> Download<B> {
         Self {
             body,
             silence: None,
+            waiting: false,
             patience,
             exchange,
             broken: None,
@@ -54,14 +56,14 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut this = self.project();
+        let this = self.project();
         if let Some(error) = this.broken.take() {
             return Poll::Ready(Some(Err(error)));
         }
         let error = match this.body.poll_frame(cx) {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(Ok(frame))) => {
-                this.silence.set(None);
+                *this.waiting = false;
                 return Poll::Ready(Some(Ok(frame)));
             }
             Poll::Ready(Some(Err(error))) => {
@@ -69,21 +71,16 @@ where
                 Error::new(Reason::UpstreamReset, detail).because(error)
             }
             Poll::Pending => {
-                if this.silence.is_none() {
-                    this.silence.set(Some(sleep(*this.patience)));
-                }
-                match this
+                let patience = *this.patience;
+                let silence = this
                     .silence
-                    .as_mut()
-                    .as_pin_mut()
-                    .map(|silence| silence.poll(cx))
-                {
-                    Some(Poll::Ready(())) => {
-                        let detail = format!("the upstream sent nothing for {:?}", this.patience);
-                        Error::new(Reason::UpstreamTimeout, detail)
-                    }
-                    Some(Poll::Pending) | None => return Poll::Pending,
+                    .get_or_insert_with(|| Box::pin(sleep(patience)));
+                if !mem::replace(this.waiting, true) {
+                    silence.as_mut().reset(Instant::now() + patience);
                 }
+                ready!(silence.as_mut().poll(cx));
+                let detail = format!("the upstream sent nothing for {patience:?}");
+                Error::new(Reason::UpstreamTimeout, detail)
             }
         };
         this.exchange.reason.set(Some(error.reason()));

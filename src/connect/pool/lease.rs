@@ -26,7 +26,7 @@ pub(in crate::connect) struct Lease<B> {
 
 pub(super) enum Held<B> {
     /// HTTP/1.1: this exchange alone has it.
-    Whole(Whole<Http1<B>>),
+    Whole(Whole<Box<Http1<B>>>),
     /// HTTP/2: one of several.
     Stream(Id, Http2<B>),
     /// It has been given back.
@@ -34,7 +34,11 @@ pub(super) enum Held<B> {
 }
 
 impl<B> Lease<B> {
-    pub(super) fn new(given: Given<Http1<B>, Http2<B>>, pool: Rc<Inner<B>>, reused: bool) -> Self {
+    pub(super) fn new(
+        given: Given<Box<Http1<B>>, Http2<B>>,
+        pool: Rc<Inner<B>>,
+        reused: bool,
+    ) -> Self {
         let held = match given {
             Given::Whole(whole) => Held::Whole(whole),
             Given::Stream(id, shared) => Held::Stream(id, shared),

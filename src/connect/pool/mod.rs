@@ -60,11 +60,12 @@ pub struct Pool<B>(Rc<Inner<B>>);
 
 pub(super) struct Inner<B> {
     dialer: Dialer,
-    book: RefCell<Book<Http1<B>, Http2<B>, Waiter<B>>>,
+    book: RefCell<Accounts<B>>,
     /// Starts an attempt to connect. Kept as a pointer, so that what only gives back need not know how a body is sent.
     start: fn(&Rc<Self>, Attempt),
 }
 
+type Accounts<B> = Book<Box<Http1<B>>, Http2<B>, Waiter<B>>;
 type Waiter<B> = oneshot::Sender<Result<Lease<B>, Error>>;
 
 impl<B> Clone for Pool<B> {
@@ -165,7 +166,7 @@ where
     /// Closes connections that have been unused or open for longer than the settings allow.
     pub fn sweep(&self) {
         let mut book = self.0.book.borrow_mut();
-        book.sweep(Instant::now(), Http1::is_alive);
+        book.sweep(Instant::now(), |connection| connection.is_alive());
         drop(book);
         self.0.proceed();
     }

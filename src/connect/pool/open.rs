@@ -112,7 +112,7 @@ where
             book.opened_shared(attempt, id, connection, expires, Instant::now());
         }
     } else {
-        let connection = Http1::handshake(stream).await?;
+        let connection = Box::new(Http1::handshake(stream).await?);
         if let Some(attempt) = opening.attempt.take() {
             let whole = Whole {
                 id,
