@@ -52,13 +52,15 @@ pub(super) fn runtime() -> Result<Runtime, Exit> {
 
 /// Opens the log and starts a gateway.
 pub(super) fn start(settings: &Settings) -> Result<Gateway, Exit> {
-    let log = Arc::new(Log::open(settings.log));
+    let failed = |error: &dyn std::error::Error| {
+        complain_of(error);
+        Exit::Failure
+    };
+    let log = Log::open(settings.log).map_err(|error| failed(&error))?;
+    let log = Arc::new(log);
     log.install();
     log_panics();
-    let gateway = Gateway::start(settings, &log).map_err(|error| {
-        complain_of(&error);
-        Exit::Failure
-    })?;
+    let gateway = Gateway::start(settings, &log).map_err(|error| failed(&error))?;
     for address in gateway.listeners() {
         tracing::info!(%address, "serving callers");
     }

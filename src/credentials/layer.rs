@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::HeaderValue;
-use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::Settings;
@@ -85,7 +84,9 @@ where
             Ok(credential) => credential,
             Err(error) => return ResponseFuture::waiting(async move { Err(error) }),
         };
-        if let Some(bearer) = credential.bearer(Instant::now()) {
+        // The request began a moment ago; a token is left alone long before its end.
+        let now = authorized.routed.received.exchange.started;
+        if let Some(bearer) = credential.bearer(now) {
             let future = self.inner.call(attach(authorized, credential, bearer));
             return ResponseFuture {
                 state: State::Passed { future },

@@ -27,7 +27,7 @@ use crate::ims::Credentials;
 use crate::limit::Limit;
 use crate::listener::Bound;
 use crate::respond::InFlightLayer;
-use crate::telemetry::{Labels, Log, Metrics};
+use crate::telemetry::{Labels, Log, Metrics, Sink};
 
 /// A gateway that serves.
 #[derive(Debug)]
@@ -222,10 +222,10 @@ fn plan(
     })
 }
 
-/// Counts what the log could not take: whole log lines, or a worker's access lines of up to 100 ms at once.
+/// Counts the lines the log could not take.
 fn register_dropped(registry: &mut Registry, log: &Log) {
     #[derive(Debug)]
-    struct Dropped(tracing_appender::non_blocking::ErrorCounter);
+    struct Dropped(Sink);
 
     impl prometheus_client::collector::Collector for Dropped {
         fn encode(
@@ -233,9 +233,8 @@ fn register_dropped(registry: &mut Registry, log: &Log) {
             mut encoder: prometheus_client::encoding::DescriptorEncoder<'_>,
         ) -> Result<(), std::fmt::Error> {
             use prometheus_client::encoding::EncodeMetric;
-            let count = u64::try_from(self.0.dropped_lines()).unwrap_or(u64::MAX);
-            let counter = prometheus_client::metrics::counter::ConstCounter::new(count);
-            let help = "Pieces of log dropped since standard output did not take them";
+            let counter = prometheus_client::metrics::counter::ConstCounter::new(self.0.dropped());
+            let help = "Log lines dropped since standard output did not take them";
             let metric = encoder.encode_descriptor(
                 "profile_gateway_log_dropped",
                 help,
@@ -246,5 +245,5 @@ fn register_dropped(registry: &mut Registry, log: &Log) {
         }
     }
 
-    registry.register_collector(Box::new(Dropped(log.dropped())));
+    registry.register_collector(Box::new(Dropped(log.sink().clone())));
 }

@@ -135,7 +135,7 @@ impl Worker {
 
     async fn run(mut self) {
         let wants_lines = self.log.wants_access_lines();
-        let lines = wants_lines.then(|| Lines::new(self.log.writer()));
+        let lines = wants_lines.then(|| Lines::new(self.log.sink().clone()));
         let labels = Rc::new(self.plan.labels.clone());
         let recorder = Rc::new(Recorder::new(
             lines.clone(),

@@ -1,29 +1,33 @@
 //! One worker's access lines, collected and written together.
 
-use std::cell::RefCell;
-use std::io::Write;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// Access lines on their way to the log: written when 16 KiB have come together, or after 100 ms.
+use super::sink::Sink;
+
+/// Access lines on their way to the log: handed over when 64 KiB have come together, or after 100 ms.
+#[derive(Debug)]
 pub struct Lines {
     buffer: RefCell<Vec<u8>>,
-    writer: RefCell<Box<dyn Write>>,
+    count: Cell<u64>,
+    sink: Sink,
     begun: Notify,
 }
 
-const FULL: usize = 16 * 1024;
+const FULL: usize = 64 * 1024;
 const LATEST: Duration = Duration::from_millis(100);
 
 impl Lines {
-    /// Makes an empty buffer in front of `writer`.
-    pub fn new(writer: impl Write + 'static) -> Rc<Self> {
+    /// Makes an empty buffer in front of `sink`.
+    pub fn new(sink: Sink) -> Rc<Self> {
         Rc::new(Self {
-            buffer: RefCell::new(Vec::with_capacity(FULL + 1024)),
-            writer: RefCell::new(Box::new(writer)),
+            buffer: RefCell::default(),
+            count: Cell::new(0),
+            sink,
             begun: Notify::new(),
         })
     }
@@ -38,18 +42,19 @@ impl Lines {
         buffer.push(b'\n');
         let full = buffer.len() >= FULL;
         drop(buffer);
+        self.count.set(self.count.get() + 1);
         if full {
             self.flush();
         }
     }
 
-    /// Writes what there is.
+    /// Hands over what there is.
     pub fn flush(&self) {
-        let mut buffer = self.buffer.borrow_mut();
-        if !buffer.is_empty() {
-            // The writer drops what its queue cannot take, and counts it; it has no other error.
-            let _ = self.writer.borrow_mut().write_all(&buffer);
-            buffer.clear();
+        let lines = self.buffer.take();
+        if !lines.is_empty() {
+            // The next ones will take about as much room, so the buffer need not grow step by step.
+            self.buffer.borrow_mut().reserve(lines.len());
+            self.sink.put(lines, self.count.take());
         }
     }
 
@@ -69,24 +74,20 @@ impl Drop for Lines {
     }
 }
 
-impl std::fmt::Debug for Lines {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lines")
-            .field("buffered", &self.buffer.borrow().len())
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Written(Rc<RefCell<Vec<u8>>>);
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
-    impl Write for Written {
+    use super::super::sink::Writing;
+
+    /// Tells of every piece that is written.
+    struct Told(Sender<Vec<u8>>);
+
+    impl std::io::Write for Told {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.borrow_mut().extend_from_slice(bytes);
+            self.0.send(bytes.to_vec()).unwrap();
             Ok(bytes.len())
         }
 
@@ -95,10 +96,15 @@ mod tests {
         }
     }
 
+    fn lines() -> (Rc<Lines>, Receiver<Vec<u8>>, Writing) {
+        let (tell, told) = channel();
+        let (sink, writing) = Sink::start(Told(tell)).unwrap();
+        (Lines::new(sink), told, writing)
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_line_is_written_after_a_tenth_of_a_second() {
-        let written = Written::default();
-        let lines = Lines::new(written.clone());
+    async fn a_line_is_handed_over_after_a_tenth_of_a_second() {
+        let (lines, told, _writing) = lines();
         let local = tokio::task::LocalSet::new();
         local.spawn_local(Rc::clone(&lines).flush_in_time());
 
@@ -106,24 +112,26 @@ mod tests {
             .run_until(async {
                 lines.add(|buffer| buffer.extend_from_slice(b"one"));
                 sleep(Duration::from_millis(99)).await;
-                assert!(written.0.borrow().is_empty());
+                assert!(!lines.buffer.borrow().is_empty());
                 sleep(Duration::from_millis(2)).await;
-                assert_eq!(&*written.0.borrow(), b"one\n");
+                assert!(lines.buffer.borrow().is_empty());
             })
             .await;
+        assert_eq!(told.recv().unwrap(), b"one\n");
     }
 
     #[test]
     fn full_buffers_and_the_last_lines_are_written() {
-        let written = Written::default();
-        let lines = Lines::new(written.clone());
+        let (lines, told, writing) = lines();
 
-        for _ in 0..20 {
+        for _ in 0..80 {
             lines.add(|buffer| buffer.extend_from_slice(&[b'x'; 1023]));
         }
-        assert_eq!(written.0.borrow().len(), FULL);
+        assert_eq!(told.recv().unwrap().len(), FULL);
         drop(lines);
+        drop(writing);
 
-        assert_eq!(written.0.borrow().len(), 20 * 1024);
+        assert_eq!(told.recv().unwrap().len(), 16 * 1024);
+        assert!(told.recv().is_err());
     }
 }

@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal};
 
 use tracing::Level;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::sink::{Sink, Writing};
 use super::{Format, Settings};
 
 /// The process's log.
@@ -17,31 +17,31 @@ use super::{Format, Settings};
 /// the log is dropped.
 #[derive(Debug)]
 pub struct Log {
-    writer: NonBlocking,
+    sink: Sink,
     json: bool,
     level: Level,
-    _guard: WorkerGuard,
+    /// Kept to the end, so that the last lines are written.
+    _writing: Writing,
 }
 
 impl Log {
     /// Opens the log on standard output.
-    pub fn open(settings: Settings) -> Self {
+    ///
+    /// # Errors
+    /// When the thread that writes it cannot be started.
+    pub fn open(settings: Settings) -> io::Result<Self> {
         let json = match settings.format {
             Format::Auto => !io::stdout().is_terminal(),
             Format::Human => false,
             Format::Json => true,
         };
-        let (writer, guard) = NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(QUEUED_WRITES)
-            .thread_name("log")
-            .finish(io::stdout());
-        Self {
-            writer,
+        let (sink, writing) = Sink::start(io::stdout())?;
+        Ok(Self {
+            sink,
             json,
             level: settings.level,
-            _guard: guard,
-        }
+            _writing: writing,
+        })
     }
 
     /// Sends what the program tells through `tracing` here. The first caller in a process wins.
@@ -50,9 +50,9 @@ impl Log {
         let level = Targets::new()
             .with_target(env!("CARGO_CRATE_NAME"), self.level)
             .with_default(LevelFilter::WARN.min(LevelFilter::from_level(self.level)));
-        let writer = self.writer.clone();
+        let sink = self.sink.clone();
         let lines = fmt::layer()
-            .with_writer(move || writer.clone())
+            .with_writer(move || sink.clone())
             .with_target(false);
         let installed = if self.json {
             let lines = lines
@@ -76,9 +76,9 @@ impl Log {
         }
     }
 
-    /// Returns a writer of whole pieces of log.
-    pub fn writer(&self) -> NonBlocking {
-        self.writer.clone()
+    /// Returns where whole lines are put.
+    pub fn sink(&self) -> &Sink {
+        &self.sink
     }
 
     /// Tells whether lines are JSON objects.
@@ -90,12 +90,4 @@ impl Log {
     pub fn wants_access_lines(&self) -> bool {
         self.level >= Level::INFO
     }
-
-    /// Returns the counter of dropped writes.
-    pub fn dropped(&self) -> ErrorCounter {
-        self.writer.error_counter()
-    }
 }
-
-/// How many writes may wait. One is a log line, or a worker's access lines of up to 100 ms.
-const QUEUED_WRITES: usize = 1024;

@@ -7,6 +7,7 @@ pub mod lines;
 pub mod log;
 pub mod metrics;
 pub mod recorder;
+pub mod sink;
 
 use tracing::Level;
 
@@ -15,6 +16,7 @@ pub use lines::Lines;
 pub use log::Log;
 pub use metrics::Metrics;
 pub use recorder::{Blame, Outcome, Recorder};
+pub use sink::Sink;
 
 /// How the gateway logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

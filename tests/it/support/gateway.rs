@@ -63,7 +63,8 @@ impl Gateway {
         let log = Log::open(Settings {
             format: Format::Json,
             level: Level::ERROR,
-        });
+        })
+        .unwrap();
         let running = run::Gateway::start(&settings, &Arc::new(log)).unwrap();
         let (address, admin) = (running.listeners()[0], running.admin());
         Self {
