@@ -66,6 +66,9 @@ struct World {
     /// How many streams a peer took last.
     streams: usize,
     attempts: Vec<Attempt>,
+    /// How many attempts were begun, and how many requests have stood in line.
+    begun: usize,
+    joined: usize,
     waiting: BTreeMap<Who, Ticket>,
     lent: Vec<Given<(), ()>>,
     open: Vec<(Id, Known)>,
@@ -82,6 +85,8 @@ impl World {
             next: 0,
             streams: limits.streams,
             attempts: Vec::new(),
+            begun: 0,
+            joined: 0,
             waiting: BTreeMap::new(),
             lent: Vec::new(),
             open: Vec::new(),
@@ -159,6 +164,7 @@ impl World {
         let unpromised = self.unpromised();
         match self.book.join(who) {
             Ok(ticket) => {
+                self.joined += 1;
                 self.waiting.insert(who, ticket);
             }
             Err(back) => {
@@ -256,6 +262,8 @@ impl World {
             match step {
                 Step::Open(attempt) => {
                     self.attempts.push(attempt);
+                    self.begun += 1;
+                    assert!(self.begun <= self.joined, "more is opened than waited for");
                     assert!(self.taken() <= self.limits.connections, "over the cap");
                 }
                 Step::Serve { who, given, .. } => {
