@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{PATH, by_number, numbered, start};
-use crate::support::adobe::Act;
-use crate::support::raw::{Raw, get, send};
+use super::{PATH, ROUTE, by_number, numbered, start};
+use crate::support::adobe::{Act, Adobe};
+use crate::support::gateway::Gateway;
+use crate::support::raw::{Raw, exchange, get, send};
 use crate::support::signal::{signal, wait};
 
 #[test]
@@ -159,4 +160,98 @@ fn a_caller_who_leaves_takes_the_upstream_connection_along() {
     wait(&arrival);
     drop(raw);
     wait(&end);
+}
+
+#[test]
+fn requests_over_the_cap_wait_or_are_refused_and_are_counted() {
+    let (arrived, arrival) = signal();
+    let (answer, answered) = signal::<()>();
+    let adobe = Adobe::start(move |seen| {
+        if seen.target() == PATH {
+            return Act::echo(seen);
+        }
+        arrived.send(()).unwrap();
+        wait(&answered);
+        Act::echo(seen)
+    });
+    let url = adobe.url();
+    // Two workers, and shares are rounded up: each has one connection, and a place for one who waits.
+    let gateway = Gateway::with(&format!(
+        "ims: {{ url: '{url}' }}
+upstream: {{ url: '{url}', connections: 1, waiting: 1 }}
+{ROUTE}"
+    ));
+    let mut callers: Vec<_> = (0..4).map(|_| Raw::connect(gateway.address)).collect();
+    // Callers go to the worker with the fewest, so each has two: one is served and one waits.
+    for caller in &mut callers {
+        caller.write(get("/data/core/ups/held", ""));
+    }
+    wait(&arrival);
+    wait(&arrival);
+    let metrics = || exchange(gateway.admin, get("/metrics", "")).text();
+    let waiting = "profile_gateway_upstream_requests_waiting 2\n";
+    while !metrics().contains(waiting) {}
+
+    let refused = exchange(gateway.address, get(PATH, ""));
+    let now = metrics();
+    for _ in 0..4 {
+        answer.send(()).unwrap();
+    }
+
+    assert_eq!(refused.problem(), (503, "connections_busy".to_owned()));
+    assert_eq!(refused.values("retry-after"), ["1"]);
+    for line in [
+        r#"connections{state="in_use"} 2"#,
+        r#"connections{state="idle"} 0"#,
+        "connections_opened_total 2",
+        "requests_waited_total 2",
+        "requests_refused_total 1",
+    ] {
+        assert!(
+            now.contains(&format!("profile_gateway_upstream_{line}\n")),
+            "{now}"
+        );
+    }
+    for caller in &mut callers {
+        assert_eq!(caller.answer(false).unwrap().status, 200);
+    }
+    assert_eq!(exchange(gateway.address, get(PATH, "")).status, 200);
+    assert!(metrics().contains("profile_gateway_upstream_connections_reused_total 3\n"));
+}
+
+#[test]
+fn the_time_of_a_route_ends_the_wait_for_a_connection_too() {
+    let (arrived, arrival) = signal();
+    let adobe = Adobe::start(move |_| {
+        let arrived = arrived.clone();
+        Act::play(move |wire| {
+            arrived.send(()).unwrap();
+            wire.wait_for_end();
+        })
+    });
+    let url = adobe.url();
+    let gateway = Gateway::with(&format!(
+        "ims: {{ url: '{url}' }}
+upstream: {{ url: '{url}', connections: 1 }}
+routes:
+  - name: held
+    match: {{ path: '/data/core/ups/held' }}
+    sandbox: dev-2
+  - name: short
+    match: {{ path: '/data/core/{{*rest}}' }}
+    sandbox: dev-2
+    timeout: 100ms
+"
+    ));
+    let mut callers: Vec<_> = (0..2).map(|_| Raw::connect(gateway.address)).collect();
+    for caller in &mut callers {
+        caller.write(get("/data/core/ups/held", ""));
+        wait(&arrival);
+    }
+
+    let late = exchange(gateway.address, get(PATH, ""));
+
+    assert_eq!(late.problem(), (503, "connections_busy".to_owned()));
+    assert_eq!(late.values("retry-after"), ["1"]);
+    assert_eq!(adobe.heads(), 2);
 }
