@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
+use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -17,7 +18,11 @@ use crate::error::{Error, Reason};
 pub struct Dialer {
     settings: Arc<Settings>,
     tls: Option<Tls>,
+    stand_in: Option<StandIn>,
 }
+
+/// Opens the gateway's end of a connection to a stand-in, which has the other end.
+type StandIn = Arc<dyn Fn() -> DuplexStream + Send + Sync>;
 
 #[derive(Clone)]
 struct Tls {
@@ -53,7 +58,22 @@ impl Dialer {
         Ok(Self {
             settings: Arc::new(settings),
             tls,
+            stand_in: None,
         })
+    }
+
+    /// Prepares dialing that leaves the process out: each connection is one that `open` makes, in clear text.
+    ///
+    /// It measures what a request costs without the kernel's part. Configuration cannot ask for it.
+    pub fn in_memory(
+        settings: Settings,
+        open: impl Fn() -> DuplexStream + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            tls: None,
+            stand_in: Some(Arc::new(open)),
+        }
     }
 
     /// Returns what the dialer was made from.
@@ -80,6 +100,9 @@ impl Dialer {
     }
 
     async fn dial_untimed(&self) -> Result<Stream, Error> {
+        if let Some(open) = &self.stand_in {
+            return Ok(Stream::Memory(open()));
+        }
         let stream = self.connect().await?;
         // Small writes are whole messages here; waiting to merge them only adds latency.
         stream

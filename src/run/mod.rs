@@ -179,7 +179,11 @@ fn dialer(settings: crate::connect::Settings) -> Result<Dialer, StartError> {
     Dialer::new(settings).map_err(|source| StartError::Connect { origin, source })
 }
 
-fn plan(
+/// Makes what the workers' stacks are made from, with metrics in `registry`.
+///
+/// # Errors
+/// [`StartError::Connect`].
+pub fn plan(
     settings: &Settings,
     credentials: Credentials,
     registry: &mut Registry,
