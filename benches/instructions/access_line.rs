@@ -1,0 +1,59 @@
+//! What writing a request down costs: its metrics and its line in the access log, in both forms.
+
+use std::io;
+use std::rc::Rc;
+
+use gungraun::{library_benchmark, library_benchmark_group};
+use http::StatusCode;
+use profile_gateway::aep::Operation;
+use profile_gateway::context::{Caller, PerRoute, RouteId};
+use profile_gateway::telemetry::{Labels, Lines, Metrics, Outcome, Recorder};
+use prometheus_client::registry::Registry;
+use tokio::time::Instant;
+
+use crate::gateway;
+use crate::work::{Work, work};
+
+#[library_benchmark(setup = prepare)]
+#[bench::json(true)]
+#[bench::text(false)]
+fn record(mut work: Work) -> Work {
+    work();
+    work
+}
+
+fn prepare(json: bool) -> Work {
+    let names = ["lookups".to_owned()].into_iter().collect::<PerRoute<_>>();
+    let labels = [Labels {
+        route: "lookups".to_owned(),
+        credential: "loyalty".to_owned(),
+        sandbox: "prod".to_owned(),
+    }];
+    let recorder = Recorder::new(
+        Some(Lines::new(io::sink())),
+        json,
+        Rc::new(labels.into_iter().collect()),
+        Metrics::register(&mut Registry::default(), &names),
+    );
+    let outcome = Outcome {
+        status: Some(StatusCode::OK),
+        response_bytes: 1021,
+        complete: true,
+        blame: None,
+    };
+    let operation = Operation::of(&http::Method::GET, gateway::PATH);
+    let ended = move |_| {
+        let exchange = gateway::received().exchange;
+        exchange.caller.set(Some(Caller::Anonymous));
+        exchange.route.set(Some(RouteId(0)));
+        exchange.operation.set(Some(operation));
+        exchange.upstream_head.set(Some(Instant::now()));
+        exchange
+    };
+    work(ended, move |exchange| {
+        recorder.record(&exchange, &outcome);
+        exchange
+    })
+}
+
+library_benchmark_group!(name = access_line_group, benchmarks = record);

@@ -1,0 +1,29 @@
+//! What finding the route costs, by the number of routes: the path's check, the match, and the operation's name.
+
+use gungraun::{library_benchmark, library_benchmark_group};
+use profile_gateway::context::{Caller, Identified};
+use profile_gateway::route::FindRoute;
+use profile_gateway::stage::Stage;
+
+use crate::gateway;
+use crate::work::{Work, work};
+
+#[library_benchmark(setup = prepare)]
+#[bench::routes_1(1)]
+#[bench::routes_10(10)]
+#[bench::routes_1000(1000)]
+fn find(mut work: Work) -> Work {
+    work();
+    work
+}
+
+fn prepare(routes: usize) -> Work {
+    let find = FindRoute::new(gateway::settings(routes).route).expect("no two routes are alike");
+    let identified = |_| Identified {
+        received: gateway::received(),
+        caller: Caller::Anonymous,
+    };
+    work(identified, move |identified| find.pass(identified))
+}
+
+library_benchmark_group!(name = route_match_group, benchmarks = find);
