@@ -4,16 +4,21 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test test-rust deploy-check lint deny fuzz-build bench-build demo
+.PHONY: help test test-rust deploy-check lint deny fuzz-build bench-count bench-check bench-accept bench-test demo
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
+# The runner has to be of the library's version.
+GUNGRAUN_VERSION := $(shell sed -n '/^name = "gungraun-runner"$$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+GUNGRAUN := $(TARGET)/gungraun-runner-$(GUNGRAUN_VERSION)
+COUNTS := $(TARGET)/instructions.json
 ADVISORIES = $${CARGO_HOME:-$$HOME/.cargo}/advisory-dbs
 
 help: ## list what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-test: test-rust deploy-check ## every test, after installing what it needs
+test: test-rust deploy-check bench-test ## every test, after installing what it needs
 
 test-rust: ## the Rust tests and the examples in the documentation
 	@.ci/packages rust c curl
@@ -52,9 +57,24 @@ fuzz-build: ## the fuzz targets: formatting, and that they build
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="--cfg fuzzing" $(CARGO) build --locked --manifest-path fuzz/Cargo.toml
 
-bench-build: ## the benchmarks, built and not run
+bench-check: bench-count ## count the instructions a request costs, and compare with the committed baseline
+	python3 benches/gate.py check $(COUNTS)
+
+bench-accept: bench-count ## make this machine's counts the committed baseline
+	python3 benches/gate.py accept $(COUNTS)
+
+bench-test: ## the scripts in benches/
+	@.ci/packages python
+	cd benches && python3 -B -m unittest discover --quiet
+
+# Flags for another processor would change what is counted; valgrind's own processor is the same everywhere.
+bench-count: $(GUNGRAUN)/bin/gungraun-runner
+	@.ci/packages rust c python valgrind
+	RUSTFLAGS= GUNGRAUN_RUNNER=$< $(CARGO) bench --locked --bench instructions -- --output-format=json >$(COUNTS)
+
+$(GUNGRAUN)/bin/gungraun-runner:
 	@.ci/packages rust c
-	$(CARGO) build --locked --benches
+	$(CARGO) install gungraun-runner --locked --version $(GUNGRAUN_VERSION) --root $(GUNGRAUN)
 
 demo: ## a gateway and a simulated Adobe, to try it out
 	@.ci/packages rust c
