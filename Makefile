@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test test-rust deploy-check lint deny fuzz-build bench-count bench-check bench-accept bench-test demo
+.PHONY: help test test-rust deploy-check lint deny fuzz-build bench-count bench-check bench-accept bench-test compare compare-readme compare-ready compare-check demo
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
@@ -66,6 +66,7 @@ bench-accept: bench-count ## make this machine's counts the committed baseline
 bench-test: ## the scripts in benches/
 	@.ci/packages python
 	cd benches && python3 -B -m unittest discover --quiet
+	cd benches/compare && python3 -B -m unittest discover --quiet
 
 # Flags for another processor would change what is counted; valgrind's own processor is the same everywhere.
 bench-count: $(GUNGRAUN)/bin/gungraun-runner
@@ -75,6 +76,30 @@ bench-count: $(GUNGRAUN)/bin/gungraun-runner
 $(GUNGRAUN)/bin/gungraun-runner:
 	@.ci/packages rust c
 	$(CARGO) install gungraun-runner --locked --version $(GUNGRAUN_VERSION) --root $(GUNGRAUN)
+
+ROUNDS ?= 3
+compare: compare-ready ## the gateway beside nginx, HAProxy and Envoy on this machine (ROUNDS=3)
+	benches/compare/compare.py --rounds $(ROUNDS)
+
+compare-readme: compare-ready ## the same, with the table and the chart put where README.md has them
+	benches/compare/compare.py --rounds $(ROUNDS) --into README.md --chart docs/compare.svg
+
+compare-ready: $(TARGET)/compare/venv/ready
+	@.ci/packages rust c haproxy nginx python wrk
+	$(CARGO) build --locked --release
+
+# Shows that the comparison works; its figures mean nothing, being those of a debug build in one second.
+compare-check: ## a short comparison of an unoptimised gateway with nginx
+	@.ci/packages rust c nginx python wrk
+	$(CARGO) build --locked
+	benches/compare/compare.py --rounds 1 --seconds 1 --peers gateway,nginx --scenarios small16,post8k \
+	    --gateway $(TARGET)/debug/profile-gateway --output $(TARGET)/compare/check
+
+$(TARGET)/compare/venv/ready: benches/compare/requirements.txt
+	@.ci/packages python
+	python3 -m venv --clear $(@D) || /usr/bin/python3 -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 demo: ## a gateway and a simulated Adobe, to try it out
 	@.ci/packages rust c

@@ -96,6 +96,32 @@ fn the_readme_lists_every_reason_with_its_status_and_side() {
 }
 
 #[test]
+fn the_readmes_figures_say_when_where_and_by_which_command_they_were_made() {
+    let readme = read("README.md");
+    let table = readme
+        .split("<!-- compare: begin -->")
+        .nth(1)
+        .and_then(|rest| rest.split("<!-- compare: end -->").next())
+        .unwrap();
+
+    assert!(
+        table.contains("| CPU of one request | profile-gateway | nginx | HAProxy | Envoy |"),
+        "{table}"
+    );
+    for part in [
+        "Measured 20",
+        "`benches/compare/compare.py --rounds ",
+        " cores, Linux ",
+        "profile-gateway ",
+        "Medians of ",
+    ] {
+        assert!(table.contains(part), "no {part:?} in {table}");
+    }
+    assert!(read("docs/compare.svg").starts_with("<svg "));
+    assert!(root().join("benches/compare/compare.py").exists());
+}
+
+#[test]
 fn configurations_for_kubernetes_load() {
     let mut found = Vec::new();
     visit(&root().join("deploy"), &mut |path| {
