@@ -7,7 +7,7 @@ use gungraun::{library_benchmark, library_benchmark_group};
 use http::StatusCode;
 use profile_gateway::aep::Operation;
 use profile_gateway::context::{Caller, PerRoute, RouteId};
-use profile_gateway::telemetry::{Labels, Lines, Metrics, Outcome, Recorder};
+use profile_gateway::telemetry::{Labels, Lines, Metrics, Outcome, Recorder, Sink};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
@@ -24,13 +24,14 @@ fn record(mut work: Work) -> Work {
 
 fn prepare(json: bool) -> Work {
     let names = ["lookups".to_owned()].into_iter().collect::<PerRoute<_>>();
-    let labels = [Labels {
-        route: "lookups".to_owned(),
-        credential: "loyalty".to_owned(),
-        sandbox: "prod".to_owned(),
-    }];
+    let labels = [Labels::new(
+        "lookups".to_owned(),
+        "loyalty".to_owned(),
+        "prod".to_owned(),
+    )];
+    let (sink, writing) = Sink::start(io::sink()).expect("a thread can be started");
     let recorder = Recorder::new(
-        Some(Lines::new(io::sink())),
+        Some(Lines::new(sink)),
         json,
         Rc::new(labels.into_iter().collect()),
         Metrics::register(&mut Registry::default(), &names),
@@ -52,6 +53,7 @@ fn prepare(json: bool) -> Work {
     };
     work(ended, move |exchange| {
         recorder.record(&exchange, &outcome);
+        let _ = &writing;
         exchange
     })
 }

@@ -20,10 +20,9 @@ use profile_gateway::ims::mint::TokenService;
 use profile_gateway::ims::{Credential, CredentialSettings, Credentials};
 use profile_gateway::run;
 use profile_gateway::secret::Secret;
-use profile_gateway::telemetry::{Lines, Recorder};
+use profile_gateway::telemetry::{Lines, Recorder, Sink};
 use prometheus_client::registry::Registry;
-use tokio::runtime::Runtime;
-use tokio::task::LocalSet;
+use tokio::runtime::{LocalOptions, LocalRuntime};
 use tokio::time::Instant;
 use tower::Service;
 
@@ -32,7 +31,7 @@ use crate::work::{TIMES, WARM_UP, Work};
 
 /// Prepares lookups by a gateway with `routes` routes, which are made one after the other.
 pub(crate) fn lookups(routes: usize) -> Work {
-    let (runtime, local) = worker();
+    let runtime = worker();
     let settings = settings(routes);
     let credentials = credentials(&settings);
     let mut registry = Registry::default();
@@ -41,13 +40,14 @@ pub(crate) fn lookups(routes: usize) -> Work {
         upstream: Dialer::in_memory(settings.upstream, upstream::open),
         ..plan
     };
+    let (sink, writing) = Sink::start(io::sink()).expect("a thread can be started");
     let recorder = Recorder::new(
-        Some(Lines::new(io::sink())),
+        Some(Lines::new(sink)),
         true,
         Rc::new(plan.labels.clone()),
         plan.metrics.clone(),
     );
-    let pool = Pool::new(plan.upstream.clone());
+    let pool = Pool::new(plan.upstream.clone(), Arc::default());
     let mut stack = gateway::stack(&plan, pool, Rc::new(recorder)).expect("the plan fits together");
     let connection = Rc::new(connection());
     let inbound = |_| Inbound {
@@ -60,7 +60,8 @@ pub(crate) fn lookups(routes: usize) -> Work {
         .collect::<Vec<_>>()
         .into_iter();
     let mut take = move |times| {
-        local.block_on(&runtime, async {
+        let _ = &writing;
+        runtime.block_on(async {
             for inbound in prepared.by_ref().take(times) {
                 let Ok(answer) = stack.call(inbound).await;
                 assert_eq!(answer.status(), StatusCode::OK);
@@ -76,12 +77,11 @@ pub(crate) fn lookups(routes: usize) -> Work {
 }
 
 /// Makes a runtime as a worker has it.
-pub(crate) fn worker() -> (Runtime, LocalSet) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+pub(crate) fn worker() -> LocalRuntime {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .expect("a runtime can be made");
-    (runtime, LocalSet::new())
+        .build_local(LocalOptions::default())
+        .expect("a runtime can be made")
 }
 
 /// Makes the settings of a gateway with a route for lookups and others beside it, each with a limit of its own besides
@@ -177,7 +177,7 @@ fn connection() -> Connection {
 
 /// Makes the credentials, each with a token.
 pub(crate) fn credentials(settings: &config::Settings) -> Credentials {
-    let (runtime, _) = worker();
+    let runtime = worker();
     let credentials = Credentials::new(&settings.ims);
     for credential in credentials.iter() {
         runtime.block_on(give_token(Arc::clone(credential)));

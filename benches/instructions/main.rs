@@ -11,6 +11,7 @@
 mod access_line;
 mod fields;
 mod gateway;
+mod head;
 mod limiter;
 mod route_match;
 mod stack;
@@ -22,6 +23,7 @@ use gungraun::main;
 
 use access_line::access_line_group;
 use fields::fields_group;
+use head::head_group;
 use limiter::limiter_group;
 use route_match::route_match_group;
 use stack::stack_group;
@@ -30,6 +32,7 @@ use token::token_group;
 main!(
     library_benchmark_groups = [
         stack_group,
+        head_group,
         route_match_group,
         limiter_group,
         fields_group,

@@ -26,12 +26,12 @@ pub(crate) fn open() -> DuplexStream {
 
 /// Prepares calls of the upstream with ready-made bytes: what of a measured lookup is not the gateway's doing.
 pub(crate) fn calls() -> Work {
-    let (runtime, local) = gateway::worker();
+    let runtime = gateway::worker();
     let request = request();
     let mut answer = answer();
-    let mut stream = local.block_on(&runtime, async { open() });
+    let mut stream = runtime.block_on(async { open() });
     let mut call = move |times| {
-        local.block_on(&runtime, async {
+        runtime.block_on(async {
             for _ in 0..times {
                 stream.write_all(&request).await.expect("it takes requests");
                 stream.read_exact(&mut answer).await.expect("it answers");
@@ -58,7 +58,7 @@ fn answer() -> Vec<u8> {
     bytes
 }
 
-fn message(first_line: &str, fields: &HeaderMap) -> Vec<u8> {
+pub(crate) fn message(first_line: &str, fields: &HeaderMap) -> Vec<u8> {
     let mut bytes = format!("{first_line}\r\n").into_bytes();
     for (name, value) in fields {
         let line: [&[u8]; 4] = [name.as_ref(), b": ", value.as_bytes(), b"\r\n"];
