@@ -82,29 +82,35 @@ impl Present {
         let mut present = Self::default();
         for name in headers.keys() {
             // Every name that is looked for below has to be found here: the tests try each.
-            match name.as_str() {
-                "connection"
-                | "keep-alive"
-                | "proxy-connection"
-                | "proxy-authenticate"
-                | "proxy-authorization"
-                | "te"
-                | "trailer"
-                | "transfer-encoding"
-                | "upgrade"
-                | "http2-settings" => present.hop_by_hop = true,
-                "x-http-method"
-                | "x-http-method-override"
-                | "x-method-override"
-                | "x-original-url"
-                | "x-rewrite-url" => present.overrides = true,
-                "x-sandbox-id" | "x-gw-ims-authorization" | "x-user-token" => {
-                    present.guarded = true;
+            let name = name.as_str();
+            match name.len() {
+                2 => present.hop_by_hop |= name == "te",
+                6 => {
+                    present.cookie |= name == "cookie";
+                    present.expect |= name == "expect";
                 }
-                "expect" => present.expect = true,
-                "cookie" => present.cookie = true,
-                other => present.underscore |= may_spell(other),
+                7 => present.hop_by_hop |= matches!(name, "trailer" | "upgrade"),
+                10 => present.hop_by_hop |= matches!(name, "connection" | "keep-alive"),
+                12 => present.guarded |= matches!(name, "x-sandbox-id" | "x-user-token"),
+                13 => present.overrides |= matches!(name, "x-http-method" | "x-rewrite-url"),
+                14 => {
+                    present.hop_by_hop |= name == "http2-settings";
+                    present.overrides |= name == "x-original-url";
+                }
+                16 => present.hop_by_hop |= name == "proxy-connection",
+                17 => {
+                    present.hop_by_hop |= name == "transfer-encoding";
+                    present.overrides |= name == "x-method-override";
+                }
+                18 => present.hop_by_hop |= name == "proxy-authenticate",
+                19 => present.hop_by_hop |= name == "proxy-authorization",
+                22 => {
+                    present.guarded |= name == "x-gw-ims-authorization";
+                    present.overrides |= name == "x-http-method-override";
+                }
+                _ => {}
             }
+            present.underscore |= may_spell(name);
         }
         present
     }
