@@ -203,3 +203,90 @@ impl Worker {
 
 /// How often idle upstream connections are looked over.
 const SWEEP: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Makes connections that only count.
+    struct Callers {
+        listener: TcpListener,
+        places: Arc<Semaphore>,
+        settings: Arc<listener::Settings>,
+    }
+
+    impl Callers {
+        fn new() -> Self {
+            let settings = listener::Settings {
+                address: (Ipv4Addr::LOCALHOST, 0).into(),
+                anonymous: true,
+                http2: true,
+                limits: listener::Limits {
+                    head_bytes: 1,
+                    fields: 1,
+                    target_bytes: 1,
+                    head_timeout: Duration::ZERO,
+                    idle_timeout: Duration::ZERO,
+                    write_timeout: Duration::ZERO,
+                    connections: 1000,
+                },
+            };
+            Self {
+                listener: TcpListener::bind(settings.address).unwrap(),
+                places: Arc::new(Semaphore::new(1000)),
+                settings: Arc::new(settings),
+            }
+        }
+
+        fn connect(&self) -> Accepted {
+            let socket = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
+            Accepted {
+                peer: socket.local_addr().unwrap(),
+                socket,
+                settings: Arc::clone(&self.settings),
+                place: Arc::clone(&self.places).try_acquire_owned().unwrap(),
+            }
+        }
+    }
+
+    #[test]
+    fn connections_are_balanced_however_they_come_and_go() {
+        let callers = Callers::new();
+        let gauge = Gauge::default();
+        let (team, mut inboxes) = Team::new(4, gauge.clone());
+        let mut open: Vec<Vec<_>> = inboxes.iter().map(|_| Vec::new()).collect();
+
+        for round in 0..20 {
+            for _ in 0..13 {
+                team.deliver(callers.connect());
+            }
+            for (inbox, open) in inboxes.iter_mut().zip(&mut open) {
+                while let Ok(delivered) = inbox.try_recv() {
+                    open.push(delivered);
+                }
+            }
+            let counts: Vec<_> = open.iter().map(Vec::len).collect();
+            let all: usize = counts.iter().sum();
+            assert_eq!(gauge.get(), i64::try_from(all).unwrap());
+            assert!(counts.iter().all(|count| count * 4 <= 2 * all), "{counts:?}");
+            // One worker's callers leave, another one each round.
+            open[round % 4].clear();
+        }
+    }
+
+    #[test]
+    fn a_worker_that_has_ended_is_given_nothing() {
+        let callers = Callers::new();
+        let (team, mut inboxes) = Team::new(2, Gauge::default());
+        drop(inboxes.remove(0));
+
+        team.deliver(callers.connect());
+        team.deliver(callers.connect());
+
+        assert!(inboxes[0].try_recv().is_ok() && inboxes[0].try_recv().is_ok());
+    }
+}
