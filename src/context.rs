@@ -198,6 +198,8 @@ pub struct Credentialed<B> {
     pub routed: Routed<B>,
     /// The four fields.
     pub owned: OwnedFields,
+    /// When the token among them has to have left.
+    pub leave_by: Instant,
 }
 
 /// The place of a route in the configuration, and in every [`PerRoute`] table made from it.

@@ -49,7 +49,11 @@ impl<B: 'static> Body for LeasedBody<B> {
         });
         match &frame {
             Some(Ok(_)) if !this.incoming.is_end_stream() => {}
-            Some(Err(_)) => drop(this.lease.take()),
+            Some(Err(_)) => {
+                if let Some(lease) = this.lease.take() {
+                    lease.broke();
+                }
+            }
             Some(Ok(_)) | None => {
                 if let Some(lease) = this.lease.take() {
                     lease.give_back();

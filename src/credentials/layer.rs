@@ -6,14 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::HeaderValue;
 use tower::{Layer, Service};
 
 use super::Settings;
 use crate::aep::OwnedFields;
 use crate::context::{Admitted, Authorized, Credentialed, PerRoute};
 use crate::error::{Error, Reason};
-use crate::ims::{Credential, Credentials};
+use crate::ims::{Bearer, Credential, Credentials};
 
 /// The layer that attaches credentials.
 #[derive(Clone, Debug)]
@@ -84,7 +83,7 @@ where
             Ok(credential) => credential,
             Err(error) => return ResponseFuture::waiting(async move { Err(error) }),
         };
-        // The request began a moment ago; a token is left alone long before its end.
+        // The request began a moment ago.
         let now = authorized.routed.received.exchange.started;
         if let Some(bearer) = credential.bearer(now) {
             let future = self.inner.call(attach(authorized, credential, bearer));
@@ -105,7 +104,7 @@ where
 fn attach<B>(
     authorized: Authorized<B>,
     credential: &Credential,
-    authorization: HeaderValue,
+    bearer: Bearer,
 ) -> Credentialed<B> {
     let Authorized {
         routed,
@@ -115,8 +114,9 @@ fn attach<B>(
     let api_key = credential.api_key().clone();
     Credentialed {
         routed,
+        leave_by: bearer.usable_until,
         owned: OwnedFields {
-            authorization,
+            authorization: bearer.value,
             api_key,
             organization,
             sandbox,

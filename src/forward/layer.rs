@@ -4,6 +4,7 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -70,6 +71,9 @@ where
                     Ok(begun) => begun?,
                     Err(_) => return Err(body_too_late()),
                 }
+                if Instant::now() >= outgoing.leave_by {
+                    return Err(token_ran_out());
+                }
                 let finished = outgoing.finish()?;
                 send(settings, pool, finished).await
             }),
@@ -87,6 +91,7 @@ struct Outgoing<B> {
     body: Upload<B>,
     owned: OwnedFields,
     wants_content_type: bool,
+    leave_by: Instant,
     deadline: Instant,
     exchange: Rc<Exchange>,
 }
@@ -94,6 +99,7 @@ struct Outgoing<B> {
 /// A request that may be sent.
 struct Ready<B> {
     request: Option<Request<Upload<B>>>,
+    leave_by: Instant,
     deadline: Instant,
     exchange: Rc<Exchange>,
 }
@@ -104,7 +110,11 @@ where
     B::Error: Into<Source>,
 {
     fn prepare(settings: &Settings, credentialed: Credentialed<B>) -> Result<Self, Error> {
-        let Credentialed { routed, owned } = credentialed;
+        let Credentialed {
+            routed,
+            owned,
+            leave_by,
+        } = credentialed;
         let Received { request, exchange } = routed.received;
         let rule = settings.routes.get(routed.route)?;
         let (mut head, body) = request.into_parts();
@@ -122,6 +132,7 @@ where
             wants_content_type: names_no_content_type(rule, &head.headers),
             head,
             owned,
+            leave_by,
             deadline: routed.deadline,
             exchange,
         })
@@ -145,6 +156,7 @@ where
         }
         Ok(Ready {
             request: Some(Request::from_parts(head, body)),
+            leave_by: self.leave_by,
             deadline: self.deadline,
             exchange: self.exchange,
         })
@@ -167,8 +179,12 @@ where
     async move {
         let exchange = &ready.exchange;
         exchange.attempts.set(exchange.attempts.get() + 1);
-        let sent = pool.send(&mut ready.request, ready.deadline).await;
-        let response = sent.map_err(|error| whose_fault(exchange, error))?;
+        let (leave_by, deadline) = (ready.leave_by.min(ready.deadline), ready.deadline);
+        let sent = pool.send(&mut ready.request, leave_by, deadline).await;
+        let response = sent.map_err(|error| match &ready.request {
+            Some(_) if Instant::now() >= ready.leave_by => token_ran_out().because(error),
+            _ => whose_fault(exchange, error),
+        })?;
         exchange.upstream_head.set(Some(Instant::now()));
 
         let (mut head, body) = response.into_parts();
@@ -233,6 +249,11 @@ fn whose_fault(exchange: &Exchange, error: Error) -> Error {
         }
         None => error,
     }
+}
+
+fn token_ran_out() -> Error {
+    let detail = "the token ran out while the request waited to be sent";
+    Error::new(Reason::TokenUnavailable, detail).after(Duration::from_secs(1))
 }
 
 fn body_too_late() -> Error {

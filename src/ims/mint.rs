@@ -20,7 +20,7 @@ use crate::secret::{Secret, UNRESERVED};
 /// Makes token calls. It sends to the configured token service only and follows no redirect.
 #[derive(Debug)]
 pub struct Mint {
-    pool: Pool<Full<Bytes>>,
+    dialer: Dialer,
     token_path: String,
     timeout: Duration,
 }
@@ -57,7 +57,7 @@ impl Mint {
     /// Prepares token calls through `dialer`.
     pub fn new(settings: &Settings, dialer: Dialer) -> Self {
         Self {
-            pool: Pool::new(dialer, Arc::default()),
+            dialer,
             token_path: settings.token_path.clone(),
             timeout: settings.timeout,
         }
@@ -77,9 +77,11 @@ impl Mint {
             .map_err(|_| {
                 Failure::new(Class::Configuration, "the token path is not a legal target")
             })?;
-        let response = self
-            .pool
-            .send(&mut Some(request), Instant::now() + self.timeout)
+        let deadline = Instant::now() + self.timeout;
+        // Calls are minutes and hours apart, so each has a connection of its own.
+        let pool = Pool::new(self.dialer.clone(), Arc::default());
+        let response = pool
+            .send(&mut Some(request), deadline, deadline)
             .await
             .map_err(|error| unreachable(&error))?;
         let (head, body) = response.into_parts();

@@ -15,7 +15,7 @@ use crate::aep::{ClientId, OrgId};
 use crate::connect::{self, Dialer};
 use crate::secret::Secret;
 
-pub use keeper::{Credential, Status};
+pub use keeper::{Bearer, Credential, Status};
 
 /// The token service and the credentials it knows.
 #[derive(Clone, Debug)]

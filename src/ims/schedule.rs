@@ -7,9 +7,11 @@ use super::answer::{Class, Failure};
 /// Returns how long after minting a token of this lifetime is renewed.
 ///
 /// It is renewed when the smaller of 10 minutes and 20 % of its life is left, give or take 10 % of that, so that
-/// replicas started together drift apart. `random` is in 0…1.
+/// replicas started together drift apart. What lives so shortly that a slow token call would take longer is renewed
+/// when 10 s or half of its life is left. `random` is in 0…1.
 pub fn renew_after(lifetime: Duration, random: f64) -> Duration {
-    let lead = lifetime.mul_f64(0.2).min(Duration::from_mins(10));
+    let call = lifetime.mul_f64(0.5).min(Duration::from_secs(10));
+    let lead = lifetime.mul_f64(0.2).min(Duration::from_mins(10)).max(call);
     let floor = lifetime.mul_f64(0.05).min(Duration::from_secs(30));
     let lead = lead.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0)).max(floor);
     // A renewal at most four times a second, however short tokens live.

@@ -1,13 +1,18 @@
 //! What a connection is doing, as far as closing it in time and resting it needs to know.
 
 use std::cell::Cell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::OnceLock;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+
+use crate::body::Guarded;
 
 /// A connection's requests in flight, and since when there are none.
 #[derive(Debug)]
@@ -15,6 +20,7 @@ pub(super) struct Activity {
     in_flight: Cell<usize>,
     reading: Cell<Reading>,
     writing: Cell<bool>,
+    receiving: Cell<usize>,
     quiet_since: Cell<Instant>,
     taken: Cell<u64>,
     took: Notify,
@@ -44,12 +50,20 @@ pub(super) enum Quiet {
 #[derive(Debug)]
 pub(super) struct Busy(Rc<Activity>);
 
+/// A request body that somebody still reads.
+#[derive(Debug)]
+pub struct Receiving(Rc<Activity>);
+
+/// The body of a caller's request. Until it has ended or is dropped, hyper holds what is left of it.
+pub type CallerBody = Guarded<Incoming, Receiving>;
+
 impl Activity {
     pub(super) fn new() -> Rc<Self> {
         Rc::new(Self {
             in_flight: Cell::new(0),
             reading: Cell::new(Reading::Nothing),
             writing: Cell::new(false),
+            receiving: Cell::new(0),
             quiet_since: Cell::new(Instant::now()),
             taken: Cell::new(0),
             took: Notify::new(),
@@ -62,6 +76,12 @@ impl Activity {
         self.taken.set(self.taken.get() + 1);
         self.took.notify_waiters();
         Busy(Rc::clone(self))
+    }
+
+    /// Counts a request body that is read until the returned value is dropped.
+    pub(super) fn receive(self: &Rc<Self>) -> Receiving {
+        self.receiving.set(self.receiving.get() + 1);
+        Receiving(Rc::clone(self))
     }
 
     /// Tells whether there are requests in flight.
@@ -96,43 +116,63 @@ impl Activity {
         self.quiet_since.get() + limit
     }
 
+    /// Tells whether nothing at all is under way: all that is left of the connection is its socket.
+    fn is_resting(&self) -> bool {
+        self.reading.get() == Reading::Nothing && !self.writing.get() && self.receiving.get() == 0
+    }
+
     /// Waits until there has been nothing to do for as long as `idle`, or nothing at all under way for as long as
-    /// `rest`, which is shorter.
+    /// `rest`, which is shorter, and up to [`TICK`] more.
     ///
     /// What is under way wakes the connection's task when it has come further, and this has to be polled then: a
     /// timer for every request would cost more than it finds out.
     pub(super) async fn quiet_for(&self, rest: Duration, idle: Duration) -> Quiet {
-        loop {
-            let now = Instant::now();
-            let reading = self.reading.get();
-            if self.is_busy() || reading == Reading::Head {
-                until_polled_again().await;
-                continue;
+        let mut armed = None;
+        let mut timer = pin!(sleep_until(Instant::now()));
+        poll_fn(|cx| {
+            loop {
+                if self.is_busy() || self.reading.get() == Reading::Head {
+                    return Poll::Pending;
+                }
+                let resting = self.is_resting();
+                let due = if resting {
+                    on_tick(self.quiet_until(rest))
+                } else {
+                    self.quiet_until(idle)
+                };
+                // A timer that goes off too early is set again then; one for every request would cost more.
+                if armed.is_none_or(|armed| armed > due) {
+                    armed = Some(due);
+                    timer.as_mut().reset(due);
+                }
+                ready!(timer.as_mut().poll(cx));
+                if armed.take() >= Some(due) {
+                    return Poll::Ready(if resting { Quiet::Resting } else { Quiet::Idle });
+                }
             }
-            let quiet = now.saturating_duration_since(self.quiet_since.get());
-            let resting = reading == Reading::Nothing && !self.writing.get();
-            if resting && quiet >= rest {
-                return Quiet::Resting;
-            }
-            if quiet >= idle {
-                return Quiet::Idle;
-            }
-            let wait = if resting { rest } else { idle };
-            sleep_until(self.quiet_until(wait)).await;
-        }
+        })
+        .await
     }
 }
 
-async fn until_polled_again() {
-    let mut polled = false;
-    poll_fn(|_| {
-        if polled {
-            return Poll::Ready(());
-        }
-        polled = true;
-        Poll::Pending
-    })
-    .await;
+/// How far apart the moments are at which connections begin to rest: many that do so together cost one wake-up.
+const TICK: Duration = Duration::from_millis(25);
+
+fn on_tick(at: Instant) -> Instant {
+    static BEGINNING: OnceLock<Instant> = OnceLock::new();
+    let beginning = *BEGINNING.get_or_init(|| at);
+    let since = at.saturating_duration_since(beginning).as_nanos();
+    let to_next = since.next_multiple_of(TICK.as_nanos()) - since;
+    at + Duration::from_nanos(u64::try_from(to_next).unwrap_or_default())
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        let Self(activity) = self;
+        activity
+            .receiving
+            .set(activity.receiving.get().saturating_sub(1));
+    }
 }
 
 impl Drop for Busy {
@@ -147,7 +187,7 @@ impl Drop for Busy {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{advance, sleep, timeout};
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -162,13 +202,15 @@ mod tests {
         let end_later = async {
             sleep(Duration::from_millis(15_500)).await;
             drop(busy);
-            // As the end of its answer polls the connection's task, this polls the other half of the join.
         };
 
         let (quiet, ()) = tokio::join!(activity.quiet_for(REST, IDLE), end_later);
 
         assert_eq!(quiet, Quiet::Resting);
-        assert_eq!(begun.elapsed(), Duration::from_millis(16_500));
+        let rested = begun
+            .elapsed()
+            .saturating_sub(Duration::from_millis(15_500));
+        assert!(rested >= REST && rested <= REST + TICK, "{rested:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -193,8 +235,24 @@ mod tests {
 
         assert!(timeout(2 * IDLE, quiet.as_mut()).await.is_err());
         activity.set_reading(Reading::Nothing);
-        advance(REST).await;
         assert_eq!(quiet.await, Quiet::Resting);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_to_its_end_lets_a_connection_rest_long_before_it_would_be_idle() {
+        let activity = Activity::new();
+        let begun = Instant::now();
+        let body = activity.receive();
+        activity.set_writing(true);
+        let quiet = activity.quiet_for(REST, IDLE);
+        tokio::pin!(quiet);
+
+        assert!(timeout(2 * REST, quiet.as_mut()).await.is_err());
+        activity.set_writing(false);
+        assert!(timeout(2 * REST, quiet.as_mut()).await.is_err());
+        drop(body);
+        assert_eq!(quiet.await, Quiet::Resting);
+        assert!(begun.elapsed() <= 5 * REST);
     }
 
     #[tokio::test(start_paused = true)]

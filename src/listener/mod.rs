@@ -7,6 +7,7 @@ pub mod guard;
 mod http2;
 
 pub use accept::{Accepted, Bound};
+pub use activity::{CallerBody, Receiving};
 pub use connection::serve;
 
 use std::net::SocketAddr;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::park_timeout;
 use std::time::Duration;
 
 /// Where log lines are put. Clones put them in the same place.
@@ -40,6 +41,9 @@ struct Piece {
 /// The most that may wait to be written, in bytes.
 const MOST: usize = 16 * 1024 * 1024;
 
+/// How long the thread waits for a pipe that takes nothing just now.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// How long the end of the process waits for what has not been written.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -60,12 +64,12 @@ impl Sink {
     /// Puts whole lines behind those that wait.
     pub fn put(&self, bytes: Vec<u8>, lines: u64) {
         let mut queue = self.0.queue();
-        if queue.closed || queue.bytes + bytes.len() > MOST {
+        if queue.closed || queue.bytes + bytes.capacity() > MOST {
             drop(queue);
             self.0.dropped.fetch_add(lines, Ordering::Relaxed);
             return;
         }
-        queue.bytes += bytes.len();
+        queue.bytes += bytes.capacity();
         queue.pieces.push_back(Piece { bytes, lines });
         drop(queue);
         self.0.changed.notify_one();
@@ -112,16 +116,30 @@ impl Shared {
             let pieces = mem::take(&mut queue.pieces);
             drop(queue);
             for piece in pieces {
-                if to.write_all(&piece.bytes).is_err() {
+                if write_whole(&mut to, &piece.bytes).is_err() {
                     self.dropped.fetch_add(piece.lines, Ordering::Relaxed);
                 }
                 // Only now, so that what is being written counts as waiting.
-                self.queue().bytes -= piece.bytes.len();
+                self.queue().bytes -= piece.bytes.capacity();
             }
             // A flush that fails has lost what `write_all` took without an error, which nobody could count.
             let _ = to.flush();
         }
     }
+}
+
+/// Writes all of `bytes`, with patience: another process may have made the pipe one that does not wait.
+fn write_whole(to: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match to.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => park_timeout(PAUSE),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// The thread that writes. Dropped, it waits a while for what has not been written.
@@ -153,6 +171,7 @@ mod tests {
     struct Slow {
         go: Receiver<()>,
         going: bool,
+        impatient: bool,
         taken: Arc<Mutex<Vec<u8>>>,
     }
 
@@ -160,6 +179,11 @@ mod tests {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             if !self.going {
                 self.going = self.go.recv().is_ok();
+            }
+            // A pipe that does not wait, and takes little at a time.
+            self.impatient = !self.impatient && bytes.len() < 100;
+            if self.impatient {
+                return Err(io::ErrorKind::WouldBlock.into());
             }
             self.taken.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -177,6 +201,7 @@ mod tests {
         let slow = Slow {
             go,
             going: false,
+            impatient: false,
             taken: Arc::clone(&taken),
         };
         let (sink, writing) = Sink::start(slow).unwrap();

@@ -21,6 +21,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
+use tokio::task::JoinHandle;
 use tokio::task::coop::has_budget_remaining;
 
 use super::{Refused, broken};
@@ -39,7 +40,10 @@ enum Driver {
     /// Whoever uses the connection polls it.
     User(Pin<Box<dyn Future<Output = hyper::Result<()>>>>),
     /// A task does.
-    Task,
+    Task {
+        /// Ends the task when it is dropped.
+        _owned: Owned,
+    },
     /// Nothing is left to poll.
     Ended,
 }
@@ -125,7 +129,7 @@ where
         } else {
             this.driver.begin(cx, poll)
         });
-        if this.uploading.get() {
+        if answer.is_ok() && this.uploading.get() {
             this.driver.detach();
         }
         Poll::Ready(answer.map_err(|refused| Refused::new(refused, |tracked| tracked.body)))
@@ -169,6 +173,15 @@ impl<B> Http1<B> {
     }
 }
 
+/// A task that ends when this is dropped.
+struct Owned(JoinHandle<()>);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Driver {
     /// Polls `what` only the connection can bring further, and the connection as far as it takes.
     fn poll_for<T>(
@@ -176,7 +189,7 @@ impl Driver {
         cx: &mut Context<'_>,
         mut what: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        if let Self::Task = self {
+        if let Self::Task { .. } = self {
             return what(cx);
         }
         let mut quiet = Context::from_waker(Waker::noop());
@@ -196,7 +209,7 @@ impl Driver {
         cx: &mut Context<'_>,
         mut what: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        if let Self::Task = self {
+        if let Self::Task { .. } = self {
             return what(cx);
         }
         self.poll(cx);
@@ -218,8 +231,14 @@ impl Driver {
     }
 
     fn detach(&mut self) {
-        if let Self::User(connection) = mem::replace(self, Self::Task) {
-            tokio::task::spawn_local(async move { note_end(connection.await) });
+        match mem::replace(self, Self::Ended) {
+            Self::User(connection) => {
+                let task = tokio::task::spawn_local(async move { note_end(connection.await) });
+                *self = Self::Task {
+                    _owned: Owned(task),
+                };
+            }
+            other @ (Self::Task { .. } | Self::Ended) => *self = other,
         }
     }
 }

@@ -61,25 +61,28 @@ impl<B> Lease<B> {
     }
 
     /// Notes that the connection broke, or the exchange on it.
-    pub(super) fn broke(mut self) {
+    pub(in crate::connect) fn broke(mut self) {
         self.end(Cause::Dead);
     }
 
     /// Ends the exchange, and a whole connection with it.
     fn end(&mut self, cause: Cause) {
+        // What is dropped with the connection may come back here, so the book must not be open then.
+        let held = mem::replace(&mut self.held, Held::Nothing);
         let mut book = self.pool.book.borrow_mut();
-        match mem::replace(&mut self.held, Held::Nothing) {
+        match &held {
             Held::Whole(_) => book.lost(cause),
-            Held::Stream(id, shared) if shared.sender.is_closed() => book.ended(id),
+            Held::Stream(id, shared) if shared.sender.is_closed() => book.ended(*id),
             Held::Stream(id, shared) => {
                 if let Some(streams) = shared.allowed() {
-                    book.allow_streams(id, streams);
+                    book.allow_streams(*id, streams);
                 }
-                book.stream_over(id, Instant::now);
+                book.stream_over(*id, Instant::now);
             }
             Held::Nothing => return,
         }
         drop(book);
+        drop(held);
         self.pool.proceed();
     }
 }
@@ -119,10 +122,14 @@ impl<B: 'static> Lease<B> {
     fn settle(mut self) {
         tokio::task::spawn_local(async move {
             let limit = self.pool.dialer.settings().idle_timeout;
-            if let Held::Whole(whole) = &mut self.held
-                && let Ok(Ok(())) = timeout(limit, whole.connection.ready()).await
-            {
-                self.give_back();
+            let Held::Whole(whole) = &mut self.held else {
+                return;
+            };
+            match timeout(limit, whole.connection.ready()).await {
+                Ok(Ok(())) => self.give_back(),
+                Ok(Err(_)) => self.broke(),
+                // Dropped, it ends the exchange.
+                Err(_) => {}
             }
         });
     }

@@ -137,7 +137,12 @@ impl<W> Line<W> {
     fn pass_on(&mut self, promise: Option<Attempt>) {
         match promise {
             Some(attempt) if self.unpromised > 0 => self.promise(attempt),
-            Some(_) => {}
+            Some(attempt) => {
+                // The next who comes takes it up, so that no other attempt is made beside it.
+                if let Some(promised) = self.attempts.get_mut(&attempt) {
+                    *promised -= 1;
+                }
+            }
             None => self.unpromised -= 1,
         }
     }

@@ -33,7 +33,7 @@ mod peer;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -61,11 +61,14 @@ pub struct Pool<B>(Rc<Inner<B>>);
 pub(super) struct Inner<B> {
     dialer: Dialer,
     book: RefCell<Accounts<B>>,
+    /// Whether [`Inner::proceed`] is under way.
+    proceeding: Cell<bool>,
     /// Starts an attempt to connect. Kept as a pointer, so that what only gives back need not know how a body is sent.
     start: fn(&Rc<Self>, Attempt),
 }
 
 type Accounts<B> = Book<Box<Http1<B>>, Http2<B>, Waiter<B>>;
+type Next<B> = Step<Box<Http1<B>>, Http2<B>, Waiter<B>>;
 type Waiter<B> = oneshot::Sender<Result<Lease<B>, Error>>;
 
 impl<B> Clone for Pool<B> {
@@ -92,6 +95,7 @@ where
         Self(Rc::new(Inner {
             dialer,
             book: RefCell::new(book),
+            proceeding: Cell::new(false),
             start: open::start::<B>,
         }))
     }
@@ -104,7 +108,7 @@ where
     ///
     /// # Errors
     /// The reasons of [`Dialer::dial`], [`Reason::UpstreamReset`] or [`Reason::UpstreamProtocol`];
-    /// [`Reason::ConnectionsBusy`] when no connection became free before `deadline`, or too many wait for one already;
+    /// [`Reason::ConnectionsBusy`] when no connection became free before `leave_by`, or too many wait for one already;
     /// [`Reason::UpstreamTimeout`] when the answer did not begin before `deadline`.
     ///
     /// # Cancel safety
@@ -113,13 +117,14 @@ where
     pub async fn send(
         &self,
         request: &mut Option<Request<B>>,
+        leave_by: Instant,
         deadline: Instant,
     ) -> Result<Response<LeasedBody<B>>, Error> {
         loop {
             let mut lease = match self.take() {
                 Some(lease) => lease,
                 // In a box, so that who need not wait does not hold room for it.
-                None => Box::pin(self.wait(deadline)).await?,
+                None => Box::pin(self.wait(leave_by)).await?,
             };
             let origin = &self.0.dialer.settings().origin;
             let missing = || {
@@ -259,23 +264,27 @@ impl<B> Drop for Waiting<'_, B> {
 
 impl<B> Inner<B> {
     /// Does what the book says is to be done, until nothing is.
+    ///
+    /// Called by what it does, it leaves that to the call under way: an attempt that ends as it begins, as all do when
+    /// the runtime goes, would otherwise begin the next one deeper and deeper.
     fn proceed(self: &Rc<Self>) {
-        loop {
-            let mut book = self.book.borrow_mut();
-            if !book.is_waited_for() {
-                return;
-            }
-            let step = book.next_step(Instant::now());
-            drop(book);
+        if !self.book.borrow().is_waited_for() || self.proceeding.replace(true) {
+            return;
+        }
+        while let Some(step) = self.next_step() {
             match step {
-                Some(Step::Open(attempt)) => (self.start)(self, attempt),
-                Some(Step::Serve { who, given, fresh }) => {
+                Step::Open(attempt) => (self.start)(self, attempt),
+                Step::Serve { who, given, fresh } => {
                     // Who has gone has left the line, so this is always received.
                     drop(who.send(Ok(Lease::new(given, Rc::clone(self), !fresh))));
                 }
-                None => return,
             }
         }
+        self.proceeding.set(false);
+    }
+
+    fn next_step(&self) -> Option<Next<B>> {
+        self.book.borrow_mut().next_step(Instant::now())
     }
 
     /// Tells those who fail with an attempt.

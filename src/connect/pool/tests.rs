@@ -83,7 +83,7 @@ impl Tested {
         let request = Request::get(target).body(Empty::new()).unwrap();
         let deadline = Instant::now() + limit;
         spawn_local(async move {
-            let response = pool.send(&mut Some(request), deadline).await?;
+            let response = pool.send(&mut Some(request), deadline, deadline).await?;
             let body = response.into_body().collect().await.unwrap().to_bytes();
             Ok(String::from_utf8(body.to_vec()).unwrap())
         })
@@ -248,6 +248,31 @@ async fn a_deadline_tells_what_was_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_to_leave_before_its_deadline_waits_no_longer_and_is_handed_back() {
+    stopped(async {
+        let peer = Peer::start(Speaks::Http1).await;
+        let tested = Tested::with(&peer, |settings| settings.connections = one());
+        let _held = tested.send("/held");
+        until(|| peer.targets().len() == 1).await;
+        let pool = tested.pool.clone();
+        let leave_by = Instant::now() + Duration::from_secs(1);
+        let waiting = spawn_local(async move {
+            let mut request = Some(Request::get("/").body(Empty::new()).unwrap());
+            let deadline = leave_by + Duration::from_secs(9);
+            let sent = pool.send(&mut request, leave_by, deadline).await;
+            (sent.map(|_| ()), request.is_some())
+        });
+        until_count(&tested.counts.waiting, 1).await;
+        advance(Duration::from_secs(1)).await;
+
+        let (sent, unsent) = waiting.await.unwrap();
+        assert_eq!(sent.unwrap_err().reason(), Reason::ConnectionsBusy);
+        assert!(unsent && peer.targets().len() == 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_leaves_with_a_connection_in_hand_passes_it_on() {
     stopped(async {
         let peer = Peer::start(Speaks::Http1).await;
@@ -256,7 +281,7 @@ async fn who_leaves_with_a_connection_in_hand_passes_it_on() {
         let deadline = Instant::now() + Duration::from_secs(1);
         let first = tested
             .pool
-            .send(&mut Some(request), deadline)
+            .send(&mut Some(request), deadline, deadline)
             .await
             .unwrap();
         let leaver = tested.send("/");
@@ -390,7 +415,10 @@ async fn a_connection_whose_request_is_still_on_its_way_is_not_idle() {
         });
 
         let deadline = Instant::now() + Duration::from_secs(1);
-        let response = pool.send(&mut Some(request), deadline).await.unwrap();
+        let response = pool
+            .send(&mut Some(request), deadline, deadline)
+            .await
+            .unwrap();
         assert!(response.into_body().is_end_stream());
         assert_eq!((tested.counts.open(), tested.counts.idle.get()), (1, 0));
         finish.send(()).unwrap();

@@ -66,6 +66,15 @@ pub struct Status {
     pub failed: Vec<(Class, u64)>,
 }
 
+/// A token as a request carries it.
+#[derive(Clone, Debug)]
+pub struct Bearer {
+    /// `Bearer` and the token, marked sensitive.
+    pub value: HeaderValue,
+    /// When a request that has not left must not carry it any more.
+    pub usable_until: Instant,
+}
+
 impl Credential {
     /// Makes a credential without a token.
     pub fn new(settings: CredentialSettings) -> Arc<Self> {
@@ -88,11 +97,14 @@ impl Credential {
         &self.api_key
     }
 
-    /// Returns `Bearer` and the token if there is one that may be used at `now`.
-    pub fn bearer(&self, now: Instant) -> Option<HeaderValue> {
+    /// Returns the token if there is one that may be used at `now`.
+    pub fn bearer(&self, now: Instant) -> Option<Bearer> {
         let token = self.token.load();
         let token = token.as_ref()?;
-        (now < token.usable_until).then(|| token.bearer.clone())
+        (now < token.usable_until).then(|| Bearer {
+            value: token.bearer.clone(),
+            usable_until: token.usable_until,
+        })
     }
 
     /// Waits for a token with everybody else who does, until `deadline`.
@@ -103,7 +115,7 @@ impl Credential {
     ///
     /// # Cancel safety
     /// The token call is not the waiter's: nothing is lost.
-    pub async fn wait(&self, deadline: Instant) -> Result<HeaderValue, Error> {
+    pub async fn wait(&self, deadline: Instant) -> Result<Bearer, Error> {
         let mut attempt = self.attempt.subscribe();
         loop {
             if let Some(bearer) = self.bearer(Instant::now()) {

@@ -89,7 +89,11 @@ async fn a_thousand_cold_callers_share_one_call() {
         let bearers = waiting.join_all().await;
 
         assert_eq!(bearers.len(), 1000);
-        assert!(bearers.iter().all(|bearer| bearer == "Bearer token-1"));
+        assert!(
+            bearers
+                .iter()
+                .all(|bearer| bearer.value == "Bearer token-1")
+        );
     })
     .await;
 
@@ -108,7 +112,7 @@ async fn a_caller_hanging_up_cancels_nothing_for_others() {
         assert!(first.await.is_err());
 
         assert_eq!(
-            credential.wait(in_a_minute()).await.unwrap(),
+            credential.wait(in_a_minute()).await.unwrap().value,
             "Bearer token-1"
         );
     })
@@ -174,7 +178,8 @@ async fn a_token_is_renewed_in_the_background_while_the_old_one_serves() {
             seen.push(
                 credential
                     .bearer(Instant::now())
-                    .expect("a token at every moment"),
+                    .expect("a token at every moment")
+                    .value,
             );
         }
 

@@ -18,11 +18,12 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// How long a connection keeps its buffers after its last answer: long enough for a busy one, and short enough that
 /// many that come at once take each other's.
-pub(super) const REST: Duration = Duration::from_millis(20);
+pub(super) const REST: Duration = Duration::from_millis(10);
 
 /// What ends a connection besides its caller.
 pub(super) struct Life {
     pub(super) activity: Rc<Activity>,
+    /// Has not seen the drain begin, whenever that was; whoever waits for it takes a clone.
     pub(super) draining: watch::Receiver<bool>,
     pub(super) idle_timeout: Duration,
 }
@@ -91,7 +92,7 @@ impl Life {
 }
 
 /// Waits until the drain has begun, and then a little for requests that are on their way.
-pub(super) async fn drained(draining: &mut watch::Receiver<bool>) {
+pub(super) async fn drained(mut draining: watch::Receiver<bool>) {
     // The sender lives as long as the gateway; without one there is nobody left to serve for.
     let _ = draining.wait_for(|draining| *draining).await;
     sleep(GRACE).await;

@@ -13,7 +13,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -23,6 +22,7 @@ use tower::Service;
 
 use self::life::{Life, Turn, drained};
 use self::requests::Requests;
+use super::activity::CallerBody;
 use super::guard::{Guard, Protocol};
 use super::{Accepted, Limits};
 use crate::connect::LocalExecutor;
@@ -39,10 +39,10 @@ use crate::error::Source;
 pub async fn serve<S, R, H>(
     accepted: Accepted,
     service: Rc<RefCell<S>>,
-    mut draining: watch::Receiver<bool>,
+    draining: watch::Receiver<bool>,
     _held: H,
 ) where
-    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible> + 'static,
+    S: Service<Inbound<CallerBody>, Response = Response<R>, Error = Infallible> + 'static,
     S::Future: 'static,
     R: Body<Data = Bytes> + 'static,
     R::Error: Into<Source>,
@@ -64,7 +64,7 @@ pub async fn serve<S, R, H>(
     let mut guard = Guard::new(stream, limits, Rc::clone(&connection));
     let recognized = tokio::select! {
         recognized = guard.recognize(settings.http2) => recognized,
-        () = drained(&mut draining) => return,
+        () = drained(draining.clone()) => return,
     };
     let protocol = match recognized {
         Ok(Some(protocol)) => protocol,
@@ -101,17 +101,20 @@ async fn serve_http1<T, S, R>(
 ) -> Result<(), Source>
 where
     T: AsyncRead + AsyncWrite + Unpin,
-    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible>,
+    S: Service<Inbound<CallerBody>, Response = Response<R>, Error = Infallible>,
     R: Body<Data = Bytes> + 'static,
     R::Error: Into<Source>,
 {
     loop {
         // In a box, so that nothing of it is left while the connection rests.
-        if Box::pin(serve_until_rest(guard, requests, life)).await? == Stay::Ended {
-            return Ok(());
-        }
-        if !life.rest(guard).await? {
-            return Ok(guard.shutdown().await?);
+        match Box::pin(serve_until_rest(guard, requests, life)).await? {
+            Stay::Ended => return Ok(()),
+            Stay::Waiting => {}
+            Stay::Resting => {
+                if !life.rest(guard).await? {
+                    return Ok(guard.shutdown().await?);
+                }
+            }
         }
     }
 }
@@ -119,8 +122,12 @@ where
 /// Whether a connection is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stay {
+    /// It is not.
     Ended,
+    /// It is, and nothing has come over it.
     Resting,
+    /// It is, and requests that have come wait to be served.
+    Waiting,
 }
 
 /// Serves requests until the connection ends or there has been nothing to do for a while.
@@ -131,7 +138,7 @@ async fn serve_until_rest<T, S, R>(
 ) -> Result<Stay, Source>
 where
     T: AsyncRead + AsyncWrite + Unpin,
-    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible>,
+    S: Service<Inbound<CallerBody>, Response = Response<R>, Error = Infallible>,
     R: Body<Data = Bytes> + 'static,
     R::Error: Into<Source>,
 {
@@ -146,8 +153,11 @@ where
         }
         Turn::Resting => {
             let unused = connection.into_parts().read_buf;
-            guard.take_back(&unused);
-            return Ok(Stay::Resting);
+            return Ok(if guard.take_back(&unused) {
+                Stay::Waiting
+            } else {
+                Stay::Resting
+            });
         }
     }
     Ok(Stay::Ended)
@@ -160,7 +170,7 @@ async fn serve_http2<T, S, R>(
 ) -> Result<(), Source>
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible> + 'static,
+    S: Service<Inbound<CallerBody>, Response = Response<R>, Error = Infallible> + 'static,
     S::Future: 'static,
     R: Body<Data = Bytes> + 'static,
     R::Error: Into<Source>,

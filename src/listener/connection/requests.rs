@@ -14,7 +14,7 @@ use tower::Service;
 use crate::body::Guarded;
 use crate::context::{Connection, Inbound};
 use crate::error::Error;
-use crate::listener::activity::{Activity, Busy};
+use crate::listener::activity::{Activity, Busy, CallerBody};
 use crate::listener::guard::Verdict;
 use crate::listener::{Limits, http2 as http2_head};
 
@@ -29,7 +29,7 @@ pub(super) struct Requests<S> {
 
 impl<S, R> Requests<S>
 where
-    S: Service<Inbound<Incoming>, Response = Response<R>, Error = Infallible>,
+    S: Service<Inbound<CallerBody>, Response = Response<R>, Error = Infallible>,
     R: Body<Data = Bytes>,
 {
     pub(super) fn http1(
@@ -61,7 +61,7 @@ where
     ) -> impl Future<Output = Answered<R>> + use<S, R> {
         let busy = self.activity.begin();
         let inbound = Inbound {
-            request,
+            request: request.map(|body| Guarded::new(body, self.activity.receive())),
             connection: Rc::clone(&self.connection),
             refused,
         };

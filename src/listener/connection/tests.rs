@@ -2,15 +2,15 @@
 
 use std::cell::Cell;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::time::{Instant, sleep};
-use tower::util::BoxService;
+use tower::util::UnsyncBoxService;
 
 use super::life::REST;
 use super::*;
 
-type Stack = BoxService<Inbound<Incoming>, Response<Full<Bytes>>, Infallible>;
+type Stack = UnsyncBoxService<Inbound<CallerBody>, Response<Full<Bytes>>, Infallible>;
 
 const IDLE: Duration = Duration::from_secs(75);
 const HEAD: Duration = Duration::from_secs(10);
@@ -31,21 +31,29 @@ fn limits() -> Limits {
 /// Answers every request with the number of those before it.
 fn counting() -> Stack {
     let count = Cell::new(0);
-    let answer = move |_: Inbound<Incoming>| {
+    let answer = move |_: Inbound<CallerBody>| {
         let text = count.replace(count.get() + 1).to_string();
         std::future::ready(Ok(Response::new(Full::new(Bytes::from(text)))))
     };
-    BoxService::new(tower::service_fn(answer))
+    Stack::new(tower::service_fn(answer))
 }
 
-/// Serves one connection with `limits`; the caller's end, what it comes to, and the drain.
+/// Serves one connection; the caller's end, what it comes to, and the drain.
 fn connection() -> (
     DuplexStream,
     impl Future<Output = Result<(), Source>>,
     watch::Sender<bool>,
 ) {
-    let (caller, stream) = duplex(1 << 16);
     let (drain, draining) = watch::channel(false);
+    let (caller, served) = connection_to(counting(), draining);
+    (caller, served, drain)
+}
+
+fn connection_to(
+    stack: Stack,
+    draining: watch::Receiver<bool>,
+) -> (DuplexStream, impl Future<Output = Result<(), Source>>) {
+    let (caller, stream) = duplex(1 << 16);
     let address = ([127, 0, 0, 1], 80).into();
     let connection = Rc::new(Connection::new(address, address, true));
     let mut guard = Guard::new(stream, limits(), Rc::clone(&connection));
@@ -55,7 +63,7 @@ fn connection() -> (
         idle_timeout: IDLE,
     };
     let requests = Requests {
-        service: Rc::new(RefCell::new(counting())),
+        service: Rc::new(RefCell::new(stack)),
         connection,
         verdict: guard.verdict(),
         limits: limits(),
@@ -65,7 +73,7 @@ fn connection() -> (
         guard.recognize(true).await?;
         serve_http1(&mut guard, &requests, &life).await
     };
-    (caller, served, drain)
+    (caller, served)
 }
 
 /// Sends `bytes` and returns the body of the answer, or `None` at the connection's end.
@@ -190,6 +198,69 @@ async fn a_drain_closes_a_connection_that_rests_and_serves_what_has_just_arrived
     };
 
     let (served, ()) = tokio::join!(served, rest);
+    served.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_does_not_rest_while_somebody_reads_a_request_body() {
+    let kept = Rc::new(RefCell::new(None));
+    let keep = Rc::clone(&kept);
+    let answer = move |inbound: Inbound<CallerBody>| {
+        keep.replace(Some(inbound.request.into_body()));
+        std::future::ready(Ok(Response::new(Full::new(Bytes::from_static(b"x")))))
+    };
+    let stack = Stack::new(tower::service_fn(answer));
+    let (_drain, draining) = watch::channel(false);
+    let (mut caller, served) = connection_to(stack, draining);
+    let post = async {
+        let head = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let body = b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n";
+        assert!(
+            ask(&mut caller, &[&head[..], body].concat())
+                .await
+                .is_some()
+        );
+        sleep(10 * REST).await;
+        let body = kept.borrow_mut().take().unwrap();
+        let body = body.collect().await.unwrap().to_bytes();
+        assert_eq!(body, "ab");
+        // What was left of the body is no request, and the next one is.
+        assert!(ask(&mut caller, GET).await.is_some());
+        drop(caller);
+    };
+
+    let (served, ()) = tokio::join!(served, post);
+
+    served.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_comes_while_the_drain_has_begun_is_told_to_close() {
+    let (drain, draining) = watch::channel(false);
+    let of_connection = draining.clone();
+    drain.send_replace(true);
+    // As `serve` waits for it while the first bytes have not come.
+    let waiting = drained(of_connection.clone());
+    tokio::pin!(waiting);
+    assert!(tokio::time::timeout(REST, waiting).await.is_err());
+    let answer = |_: Inbound<CallerBody>| async {
+        sleep(REST).await;
+        Ok(Response::new(Full::new(Bytes::from_static(b"x"))))
+    };
+    let stack = Stack::new(tower::service_fn(answer));
+    let (mut caller, served) = connection_to(stack, of_connection);
+    let ask = async {
+        let (first, rest) = GET.split_at(7);
+        caller.write_all(first).await.unwrap();
+        sleep(REST).await;
+        caller.write_all(rest).await.unwrap();
+        let mut all = String::new();
+        caller.read_to_string(&mut all).await.unwrap();
+        assert!(all.contains("connection: close"), "{all}");
+    };
+
+    let (served, ()) = tokio::join!(served, ask);
+
     served.unwrap();
 }
 

@@ -218,10 +218,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Poll::Ready(Ok(!fresh.filled().is_empty()))
     }
 
-    /// Takes back what had been let past and was not used.
-    pub(super) fn take_back(&mut self, unused: &Bytes) {
-        self.held.splice(..0, unused.iter().copied());
-        self.judged += unused.len();
+    /// Takes back what had been let past and was not used: whole requests, or empty lines before one, which are passed
+    /// over. Tells whether there are any requests.
+    pub(super) fn take_back(&mut self, unused: &Bytes) -> bool {
+        let mut rest: &[u8] = unused;
+        while let Some(after) = rest.strip_prefix(b"\r\n") {
+            rest = after;
+        }
+        self.held.splice(..0, rest.iter().copied());
+        self.judged += rest.len();
+        !self.held.is_empty()
     }
 
     /// Returns what has begun to arrive and not all arrived.
