@@ -128,7 +128,7 @@ where
         // speaks.
         head.version = Version::HTTP_11;
         Ok(Self {
-            body: Upload::new(body, Rc::clone(&exchange), settings.request_body_bytes),
+            body: Upload::new(body, &exchange, settings.request_body_bytes),
             wants_content_type: names_no_content_type(rule, &head.headers),
             head,
             owned,
