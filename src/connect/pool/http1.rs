@@ -285,3 +285,36 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Tracked<B> {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use tokio::task::coop::consume_budget;
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_has_done_enough_for_one_turn_comes_again() {
+        let mut driver = Driver::Ended;
+        let (tell, mut told) = oneshot::channel();
+        tell.send(()).unwrap();
+        let mut tired = true;
+        let told = poll_fn(|cx| {
+            if mem::take(&mut tired) {
+                while has_budget_remaining() {
+                    let _ = std::pin::pin!(consume_budget()).poll(cx);
+                }
+            }
+            driver.begin(cx, |cx| Pin::new(&mut told).poll(cx))
+        });
+
+        // The time limit ends what nobody wakes.
+        timeout(Duration::from_secs(1), told)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}

@@ -13,7 +13,7 @@ use http::Request;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, LocalSet, spawn_local, yield_now};
 use tokio::time::{Instant, advance};
@@ -395,14 +395,52 @@ async fn an_idle_connection_that_dies_is_noticed_and_replaced() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_request_is_still_on_its_way_is_not_idle() {
     stopped(async {
+        let early = Early::answered().await;
+        assert_eq!((early.counts.open(), early.counts.idle.get()), (1, 0));
+
+        early.finish.send(()).unwrap();
+
+        until_count(&early.counts.idle, 1).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_stays_on_its_way_does_not_outlive_its_connection() {
+    stopped(async {
+        let mut early = Early::answered().await;
+        yield_now().await;
+        advance(Duration::from_secs(45)).await;
+
+        until(|| early.counts.closed(Cause::Abandoned).get() == 1).await;
+        // Its socket closes, and with it goes the body, which the caller's side waits for.
+        let mut rest = Vec::new();
+        early.stream.read_to_end(&mut rest).await.unwrap();
+        early.finish.closed().await;
+    })
+    .await;
+}
+
+/// An exchange whose answer is complete while its request is still on its way.
+struct Early {
+    counts: Arc<Counts>,
+    /// Ends the request.
+    finish: oneshot::Sender<()>,
+    /// The peer's end.
+    stream: TcpStream,
+    _pool: Pool<Slow>,
+}
+
+impl Early {
+    async fn answered() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let tested = Tested::<Empty<Bytes>>::new(settings("http://localhost".parse().unwrap()));
+        let counts = Arc::<Counts>::default();
         let dialer = Dialer::new(Settings {
-            address: Some(address),
+            address: Some(listener.local_addr().unwrap()),
+            idle_timeout: Duration::from_secs(45),
             ..settings("http://localhost".parse().unwrap())
         });
-        let pool: Pool<Slow> = Pool::new(dialer.unwrap(), Arc::clone(&tested.counts));
+        let pool: Pool<Slow> = Pool::new(dialer.unwrap(), Arc::clone(&counts));
         let (finish, finished) = oneshot::channel();
         let request = Request::post("/").body(Slow(Some(finished))).unwrap();
         let peer = spawn_local(async move {
@@ -420,13 +458,13 @@ async fn a_connection_whose_request_is_still_on_its_way_is_not_idle() {
             .await
             .unwrap();
         assert!(response.into_body().is_end_stream());
-        assert_eq!((tested.counts.open(), tested.counts.idle.get()), (1, 0));
-        finish.send(()).unwrap();
-
-        until_count(&tested.counts.idle, 1).await;
-        drop(peer.await.unwrap());
-    })
-    .await;
+        Self {
+            counts,
+            finish,
+            stream: peer.await.unwrap(),
+            _pool: pool,
+        }
+    }
 }
 
 /// A body that ends when it is told to.
