@@ -250,7 +250,7 @@ fn note_end(ended: hyper::Result<()>) {
 }
 
 /// The most that is read ahead of a slow caller, in bytes: as little as costs large answers no processor time.
-const READ_BUFFER: usize = 192 * 1024;
+const READ_BUFFER: usize = 256 * 1024;
 
 /// A request body that tells when it is done with.
 struct Tracked<B> {
