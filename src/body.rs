@@ -96,6 +96,13 @@ impl<B: Body, G> Guarded<B, G> {
     }
 }
 
+impl<B, G> Guarded<B, G> {
+    /// Lets go, and returns the body.
+    pub fn into_body(self) -> B {
+        self.body
+    }
+}
+
 impl<B: Body, G> Body for Guarded<B, G> {
     type Data = B::Data;
     type Error = B::Error;

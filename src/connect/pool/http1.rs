@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::task::coop::has_budget_remaining;
 
 use super::{Refused, broken};
+use crate::body::Guarded;
 use crate::connect::Stream;
 use crate::error::{Error, Source};
 
@@ -90,10 +91,7 @@ where
             uploading,
         } = self;
         uploading.set(true);
-        let tracked = |body| Tracked {
-            body,
-            _uploading: Uploading(Rc::clone(uploading)),
-        };
+        let tracked = |body| Tracked::new(body, Uploading(Rc::clone(uploading)));
         Sending {
             answer: sender.try_send_request(request.map(tracked)),
             written: false,
@@ -132,7 +130,7 @@ where
         if answer.is_ok() && this.uploading.get() {
             this.driver.detach();
         }
-        Poll::Ready(answer.map_err(|refused| Refused::new(refused, |tracked| tracked.body)))
+        Poll::Ready(answer.map_err(|refused| Refused::new(refused, Guarded::into_body)))
     }
 }
 
@@ -189,9 +187,6 @@ impl Driver {
         cx: &mut Context<'_>,
         mut what: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        if let Self::Task { .. } = self {
-            return what(cx);
-        }
         let mut quiet = Context::from_waker(Waker::noop());
         if let ready @ Poll::Ready(_) = what(&mut quiet) {
             return ready;
@@ -253,36 +248,13 @@ fn note_end(ended: hyper::Result<()>) {
 const READ_BUFFER: usize = 256 * 1024;
 
 /// A request body that tells when it is done with.
-struct Tracked<B> {
-    body: B,
-    _uploading: Uploading,
-}
+type Tracked<B> = Guarded<B, Uploading>;
 
 struct Uploading(Rc<Cell<bool>>);
 
 impl Drop for Uploading {
     fn drop(&mut self) {
         self.0.set(false);
-    }
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Tracked<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
