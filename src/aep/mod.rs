@@ -1,9 +1,11 @@
 //! Adobe's own words: the header fields it reads, the names it gives things, the operations it offers.
 
+pub mod error_code;
 pub mod fields;
 pub mod names;
 pub mod operation;
 
+pub use error_code::error_code;
 pub use fields::{OwnedField, OwnedFields};
 pub use names::{ClientId, OrgId, SandboxName};
 pub use operation::{Kind, Operation};

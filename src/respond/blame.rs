@@ -1,9 +1,8 @@
 //! Which part of Adobe an error answer comes from, told by the beginning of its body as it passes.
 
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::Value;
 
+use crate::aep::error_code;
 use crate::telemetry::Blame;
 
 /// Returns whose error it is. The body is looked at, never changed or held back.
@@ -17,20 +16,11 @@ pub(super) fn blame(status: StatusCode, beginning: &[u8]) -> Option<Blame> {
     Some(gateway_code(beginning).map_or(Blame::AepService, Blame::AdobeGateway))
 }
 
-#[derive(Deserialize)]
-struct GatewayError {
-    error_code: Value,
-}
-
 fn gateway_code(body: &[u8]) -> Option<String> {
     if body.len() > LARGEST {
         return None;
     }
-    let error: GatewayError = serde_json::from_slice(body).ok()?;
-    let code = error
-        .error_code
-        .as_str()
-        .map_or_else(|| error.error_code.to_string(), str::to_owned);
+    let code = error_code(body)?;
     let six_digits = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
     six_digits.then_some(code)
 }
