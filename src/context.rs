@@ -3,7 +3,10 @@
 //! Each stage takes the type the stage above makes, so a stage left out or moved does not compile.
 
 use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use http::{HeaderValue, Method, Request, Version};
@@ -198,8 +201,36 @@ pub struct Credentialed<B> {
     pub routed: Routed<B>,
     /// The four fields.
     pub owned: OwnedFields,
+    /// Which of the credential's tokens is among them.
+    pub generation: u64,
     /// When the token among them has to have left.
     pub leave_by: Instant,
+    /// Who has another token if this one is refused.
+    pub successors: Rc<dyn Successors>,
+}
+
+/// A token as a request carries it.
+#[derive(Clone, Debug)]
+pub struct Bearer {
+    /// `Bearer` and the token, marked sensitive.
+    pub value: HeaderValue,
+    /// Which of the credential's tokens it is, counted from 1.
+    pub generation: u64,
+    /// When a request that has not left must not carry it any more.
+    pub leave_by: Instant,
+}
+
+/// Who gives another token for one that the upstream refused.
+pub trait Successors: fmt::Debug {
+    /// Notes that the upstream refused the token of this generation.
+    fn refuse(&self, generation: u64);
+
+    /// Waits for a token after that of `generation`, until `deadline`; `None` when none is to be had.
+    fn successor(
+        &self,
+        generation: u64,
+        deadline: Instant,
+    ) -> Pin<Box<dyn Future<Output = Option<Bearer>> + '_>>;
 }
 
 /// The place of a route in the configuration, and in every [`PerRoute`] table made from it.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
@@ -41,6 +42,16 @@ impl Secret {
         Some(value)
     }
 }
+
+/// Compares in a time that tells nothing of where the two differ.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.expose().as_bytes(), other.expose().as_bytes());
+        verify_slices_are_equal(ours, theirs).is_ok()
+    }
+}
+
+impl Eq for Secret {}
 
 /// Everything but the unreserved characters of RFC 3986 §2.3 has to be encoded in a form.
 pub const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC

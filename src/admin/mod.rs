@@ -1,15 +1,17 @@
-//! The operator's listener: liveness, readiness and metrics.
+//! The operator's listener: liveness, readiness, credentials and metrics.
+
+mod credentials;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -19,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::ims::Credentials;
+use crate::ims::{Credentials, Status};
 
 /// Where operators look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,37 +109,57 @@ fn pages(facts: Facts) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
+        .route(
+            "/credentials",
+            get(async |State(facts): State<Facts>| Json(credentials::page(&facts.credentials))),
+        )
         .route("/metrics", get(metrics))
         .with_state(facts)
 }
 
-/// Ready when every credential has a token and the gateway is not stopping. The text says what is missing.
+/// Ready when every credential that is required has a token that may be used, and the gateway is not stopping.
+///
+/// The text says what is missing. An outage of IMS does not end readiness before a token has run out.
 async fn readyz(State(facts): State<Facts>) -> Response {
     if *facts.draining.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready: draining\n").into_response();
     }
-    let missing: Vec<String> = facts
+    let missing: Vec<Status> = facts
         .credentials
         .iter()
         .map(|credential| credential.status())
         .filter(|status| status.usable_for.is_none())
-        .map(|status| {
-            let why = status
-                .failure
-                .as_deref()
-                .unwrap_or("the first token call is under way")
-                .to_owned();
-            format!(
-                "not ready: credential {} has no valid token: {why}\n",
-                status.name
-            )
-        })
         .collect();
-    if missing.is_empty() {
-        (StatusCode::OK, "ready\n").into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, missing.concat()).into_response()
+    let ready = missing.iter().all(|status| !status.required);
+    let mut text = String::new();
+    if ready {
+        text.push_str("ready\n");
     }
+    for status in missing {
+        text.push_str(&missing_line(&status));
+    }
+    let code = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (code, text).into_response()
+}
+
+fn missing_line(status: &Status) -> String {
+    let begins = if status.required {
+        "not ready"
+    } else {
+        "not required"
+    };
+    let why = match &status.failure {
+        Some(failure) => failure.to_string(),
+        None => "the first token call is under way".to_owned(),
+    };
+    format!(
+        "{begins}: credential {} has no valid token: {why}\n",
+        status.name
+    )
 }
 
 async fn metrics(State(facts): State<Facts>) -> Response {

@@ -8,6 +8,7 @@ use super::file::{
     Workers,
 };
 use super::format::Written;
+use crate::forward::Sign;
 
 pub(super) fn drain() -> Written<Duration> {
     Written::known("30s")
@@ -104,6 +105,7 @@ impl Default for Upstream {
             idle_timeout: Written::known("45s"),
             request_body: Written::known("10MiB"),
             response_idle_timeout: Written::known("60s"),
+            token_refused_by: Sign::DEFAULT.map(Written::known).to_vec(),
             url: Written::known("https://platform.adobe.io"),
             waiting: 1024,
         }

@@ -14,6 +14,7 @@ use super::name::{FilePath, Guarded, Name, Scope, UrlPath};
 use super::quantity::{ByteSize, Rate};
 use crate::aep::{ClientId, OrgId, SandboxName};
 use crate::connect::Origin;
+use crate::forward::Sign;
 use crate::route::Template;
 use crate::secret::Secret;
 
@@ -290,6 +291,13 @@ pub(super) struct Upstream {
     /// The longest silence between two pieces of a response body. From 100ms to 1h, default 60s.
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
     pub(super) response_idle_timeout: Written<Duration>,
+    /// By what an answer with status 400, 401 or 403 is known to refuse the token: its `error_code`, or a status for an
+    /// answer without any code. The token is then replaced, once however many answers say so, and the request sent once
+    /// more with the new one, unless more than 256KiB of its body have gone; what is answered then is passed on. While new
+    /// tokens are refused as well there are pauses without renewals, from 2s to 5m. `[]` turns it off.
+    /// Default: 401, 401013, 403024 and 100911-400.
+    #[schemars(extend("uniqueItems" = true))]
+    pub(super) token_refused_by: Vec<Written<Sign>>,
     /// Scheme, host and port. Default <https://platform.adobe.io>.
     pub(super) url: Written<Origin>,
     /// The most requests that wait while all `connections` are in use, all workers together: each has an equal share,

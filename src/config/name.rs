@@ -11,11 +11,12 @@ use super::quantity::{ByteSize, Rate};
 use crate::aep::fields::{API_KEY_PARAMETER, GUARDED, authority_field};
 use crate::aep::{ClientId, OrgId, SandboxName};
 use crate::connect::Origin;
+use crate::forward::Sign;
 use crate::route::Template;
 use crate::secret::Secret;
 
 /// Every format there is.
-pub(super) const FORMATS: [Known; 15] = [
+pub(super) const FORMATS: [Known; 16] = [
     Known::of::<ByteSize>(),
     Known::of::<ClientId>(),
     Known::of::<FilePath>(),
@@ -27,6 +28,7 @@ pub(super) const FORMATS: [Known; 15] = [
     Known::of::<SandboxName>(),
     Known::of::<Scope>(),
     Known::of::<Secret>(),
+    Known::of::<Sign>(),
     Known::of::<SocketAddr>(),
     Known::of::<std::time::Duration>(),
     Known::of::<Template>(),
@@ -75,6 +77,12 @@ by_text!(
     "sandbox-name",
     "a sandbox name such as prod or dev-2",
     "dev-2"
+);
+by_text!(
+    Sign,
+    "refusal-sign",
+    "one of the statuses 400, 401 and 403, or an error code such as 401013",
+    "401013"
 );
 by_text!(
     Template,

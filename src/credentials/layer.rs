@@ -6,18 +6,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::Settings;
 use crate::aep::OwnedFields;
-use crate::context::{Admitted, Authorized, Credentialed, PerRoute};
+use crate::context::{Admitted, Authorized, Bearer, Credentialed, PerRoute, Successors};
 use crate::error::{Error, Reason};
-use crate::ims::{Bearer, Credential, Credentials};
+use crate::ims::{Credential, Credentials};
 
 /// The layer that attaches credentials.
 #[derive(Clone, Debug)]
 pub struct AttachCredentialsLayer {
-    routes: Rc<PerRoute<Arc<Credential>>>,
+    routes: Rc<PerRoute<Rc<Held>>>,
 }
 
 impl AttachCredentialsLayer {
@@ -26,14 +27,15 @@ impl AttachCredentialsLayer {
     /// # Errors
     /// [`Reason::Internal`] when a route names a credential that does not exist.
     pub fn new(settings: &Settings, credentials: &Credentials) -> Result<Self, Error> {
-        let find = |id| {
+        let find = |id| -> Result<_, Error> {
             let missing = || {
                 Error::new(
                     Reason::Internal,
                     "a route names a credential that does not exist",
                 )
             };
-            credentials.get(id).cloned().ok_or_else(missing)
+            let credential = credentials.get(id).cloned().ok_or_else(missing)?;
+            Ok(Rc::new(Held(credential)))
         };
         let routes: Result<_, _> = settings
             .routes
@@ -60,7 +62,7 @@ impl<S> Layer<S> for AttachCredentialsLayer {
 /// Attaches the four fields. It waits only while there is no valid token at all.
 #[derive(Clone, Debug)]
 pub struct AttachCredentials<S> {
-    routes: Rc<PerRoute<Arc<Credential>>>,
+    routes: Rc<PerRoute<Rc<Held>>>,
     inner: S,
 }
 
@@ -85,42 +87,57 @@ where
         };
         // The request began a moment ago.
         let now = authorized.routed.received.exchange.started;
-        if let Some(bearer) = credential.bearer(now) {
+        if let Some(bearer) = credential.0.bearer(now) {
             let future = self.inner.call(attach(authorized, credential, bearer));
             return ResponseFuture {
                 state: State::Passed { future },
             };
         }
-        let credential = Arc::clone(credential);
+        let credential = Rc::clone(credential);
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         ResponseFuture::waiting(async move {
-            let bearer = credential.wait(authorized.routed.deadline).await?;
+            let bearer = credential.0.wait(authorized.routed.deadline).await?;
             inner.call(attach(authorized, &credential, bearer)).await
         })
     }
 }
 
-fn attach<B>(
-    authorized: Authorized<B>,
-    credential: &Credential,
-    bearer: Bearer,
-) -> Credentialed<B> {
+fn attach<B>(authorized: Authorized<B>, credential: &Rc<Held>, bearer: Bearer) -> Credentialed<B> {
     let Authorized {
         routed,
         sandbox,
         organization,
     } = authorized;
-    let api_key = credential.api_key().clone();
     Credentialed {
         routed,
-        leave_by: bearer.usable_until,
         owned: OwnedFields {
             authorization: bearer.value,
-            api_key,
+            api_key: credential.0.api_key().clone(),
             organization,
             sandbox,
         },
+        generation: bearer.generation,
+        leave_by: bearer.leave_by,
+        successors: Rc::<Held>::clone(credential),
+    }
+}
+
+/// A credential as one worker holds it, so that requests count their hold where no other thread does.
+#[derive(Debug)]
+struct Held(Arc<Credential>);
+
+impl Successors for Held {
+    fn refuse(&self, generation: u64) {
+        self.0.refuse(generation);
+    }
+
+    fn successor(
+        &self,
+        generation: u64,
+        deadline: Instant,
+    ) -> Pin<Box<dyn Future<Output = Option<Bearer>> + '_>> {
+        Box::pin(self.0.successor(generation, deadline))
     }
 }
 

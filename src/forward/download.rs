@@ -21,6 +21,8 @@ pin_project! {
     pub struct Download<B> {
         #[pin]
         body: B,
+        // What has been taken of the body already.
+        beginning: Option<Bytes>,
         // Made when the upstream is first waited for; most bodies are there at once and never need it.
         silence: Option<Pin<Box<Sleep>>>,
         waiting: bool,
@@ -35,12 +37,20 @@ impl<B> Download<B> {
     pub fn new(body: B, patience: Duration, exchange: Rc<Exchange>) -> Self {
         Self {
             body,
+            beginning: None,
             silence: None,
             waiting: false,
             patience,
             exchange,
             broken: None,
         }
+    }
+
+    /// Puts what has been taken of the body in front of what is left.
+    #[must_use]
+    pub fn after(mut self, beginning: Bytes) -> Self {
+        self.beginning = (!beginning.is_empty()).then_some(beginning);
+        self
     }
 }
 
@@ -57,6 +67,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.project();
+        if let Some(beginning) = this.beginning.take() {
+            return Poll::Ready(Some(Ok(Frame::data(beginning))));
+        }
         if let Some(error) = this.broken.take() {
             return Poll::Ready(Some(Err(error)));
         }
@@ -92,10 +105,19 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.beginning.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let mut hint = self.body.size_hint();
+        if let Some(beginning) = &self.beginning {
+            let taken = u64::try_from(beginning.len()).unwrap_or(u64::MAX);
+            // The upper bound first, since the lower one may never pass it.
+            if let Some(upper) = hint.upper() {
+                hint.set_upper(upper.saturating_add(taken));
+            }
+            hint.set_lower(hint.lower().saturating_add(taken));
+        }
+        hint
     }
 }

@@ -14,11 +14,12 @@ use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
+use super::again::{Again, verify};
 use super::upload::{self, Upload};
-use super::{ContentType, Download, Rule, Settings, fields, query};
+use super::{ContentType, Download, Rule, Settings, fields, query, refusal};
 use crate::aep::OwnedFields;
 use crate::connect::{LeasedBody, Pool};
-use crate::context::{Credentialed, Exchange, Received};
+use crate::context::{Credentialed, Exchange, Received, Successors};
 use crate::error::{Error, Reason, Source};
 
 /// The body of an answer from upstream.
@@ -71,7 +72,7 @@ where
                     Ok(begun) => begun?,
                     Err(_) => return Err(body_too_late()),
                 }
-                if Instant::now() >= outgoing.leave_by {
+                if Instant::now() >= outgoing.token.leave_by {
                     return Err(token_ran_out());
                 }
                 let finished = outgoing.finish()?;
@@ -91,17 +92,26 @@ struct Outgoing<B> {
     body: Upload<B>,
     owned: OwnedFields,
     wants_content_type: bool,
-    leave_by: Instant,
+    token: Token,
     deadline: Instant,
     exchange: Rc<Exchange>,
+}
+
+/// Which token a request carries, and where another one is to be had.
+struct Token {
+    generation: u64,
+    leave_by: Instant,
+    successors: Rc<dyn Successors>,
 }
 
 /// A request that may be sent.
 struct Ready<B> {
     request: Option<Request<Upload<B>>>,
-    leave_by: Instant,
+    token: Token,
     deadline: Instant,
     exchange: Rc<Exchange>,
+    /// In a box, since a request is moved about.
+    again: Box<Again<B>>,
 }
 
 impl<B> Outgoing<B>
@@ -113,7 +123,9 @@ where
         let Credentialed {
             routed,
             owned,
+            generation,
             leave_by,
+            successors,
         } = credentialed;
         let Received { request, exchange } = routed.received;
         let rule = settings.routes.get(routed.route)?;
@@ -132,7 +144,11 @@ where
             wants_content_type: names_no_content_type(rule, &head.headers),
             head,
             owned,
-            leave_by,
+            token: Token {
+                generation,
+                leave_by,
+                successors,
+            },
             deadline: routed.deadline,
             exchange,
         })
@@ -146,19 +162,20 @@ where
         if self.wants_content_type && !body.is_empty() {
             return Err(content_type_required());
         }
-        // The last look before the bytes leave: whatever went wrong above, no request goes out without its sandbox.
-        if let Err(field) = owned.verify(&head.headers) {
-            let detail = format!(
-                "the request would have left without its one {}",
-                field.name()
-            );
-            return Err(Error::new(Reason::Internal, detail));
-        }
+        verify(&owned, &head.headers)?;
+        let again = Again {
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            headers: head.headers.clone(),
+            owned,
+            body: body.hold(),
+        };
         Ok(Ready {
             request: Some(Request::from_parts(head, body)),
-            leave_by: self.leave_by,
+            token: self.token,
             deadline: self.deadline,
             exchange: self.exchange,
+            again: Box::new(again),
         })
     }
 }
@@ -177,23 +194,113 @@ where
     B::Error: Into<Source>,
 {
     async move {
-        let exchange = &ready.exchange;
+        let response = ready.attempt(&pool).await?;
+        if refusal::is_suspicious(response.status()) && !settings.token_refused_by.is_empty() {
+            // In a box, so that who is answered well does not hold room for it.
+            return Box::pin(look_closer(settings, pool, ready, response)).await;
+        }
+        ready.again.body.forget();
+        Ok(ready.pass_on(&settings, response, Bytes::new()))
+    }
+}
+
+/// Reads what an answer says of the token. If it refuses it, the request goes out once more with the next token, if there
+/// is one and nothing of the request is lost; whatever comes then is the answer.
+async fn look_closer<B>(
+    settings: Rc<Settings>,
+    pool: Pool<Upload<B>>,
+    mut ready: Ready<B>,
+    mut response: Response<LeasedBody<Upload<B>>>,
+) -> Result<Response<UpstreamBody<B>>, Error>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    loop {
+        let mut beginning = Bytes::new();
+        if !refusal::is_too_long(response.headers()) {
+            let reading = refusal::beginning(response.body_mut());
+            beginning = match timeout_at(ready.deadline, reading).await {
+                Ok(read) => read?,
+                Err(_) => return Err(answer_too_late()),
+            };
+        }
+        if !refusal::refuses(&settings.token_refused_by, response.status(), &beginning) {
+            ready.again.body.forget();
+            return Ok(ready.pass_on(&settings, response, beginning));
+        }
+        let refused = ready.token.generation;
+        ready.token.successors.refuse(refused);
+        if ready.exchange.attempts.get() > 1 || !ready.begin_again(refused).await? {
+            ready.again.body.forget();
+            return Ok(ready.pass_on(&settings, response, beginning));
+        }
+        response = ready.attempt(&pool).await?;
+        if !refusal::is_suspicious(response.status()) {
+            ready.again.body.forget();
+            return Ok(ready.pass_on(&settings, response, Bytes::new()));
+        }
+    }
+}
+
+impl<B> Ready<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    /// Sends the request, and returns its answer if that is one that can be passed on.
+    async fn attempt(
+        &mut self,
+        pool: &Pool<Upload<B>>,
+    ) -> Result<Response<LeasedBody<Upload<B>>>, Error> {
+        let exchange = &self.exchange;
         exchange.attempts.set(exchange.attempts.get() + 1);
-        let (leave_by, deadline) = (ready.leave_by.min(ready.deadline), ready.deadline);
-        let sent = pool.send(&mut ready.request, leave_by, deadline).await;
-        let response = sent.map_err(|error| match &ready.request {
-            Some(_) if Instant::now() >= ready.leave_by => token_ran_out().because(error),
+        let leave_by = self.token.leave_by.min(self.deadline);
+        let sent = pool.send(&mut self.request, leave_by, self.deadline).await;
+        let response = sent.map_err(|error| match &self.request {
+            Some(_) if Instant::now() >= self.token.leave_by => token_ran_out().because(error),
             _ => whose_fault(exchange, error),
         })?;
         exchange.upstream_head.set(Some(Instant::now()));
+        check_answer(response.status(), response.headers())?;
+        Ok(response)
+    }
 
+    /// Prepares the request for the token after the refused one. Returns whether there is one, and the request is whole.
+    async fn begin_again(&mut self, refused: u64) -> Result<bool, Error> {
+        if !self.again.body.is_whole() {
+            return Ok(false);
+        }
+        let next = self
+            .token
+            .successors
+            .successor(refused, self.deadline)
+            .await;
+        let Some(bearer) = next else {
+            return Ok(false);
+        };
+        let (generation, leave_by) = (bearer.generation, bearer.leave_by);
+        let Some(request) = self.again.with(bearer)? else {
+            return Ok(false);
+        };
+        self.request = Some(request);
+        self.token.generation = generation;
+        self.token.leave_by = leave_by;
+        Ok(true)
+    }
+
+    fn pass_on(
+        self,
+        settings: &Settings,
+        response: Response<LeasedBody<Upload<B>>>,
+        beginning: Bytes,
+    ) -> Response<UpstreamBody<B>> {
         let (mut head, body) = response.into_parts();
-        check_answer(head.status, &head.headers)?;
         fields::inbound(&mut head.headers);
         // An answer from HTTP/1.0 goes on as what the caller speaks.
         head.version = Version::HTTP_11;
-        let body = Download::new(body, settings.response_idle_timeout, Rc::clone(exchange));
-        Ok(Response::from_parts(head, body))
+        let body = Download::new(body, settings.response_idle_timeout, self.exchange);
+        Response::from_parts(head, body.after(beginning))
     }
 }
 
@@ -254,6 +361,11 @@ fn whose_fault(exchange: &Exchange, error: Error) -> Error {
 fn token_ran_out() -> Error {
     let detail = "the token ran out while the request waited to be sent";
     Error::new(Reason::TokenUnavailable, detail).after(Duration::from_secs(1))
+}
+
+fn answer_too_late() -> Error {
+    let detail = "the upstream's answer did not go on before the request's deadline";
+    Error::new(Reason::UpstreamTimeout, detail)
 }
 
 fn body_too_late() -> Error {

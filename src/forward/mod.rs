@@ -1,13 +1,16 @@
 //! Sends the request upstream and its answer back.
 
+mod again;
 pub mod download;
 pub mod fields;
 mod layer;
 pub mod query;
+pub mod refusal;
 pub mod upload;
 
 pub use download::Download;
 pub use layer::{Forward, UpstreamBody};
+pub use refusal::Sign;
 pub use upload::Upload;
 
 use std::time::Duration;
@@ -25,6 +28,8 @@ pub struct Settings {
     pub response_idle_timeout: Duration,
     /// One rule a route.
     pub routes: PerRoute<Rule>,
+    /// By what the upstream's refusals of a token are known. Default: [`Sign::DEFAULT`].
+    pub token_refused_by: Vec<Sign>,
 }
 
 /// What a route passes on.

@@ -3,6 +3,7 @@
 //! # Source
 //! Adobe's guides to OAuth server-to-server authentication and the errors its SDKs handle, read 2026-11-23.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -73,6 +74,12 @@ impl Class {
     /// Tells whether trying again soon is pointless.
     pub fn is_permanent(self) -> bool {
         matches!(self, Self::Client | Self::Configuration)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

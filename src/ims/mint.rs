@@ -168,6 +168,7 @@ mod tests {
             name: "c".to_owned(),
             organization: "o@AdobeOrg".parse().unwrap(),
             client_id: "id&x".parse().unwrap(),
+            required: true,
             client_secrets: Vec::new(),
             scopes: "openid, AdobeID".to_owned(),
         };
@@ -187,6 +188,7 @@ mod tests {
             name: "c".to_owned(),
             organization: "o@AdobeOrg".parse().unwrap(),
             client_id: "id".parse().unwrap(),
+            required: true,
             client_secrets: ["p8e-one", "p8e/two"]
                 .map(|secret| Secret::new(secret.to_owned()))
                 .to_vec(),

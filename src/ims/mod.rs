@@ -1,21 +1,31 @@
 //! The life of access tokens: minted at Adobe's token service, kept fresh in the background.
 
 pub mod answer;
+pub mod credential;
+mod fingerprint;
 pub mod keeper;
 mod metrics;
 pub mod mint;
+pub mod refusals;
 pub mod schedule;
+mod status;
+mod token;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{JoinSet, LocalSet};
+use tokio::time::sleep;
 
 use crate::aep::{ClientId, OrgId};
 use crate::connect::{self, Dialer};
 use crate::secret::Secret;
 
-pub use keeper::{Bearer, Credential, Status};
+pub use credential::Credential;
+pub use fingerprint::Fingerprints;
+pub use keeper::Keeper;
+pub use status::{State, Status};
 
 /// The token service and the credentials it knows.
 #[derive(Clone, Debug)]
@@ -43,6 +53,15 @@ pub struct CredentialSettings {
     pub client_secrets: Vec<Secret>,
     /// The scopes, comma-separated as the developer console shows them.
     pub scopes: String,
+    /// Whether the gateway is ready only while this credential has a usable token. Default true.
+    pub required: bool,
+}
+
+impl CredentialSettings {
+    /// Tells whether tokens are minted with these settings as with `other`.
+    pub fn mints_like(&self, other: &Self) -> bool {
+        self.client_secrets == other.client_secrets && self.scopes == other.scopes
+    }
 }
 
 /// The place of a credential in [`Settings::credentials`].
@@ -79,18 +98,38 @@ impl Credentials {
     /// Starts a task for each credential that keeps its token fresh, on the thread of `local`.
     ///
     /// The tasks end when the set is dropped. Each has connections of its own, so that a credential whose calls
-    /// hang delays no other.
+    /// hang delays no other; and one that panics is begun again.
     pub fn keep_fresh(
         &self,
         settings: &Settings,
         dialer: &Dialer,
         local: &LocalSet,
     ) -> JoinSet<()> {
+        let fingerprints = Fingerprints::of_this_process();
         let mut tasks = JoinSet::new();
         for credential in self.0.iter() {
-            let mint = mint::Mint::new(settings, dialer.clone());
-            tasks.spawn_local_on(Arc::clone(credential).keep_fresh(mint), local);
+            let (credential, fingerprints) = (Arc::clone(credential), fingerprints.clone());
+            let (settings, dialer) = (settings.clone(), dialer.clone());
+            let keep = move || {
+                let mint = mint::Mint::new(&settings, dialer.clone());
+                Keeper::new(Arc::clone(&credential), mint, fingerprints.clone()).run()
+            };
+            tasks.spawn_local_on(again_and_again(keep), local);
         }
         tasks
+    }
+}
+
+/// Runs a task that should never end, and begins it anew when it does.
+async fn again_and_again<F: Future<Output = ()> + 'static>(mut begin: impl FnMut() -> F) {
+    loop {
+        let mut task = JoinSet::new();
+        task.spawn_local(begin());
+        let ended = task.join_next().await;
+        tracing::error!(
+            ?ended,
+            "the task that renews tokens ended; it is begun again"
+        );
+        sleep(Duration::from_secs(1)).await;
     }
 }

@@ -25,37 +25,61 @@ pub fn margin(lifetime: Duration) -> Duration {
     lifetime.mul_f64(0.05).min(Duration::from_secs(5))
 }
 
-/// Returns how long to wait after the `failures`-th failure in a row (from 1 on).
+/// What there is to serve with while token calls fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// There has not been a token yet.
+    Never,
+    /// The last one ran out this long ago.
+    RanOut(Duration),
+    /// A token that may be used for this long.
+    Valid(Duration),
+}
+
+/// Returns how long to wait after the `failures`-th failure in a row (from 1 on). `random` is in 0…1.
 ///
-/// Full jitter over a bound that doubles from 0.5 s to 30 s, but to 4 s only while there is no token to serve
-/// with, and never past the end of the one there is, `left` from now. A pause IMS asked for is kept, up to 300 s. Refusals that only a changed configuration ends wait 5 s to
-/// 60 s. `random` is in 0…1.
-pub fn wait_after(
-    failure: &Failure,
-    failures: u32,
-    left: Option<Duration>,
-    random: f64,
-) -> Duration {
+/// - A pause that IMS asked for is kept, from 0.5 s to 300 s, and up to a tenth more, so that not all come back at once.
+/// - Refusals that only a changed secret or configuration ends wait 5 s, then twice as long each time, up to 60 s.
+/// - While a token is valid: full jitter over a bound that doubles from 0.5 s to 30 s, but not past the token's end.
+/// - Since it ran out callers fail, so for ten seconds there are two tries a second. After that, and where there never was
+///   a token: full jitter over a bound that grows to 4 s, or to 30 s when IMS throttles.
+pub fn wait_after(failure: &Failure, failures: u32, supply: Supply, random: f64) -> Duration {
+    let random = random.clamp(0.0, 1.0);
     if let Some(asked) = failure.retry_after {
         let asked = asked.clamp(Duration::from_millis(500), Duration::from_mins(5));
-        return asked + Duration::from_millis(500).mul_f64(random.clamp(0.0, 1.0));
+        return asked.mul_f64(1.0 + 0.1 * random);
     }
     let doublings = 2_u32.saturating_pow(failures.saturating_sub(1).min(16));
     if failure.class.is_permanent() {
-        return Duration::from_secs(5)
-            .saturating_mul(doublings)
-            .min(Duration::from_mins(1));
+        let latched = Duration::from_secs(5).saturating_mul(doublings);
+        return latched
+            .min(Duration::from_mins(1))
+            .mul_f64(1.0 - 0.1 * random);
     }
-    let patient = left.is_some() || failure.class == Class::Throttled;
-    let longest = Duration::from_secs(if patient { 30 } else { 4 });
-    let bound = Duration::from_millis(500)
-        .saturating_mul(doublings)
-        .min(longest);
-    let bound = left.map_or(bound, |left| bound.min(left));
-    bound
-        .mul_f64(random.clamp(0.0, 1.0))
-        .max(Duration::from_millis(350))
+    let longest = match (supply, failure.class) {
+        (Supply::Valid(_), _) | (_, Class::Throttled) => Duration::from_secs(30),
+        (Supply::Never | Supply::RanOut(_), _) => Duration::from_secs(4),
+    };
+    let doubled = FIRST_BOUND.saturating_mul(doublings).min(longest);
+    let (bound, floor) = match supply {
+        Supply::RanOut(ago) if failure.class != Class::Throttled => {
+            if ago < URGENT {
+                return Duration::from_millis(440).mul_f64(1.0 + 0.1 * random);
+            }
+            ((ago / 8).clamp(FIRST_BOUND, longest), FLOOR)
+        }
+        Supply::Never | Supply::RanOut(_) => (doubled, FLOOR),
+        // The last moments of a token are for a try or two, not for many.
+        Supply::Valid(left) => (doubled.min(left), left.min(Duration::from_secs(1))),
+    };
+    bound.mul_f64(random).max(floor).max(FLOOR)
 }
+
+const FIRST_BOUND: Duration = Duration::from_millis(500);
+/// So that jitter never makes a try follow on the heels of another.
+const FLOOR: Duration = Duration::from_millis(350);
+/// How long after a token has run out the end of an outage of IMS is looked for twice a second.
+const URGENT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -84,21 +108,41 @@ mod tests {
     #[test]
     fn a_pause_asked_for_is_kept_and_capped() {
         let mut failure = Failure::new(Class::Throttled, "");
+        let wait = |failure: &Failure, random| wait_after(failure, 1, Supply::Never, random);
 
         failure.retry_after = Some(Duration::from_secs(38));
-        assert!(wait_after(&failure, 1, None, 0.0) >= Duration::from_secs(38));
+        assert_eq!(wait(&failure, 0.0), Duration::from_secs(38));
+        assert!(wait(&failure, 1.0) < Duration::from_secs(42));
         failure.retry_after = Some(Duration::from_hours(1));
-        assert!(wait_after(&failure, 1, None, 1.0) <= Duration::from_secs(301));
+        assert!(wait(&failure, 1.0) <= Duration::from_secs(330));
+        failure.retry_after = Some(Duration::ZERO);
+        assert_eq!(wait(&failure, 0.0), Duration::from_millis(500));
     }
 
     #[test]
     fn a_refused_client_is_tried_ever_more_rarely() {
         let failure = Failure::new(Class::Client, "");
         let waits: Vec<_> = (1..=6)
-            .map(|n| wait_after(&failure, n, None, 0.5).as_secs())
+            .map(|n| wait_after(&failure, n, Supply::Never, 0.0).as_secs())
             .collect();
 
         assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+        assert!(wait_after(&failure, 1, Supply::Never, 1.0) >= Duration::from_millis(4500));
+    }
+
+    #[test]
+    fn the_end_of_an_outage_is_noticed_within_half_a_second_while_it_is_young() {
+        let failure = Failure::new(Class::Unwell, "");
+        for random in [0.0, 0.5, 1.0] {
+            for (ago, failures) in [(0, 1), (3, 8), (9, 100)] {
+                let supply = Supply::RanOut(Duration::from_secs(ago));
+                let wait = wait_after(&failure, failures, supply, random);
+
+                assert!((400..500).contains(&wait.as_millis()), "{wait:?}");
+            }
+        }
+        let old = Supply::RanOut(Duration::from_mins(5));
+        assert_eq!(wait_after(&failure, 9, old, 1.0), Duration::from_secs(4));
     }
 
     proptest! {
@@ -111,12 +155,31 @@ mod tests {
         }
 
         #[test]
-        fn failures_never_hammer(failures in 1_u32..1000, left in prop::option::of(0_u64..100), random in 0.0_f64..=1.0) {
-            let left = left.map(Duration::from_secs);
-            let wait = wait_after(&Failure::new(Class::Unwell, ""), failures, left, random);
+        fn jitter_spreads_renewals_by_a_tenth_of_the_lead_and_no_more(seconds in 100.0_f64..172_800.0) {
+            let lifetime = Duration::from_secs_f64(seconds);
+            let lead = |random| (lifetime - renew_after(lifetime, random)).as_secs_f64();
+            let middle = lead(0.5);
+
+            prop_assert!((lead(0.0) / middle - 0.9).abs() < 0.001);
+            prop_assert!((lead(1.0) / middle - 1.1).abs() < 0.001);
+        }
+
+        #[test]
+        fn failures_never_hammer(
+            failures in 1_u32..1000,
+            supply in prop_oneof![
+                Just(Supply::Never),
+                (0_u64..1000).prop_map(|ago| Supply::RanOut(Duration::from_secs(ago))),
+                (0_u64..1000).prop_map(|left| Supply::Valid(Duration::from_secs(left))),
+            ],
+            random in 0.0_f64..=1.0,
+        ) {
+            let wait = wait_after(&Failure::new(Class::Unwell, ""), failures, supply, random);
 
             prop_assert!(wait >= Duration::from_millis(350) && wait <= Duration::from_secs(30));
-            prop_assert!(left.is_none_or(|left| wait <= left.max(Duration::from_millis(350))));
+            if let Supply::Valid(left) = supply {
+                prop_assert!(wait <= left.max(Duration::from_millis(350)));
+            }
         }
     }
 }

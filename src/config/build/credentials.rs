@@ -28,6 +28,7 @@ pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Vec<CredentialSetting
         built.push(CredentialSettings {
             organization: credential.organization.0.clone(),
             client_id: credential.client_id.0.clone(),
+            required: true,
             client_secrets: credential
                 .client_secrets
                 .iter()

@@ -72,6 +72,12 @@ pub(super) fn build(
             request_body_bytes: file.upstream.request_body.0.0,
             response_idle_timeout: file.upstream.response_idle_timeout.0,
             routes: rules.iter().map(|rules| rules.forward.clone()).collect(),
+            token_refused_by: file
+                .upstream
+                .token_refused_by
+                .iter()
+                .map(|sign| sign.0.clone())
+                .collect(),
         },
         limit: limit::Settings {
             quotas: quotas.all,

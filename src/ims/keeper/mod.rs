@@ -1,189 +1,95 @@
-//! Keeps one credential's token fresh, for everyone who reads it.
+//! Keeps one credential's token fresh: the task that makes token calls, so that there is one at a time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use arc_swap::ArcSwapOption;
-use http::HeaderValue;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Duration, Instant, sleep_until};
 
+use super::CredentialSettings;
 use super::answer::{Class, Failure, Minted};
+use super::credential::{Credential, Phase, Quiet};
+use super::fingerprint::Fingerprints;
 use super::mint::TokenService;
-use super::{CredentialSettings, schedule};
-use crate::error::{Error, Reason};
+use super::refusals::Refusals;
+use super::schedule::{self, Supply};
+use super::token::Token;
+use crate::clock::Moment;
 
-/// A credential and its current token.
-///
-/// Readers take the token without waiting or locking; one task renews it ([`Credential::keep_fresh`]).
+/// Keeps a credential's token fresh.
 #[derive(Debug)]
-pub struct Credential {
-    settings: CredentialSettings,
-    api_key: HeaderValue,
-    token: ArcSwapOption<Token>,
-    attempt: watch::Sender<Attempt>,
-    counts: Counts,
+pub struct Keeper<S> {
+    credential: Arc<Credential>,
+    service: S,
+    settings: watch::Receiver<Arc<CredentialSettings>>,
+    fingerprints: Fingerprints,
+    refusals: Refusals,
+    /// The place of the client secret that worked last.
+    preferred: usize,
+    /// Failed calls in a row.
+    failures: u32,
 }
 
-/// A token that may be used until a known instant.
-#[derive(Debug)]
-struct Token {
-    bearer: HeaderValue,
-    usable_until: Instant,
-    generation: u64,
-}
-
-/// What the latest token call has come to.
-#[derive(Clone, Debug)]
-enum Attempt {
-    Underway,
-    Succeeded,
-    Failed { failure: Failure, next: Instant },
-}
-
-/// Token calls so far.
-#[derive(Debug, Default)]
-struct Counts {
-    minted: AtomicU64,
-    failed: [AtomicU64; Class::ALL.len()],
-}
-
-/// Facts about a credential for operators.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// The credential's name.
-    pub name: String,
-    /// How long its token may still be used, if there is one.
-    pub usable_for: Option<Duration>,
-    /// How many tokens were minted before and including this one.
-    pub generation: u64,
-    /// Why the latest token call failed, if it did.
-    pub failure: Option<String>,
-    /// Tokens minted.
-    pub minted: u64,
-    /// Token calls failed, by class.
-    pub failed: Vec<(Class, u64)>,
-}
-
-/// A token as a request carries it.
-#[derive(Clone, Debug)]
-pub struct Bearer {
-    /// `Bearer` and the token, marked sensitive.
-    pub value: HeaderValue,
-    /// When a request that has not left must not carry it any more.
-    pub usable_until: Instant,
-}
-
-impl Credential {
-    /// Makes a credential without a token.
-    pub fn new(settings: CredentialSettings) -> Arc<Self> {
-        Arc::new(Self {
-            api_key: settings.client_id.to_header_value(),
-            settings,
-            token: ArcSwapOption::empty(),
-            attempt: watch::Sender::new(Attempt::Underway),
-            counts: Counts::default(),
-        })
-    }
-
-    /// Returns the credential's name.
-    pub fn name(&self) -> &str {
-        &self.settings.name
-    }
-
-    /// Returns the client id as a field value.
-    pub fn api_key(&self) -> &HeaderValue {
-        &self.api_key
-    }
-
-    /// Returns the token if there is one that may be used at `now`.
-    pub fn bearer(&self, now: Instant) -> Option<Bearer> {
-        let token = self.token.load();
-        let token = token.as_ref()?;
-        (now < token.usable_until).then(|| Bearer {
-            value: token.bearer.clone(),
-            usable_until: token.usable_until,
-        })
-    }
-
-    /// Waits for a token with everybody else who does, until `deadline`.
-    ///
-    /// # Errors
-    /// [`Reason::TokenUnavailable`] when the call under way fails, when the latest one has failed and the next is
-    /// not yet due, or when `deadline` passes.
-    ///
-    /// # Cancel safety
-    /// The token call is not the waiter's: nothing is lost.
-    pub async fn wait(&self, deadline: Instant) -> Result<Bearer, Error> {
-        let mut attempt = self.attempt.subscribe();
-        loop {
-            if let Some(bearer) = self.bearer(Instant::now()) {
-                return Ok(bearer);
-            }
-            if let Attempt::Failed { failure, next } = &*attempt.borrow_and_update() {
-                let wait = next.saturating_duration_since(Instant::now());
-                return Err(self.unavailable(failure, wait));
-            }
-            let changed = timeout_at(deadline, attempt.changed()).await;
-            if !matches!(changed, Ok(Ok(()))) {
-                let late = Failure::new(Class::Unreachable, "IMS has not answered yet");
-                return Err(self.unavailable(&late, Duration::from_secs(1)));
-            }
+impl<S: TokenService> Keeper<S> {
+    /// Prepares to keep the token of `credential` fresh with calls of `service`.
+    pub fn new(credential: Arc<Credential>, service: S, fingerprints: Fingerprints) -> Self {
+        Self {
+            settings: credential.settings.subscribe(),
+            credential,
+            service,
+            fingerprints,
+            refusals: Refusals::new(),
+            preferred: 0,
+            failures: 0,
         }
     }
 
-    fn unavailable(&self, failure: &Failure, wait: Duration) -> Error {
-        let detail = format!(
-            "credential {} has no valid token and IMS gives none ({}); the gateway keeps trying",
-            self.settings.name,
-            failure.class.as_str(),
-        );
-        Error::new(Reason::TokenUnavailable, detail)
-            .because(failure.message.clone())
-            .after(wait)
+    /// Mints and renews for ever.
+    pub async fn run(mut self) {
+        loop {
+            let next = self.renew().await;
+            self.rest(next).await;
+        }
     }
 
-    /// Mints and renews for ever. One task runs this, so there is one token call at a time.
-    pub async fn keep_fresh(self: Arc<Self>, service: impl TokenService) {
-        let mut failures = 0;
-        let mut secret = 0;
-        loop {
-            self.attempt.send_replace(Attempt::Underway);
-            match self.try_secrets(&service, &mut secret).await {
-                Ok(minted) => {
-                    failures = 0;
-                    let renew_at = self.publish(minted);
-                    sleep_until(renew_at).await;
-                }
-                Err(failure) => {
-                    failures += 1;
-                    sleep(self.note(failure, failures)).await;
-                }
-            }
+    /// Makes a token call, and returns when the next one is due.
+    async fn renew(&mut self) -> Instant {
+        self.credential
+            .progress
+            .send_modify(|progress| progress.phase = Phase::Calling);
+        let settings = Arc::clone(&self.settings.borrow_and_update());
+        let asked_for = self.credential.clock.now();
+        match self.try_secrets(&settings).await {
+            Ok(minted) => self.publish(minted, asked_for),
+            Err(failure) => self.note(failure),
         }
     }
 
     /// Asks with the secret that worked last, then with the other one if IMS knows that one no more.
-    async fn try_secrets(
-        &self,
-        service: &impl TokenService,
-        preferred: &mut usize,
-    ) -> Result<Minted, Failure> {
-        let count = self.settings.client_secrets.len();
+    async fn try_secrets(&mut self, settings: &CredentialSettings) -> Result<Minted, Failure> {
+        let count = settings.client_secrets.len();
         let mut result = Err(Failure::new(
             Class::Configuration,
             "the credential has no client secret",
         ));
         for step in 0..count {
-            let index = (*preferred + step) % count;
-            let Some(secret) = self.settings.client_secrets.get(index) else {
+            let place = (self.preferred + step) % count;
+            let Some(secret) = settings.client_secrets.get(place) else {
                 break;
             };
-            result = service.mint(&self.settings, secret).await;
+            result = self.service.mint(settings, secret).await;
             match &result {
-                Ok(_) => *preferred = index,
-                Err(failure) if failure.class == Class::Client => continue,
+                Ok(_) => self.preferred = place,
+                Err(failure) if failure.class == Class::Client => {
+                    tracing::warn!(
+                        credential = settings.name,
+                        secret = place + 1,
+                        of = count,
+                        cause = failure.message,
+                        "IMS refused a client secret"
+                    );
+                    continue;
+                }
                 Err(_) => {}
             }
             break;
@@ -191,79 +97,169 @@ impl Credential {
         result
     }
 
-    /// Makes the token everybody's and returns when to renew it.
-    fn publish(&self, minted: Minted) -> Instant {
-        let now = Instant::now();
-        let generation = self.counts.minted.fetch_add(1, Ordering::Relaxed) + 1;
-        let usable_until = now
-            + minted
-                .lifetime
-                .saturating_sub(schedule::margin(minted.lifetime));
-        self.token.store(Some(Arc::new(Token {
-            bearer: minted.bearer,
-            usable_until,
+    /// Makes the token everybody's.
+    fn publish(&mut self, minted: Minted, asked_for: Moment) -> Instant {
+        let credential = &self.credential;
+        let now = credential.clock.now();
+        let generation = credential.generation() + 1;
+        let token = Token::new(
+            minted.bearer.clone(),
             generation,
-        })));
-        self.attempt.send_replace(Attempt::Succeeded);
-        let renew_after = schedule::renew_after(minted.lifetime, fastrand::f64());
+            asked_for,
+            minted.lifetime,
+            self.fingerprints.of(&minted.bearer),
+            fastrand::f64(),
+        );
+        // However short tokens live, there are at most four calls a second.
+        let next = token.renewal(now).max(now.monotonic + SHORTEST_REST);
         tracing::info!(
-            credential = self.settings.name,
+            credential = credential.name,
             generation,
+            fingerprint = token.fingerprint,
             lifetime_s = minted.lifetime.as_secs(),
-            renewal_in_s = renew_after.as_secs(),
+            renewal_in_s = next.saturating_duration_since(now.monotonic).as_secs(),
+            secret = self.preferred + 1,
             "a token was minted"
         );
-        now + renew_after
+        self.failures = 0;
+        credential.counts.minted.fetch_add(1, Ordering::Relaxed);
+        credential.token.store(Some(Arc::new(token)));
+        credential.progress.send_modify(|progress| {
+            progress.phase = Phase::Resting;
+            progress.failing = false;
+            progress.next = next;
+            progress.record.last_success = Some(now.wall);
+            progress.record.secret = Some(self.preferred + 1);
+        });
+        next
     }
 
-    /// Records a failure and returns how long to wait.
-    fn note(&self, failure: Failure, failures: u32) -> Duration {
-        let now = Instant::now();
-        let left = self.status().usable_for;
-        let wait = schedule::wait_after(&failure, failures, left, fastrand::f64());
+    /// Records a failure.
+    fn note(&mut self, failure: Failure) -> Instant {
+        let credential = &self.credential;
+        self.failures = self.failures.saturating_add(1);
+        let now = credential.clock.now();
+        let supply = match &*credential.token.load() {
+            None => Supply::Never,
+            Some(token) => match token.usable_until.left(now) {
+                Duration::ZERO => Supply::RanOut(token.usable_until.age(now)),
+                left => Supply::Valid(left),
+            },
+        };
+        let wait = schedule::wait_after(&failure, self.failures, supply, fastrand::f64());
         tracing::warn!(
-            credential = self.settings.name,
+            credential = credential.name,
             class = failure.class.as_str(),
             cause = failure.message,
-            failures,
+            failures = self.failures,
             next_try_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            still_serving = left.is_some(),
+            still_serving = matches!(supply, Supply::Valid(_)),
             "no token could be minted"
         );
-        let place = Class::ALL.iter().position(|class| *class == failure.class);
-        if let Some(count) = place.and_then(|place| self.counts.failed.get(place)) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        self.attempt.send_replace(Attempt::Failed {
-            failure,
-            next: now + wait,
+        credential.counts.failed(failure.class);
+        let next = now.monotonic + wait;
+        credential.progress.send_modify(|progress| {
+            progress.record.last_error = Some((failure.clone(), now.wall));
+            progress.phase = Phase::Failed(failure);
+            progress.failing = true;
+            progress.next = next;
         });
-        wait
+        next
     }
 
-    /// Returns facts for operators.
-    pub fn status(&self) -> Status {
-        let now = Instant::now();
-        let token = self.token.load();
-        let failed = Class::ALL.into_iter().zip(&self.counts.failed);
-        Status {
-            name: self.settings.name.clone(),
-            usable_for: token
-                .as_ref()
-                .map(|token| token.usable_until.saturating_duration_since(now))
-                .filter(|left| !left.is_zero()),
-            generation: token.as_ref().map_or(0, |token| token.generation),
-            failure: match &*self.attempt.borrow() {
-                Attempt::Failed { failure, .. } => Some(failure.message.clone()),
-                Attempt::Underway | Attempt::Succeeded => None,
-            },
-            minted: self.counts.minted.load(Ordering::Relaxed),
-            failed: failed
-                .map(|(class, count)| (class, count.load(Ordering::Relaxed)))
-                .collect(),
+    /// Rests until `next`, or until there is a reason to make a call before.
+    async fn rest(&mut self, next: Instant) {
+        let earliest = Instant::now() + SHORTEST_REST;
+        let mut look = next.min(Instant::now() + LOOK);
+        loop {
+            tokio::select! {
+                changed = self.settings.changed() => if changed.is_ok() {
+                    return self.begin_anew();
+                },
+                () = self.credential.nudged() => {}
+                () = sleep_until(look) => {}
+            }
+            let now = Instant::now();
+            if now >= next || now >= earliest && self.is_wanted() {
+                return;
+            }
+            // Between whiles it is looked at the wall clock, which may have gone on while the machine slept.
+            look = if now < earliest { earliest } else { now + LOOK }.min(next);
+        }
+    }
+
+    /// New secrets end every pause, and are tried in the order they are written.
+    fn begin_anew(&mut self) {
+        tracing::info!(
+            credential = self.credential.name,
+            "the credential's settings changed; a token is minted with them"
+        );
+        self.failures = 0;
+        self.preferred = 0;
+    }
+
+    /// Tells whether a call is to be made before its time.
+    fn is_wanted(&mut self) -> bool {
+        let credential = &self.credential;
+        // After a failure its own pause is kept, whatever happens.
+        if matches!(credential.progress.borrow().phase, Phase::Failed(_)) {
+            return false;
+        }
+        let now = credential.clock.now();
+        let is_due = match &*credential.token.load() {
+            None => true,
+            Some(token) => token.renew_at.left(now).is_zero(),
+        };
+        if is_due {
+            tracing::info!(
+                credential = credential.name,
+                "a clock went ahead; the token is renewed before its time"
+            );
+            return true;
+        }
+        credential.is_refused() && self.is_replaced(now)
+    }
+
+    fn is_replaced(&mut self, now: Moment) -> bool {
+        let credential = &self.credential;
+        let generation = credential.generation();
+        match self.refusals.permit(now.monotonic) {
+            Ok(()) => {
+                tracing::warn!(
+                    credential = credential.name,
+                    generation,
+                    "the upstream refused the token; a new one is minted"
+                );
+                credential
+                    .counts
+                    .replacements
+                    .fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(until) => {
+                let known =
+                    Some(until) == credential.progress.borrow().quiet.map(|quiet| quiet.until);
+                if !known {
+                    tracing::warn!(
+                        credential = credential.name,
+                        generation,
+                        quiet_ms = u64::try_from(until.duration_since(now.monotonic).as_millis())
+                            .unwrap_or(u64::MAX),
+                        "the upstream refused a token that had just been minted; until the pause is over its refusals are passed on"
+                    );
+                }
+                credential.progress.send_modify(|progress| {
+                    progress.quiet = Some(Quiet { generation, until });
+                });
+                false
+            }
         }
     }
 }
+
+/// How often the wall clock is looked at.
+const LOOK: Duration = Duration::from_secs(15);
+const SHORTEST_REST: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,238 @@
+//! A credential as requests see it: its token, without waiting or locking; and the wait while there is none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use http::HeaderValue;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::CredentialSettings;
+use super::answer::{Class, Failure};
+use super::status::{Counts, Record};
+use super::token::Token;
+use crate::clock::Clock;
+use crate::context::Bearer;
+use crate::error::{Error, Reason};
+
+/// A credential and its current token.
+///
+/// Any thread reads the token; one task renews it, see [`super::keeper`].
+#[derive(Debug)]
+pub struct Credential {
+    pub(super) name: String,
+    pub(super) required: bool,
+    api_key: HeaderValue,
+    pub(super) clock: Clock,
+    pub(super) token: ArcSwapOption<Token>,
+    /// What the keeper is at.
+    pub(super) progress: watch::Sender<Progress>,
+    /// What the keeper mints with.
+    pub(super) settings: watch::Sender<Arc<CredentialSettings>>,
+    /// The latest generation that the upstream refused.
+    refused: AtomicU64,
+    /// Wakes the keeper when a token was refused, or is gone before its time.
+    nudge: Notify,
+    pub(super) counts: Counts,
+}
+
+/// What the keeper is at, and what it has come to.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    pub(super) phase: Phase,
+    /// Whether the latest token call that has ended failed.
+    pub(super) failing: bool,
+    /// Refusals that have no effect for a while.
+    pub(super) quiet: Option<Quiet>,
+    /// When the next token call is planned.
+    pub(super) next: Instant,
+    pub(super) record: Record,
+}
+
+/// What the keeper is at.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    /// A token call is under way.
+    Calling,
+    /// The latest token call failed; the next one waits for its time.
+    Failed(Failure),
+    /// The token is fresh.
+    Resting,
+}
+
+/// Refusals of tokens up to `generation` have no effect before `until`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quiet {
+    pub(super) generation: u64,
+    pub(super) until: Instant,
+}
+
+impl Progress {
+    /// Tells whether nothing will come of a refusal of `generation` at `now`.
+    fn is_final(&self, generation: u64, now: Instant) -> bool {
+        let failed = matches!(self.phase, Phase::Failed(_)) && now < self.next;
+        let quiet = self.quiet.filter(|quiet| now < quiet.until);
+        failed || quiet.is_some_and(|quiet| quiet.generation >= generation)
+    }
+}
+
+impl Credential {
+    /// Makes a credential without a token.
+    pub fn new(settings: CredentialSettings) -> Arc<Self> {
+        Self::with_clock(settings, Clock::default())
+    }
+
+    pub(super) fn with_clock(settings: CredentialSettings, clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            name: settings.name.clone(),
+            required: settings.required,
+            api_key: settings.client_id.to_header_value(),
+            clock,
+            token: ArcSwapOption::empty(),
+            progress: watch::Sender::new(Progress {
+                phase: Phase::Calling,
+                failing: false,
+                quiet: None,
+                next: Instant::now(),
+                record: Record::default(),
+            }),
+            settings: watch::Sender::new(Arc::new(settings)),
+            refused: AtomicU64::new(0),
+            nudge: Notify::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Takes new settings. If they differ in what a token is minted with, one is, while the old one serves on.
+    ///
+    /// Name, client id and organisation stay what they are.
+    pub fn update(&self, settings: CredentialSettings) {
+        self.settings.send_if_modified(|present| {
+            let differs = !present.mints_like(&settings);
+            if differs {
+                *present = Arc::new(settings);
+            }
+            differs
+        });
+    }
+
+    /// Returns the credential's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells whether the gateway is ready only while this credential has a usable token.
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// Returns the client id as a field value.
+    pub fn api_key(&self) -> &HeaderValue {
+        &self.api_key
+    }
+
+    /// Returns the token if there is one that may be used at `now`, by the monotonic clock and by the wall clock.
+    pub fn bearer(&self, now: Instant) -> Option<Bearer> {
+        let token = self.token.load();
+        token.as_ref()?.at(self.clock.at(now))
+    }
+
+    /// Waits for a token with everybody else who does, until `deadline`.
+    ///
+    /// # Errors
+    /// [`Reason::TokenUnavailable`] when the call under way fails, when the latest one has failed and the next is
+    /// not yet due, or when `deadline` passes.
+    ///
+    /// # Cancel safety
+    /// The token call is not the waiter's: nothing is lost.
+    pub async fn wait(&self, deadline: Instant) -> Result<Bearer, Error> {
+        let mut progress = self.progress.subscribe();
+        loop {
+            if let Some(bearer) = self.bearer(Instant::now()) {
+                return Ok(bearer);
+            }
+            {
+                let progress = progress.borrow_and_update();
+                let wait = progress.next.saturating_duration_since(Instant::now());
+                match &progress.phase {
+                    Phase::Failed(failure) if !wait.is_zero() => {
+                        return Err(self.unavailable(failure, wait));
+                    }
+                    // A clock has moved, and the keeper may not know.
+                    Phase::Resting => self.nudge.notify_one(),
+                    Phase::Calling | Phase::Failed(_) => {}
+                }
+            }
+            let changed = timeout_at(deadline, progress.changed()).await;
+            if !matches!(changed, Ok(Ok(()))) {
+                let late = Failure::new(Class::Unreachable, "IMS has not answered yet");
+                return Err(self.unavailable(&late, Duration::from_secs(1)));
+            }
+        }
+    }
+
+    fn unavailable(&self, failure: &Failure, wait: Duration) -> Error {
+        let detail = format!(
+            "credential {} has no valid token and IMS gives none ({}); the gateway keeps trying",
+            self.name,
+            failure.class.as_str(),
+        );
+        Error::new(Reason::TokenUnavailable, detail)
+            .because(failure.message.clone())
+            .after(wait)
+    }
+
+    /// Notes that the upstream refused the token of this generation. However many say so, the token is replaced once.
+    pub fn refuse(&self, generation: u64) {
+        self.counts.refusals.fetch_add(1, Ordering::Relaxed);
+        if self.generation() != generation
+            || self.progress.borrow().is_final(generation, Instant::now())
+        {
+            return;
+        }
+        self.refused.fetch_max(generation, Ordering::AcqRel);
+        self.nudge.notify_one();
+    }
+
+    /// Waits for a token after that of `generation`, which was refused, until `deadline`. Returns `None` when no newer
+    /// one is to be had: the call for it failed, or another token is not expected to help.
+    ///
+    /// # Cancel safety
+    /// The token call is not the waiter's: nothing is lost.
+    pub async fn successor(&self, generation: u64, deadline: Instant) -> Option<Bearer> {
+        let mut progress = self.progress.subscribe();
+        loop {
+            let now = Instant::now();
+            // Looked at before the token, so that a token that comes in between is not missed.
+            let is_final = progress.borrow_and_update().is_final(generation, now);
+            if let Some(bearer) = self.bearer(now)
+                && bearer.generation > generation
+            {
+                return Some(bearer);
+            }
+            if is_final {
+                return None;
+            }
+            timeout_at(deadline, progress.changed()).await.ok()?.ok()?;
+        }
+    }
+
+    /// Returns the generation of the token there is, usable or not; 0 without one.
+    pub(super) fn generation(&self) -> u64 {
+        let token = self.token.load();
+        token.as_ref().map_or(0, |token| token.generation)
+    }
+
+    /// Tells whether the upstream refused the token there is.
+    pub(super) fn is_refused(&self) -> bool {
+        let generation = self.generation();
+        generation > 0 && self.refused.load(Ordering::Acquire) >= generation
+    }
+
+    /// Waits until a token was refused, or is gone before its time.
+    pub(super) async fn nudged(&self) {
+        self.nudge.notified().await;
+    }
+}

@@ -1,0 +1,52 @@
+//! Keyed hashes, by which tokens are told apart where they may not be shown.
+
+use std::fmt::Write;
+
+use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
+use aws_lc_rs::rand::SystemRandom;
+use http::HeaderValue;
+
+/// Makes fingerprints of tokens. Without the key a fingerprint tells nothing, and the key is in this process only.
+#[derive(Clone, Debug)]
+pub struct Fingerprints(Key);
+
+impl Fingerprints {
+    /// Takes a key of its own, so that fingerprints are those of this process.
+    pub fn of_this_process() -> Self {
+        let key = Key::generate(HMAC_SHA256, &SystemRandom::new());
+        Self(key.expect("the system gives random bytes, or TLS would not work either"))
+    }
+
+    /// Returns the first 64 bits of the hash, in 16 hexadecimal digits.
+    pub fn of(&self, value: &HeaderValue) -> String {
+        let hash = sign(&self.0, value.as_bytes());
+        let mut text = String::new();
+        for byte in hash.as_ref().iter().take(8) {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_the_tokens_and_the_processs() {
+        let (one, other) = (
+            Fingerprints::of_this_process(),
+            Fingerprints::of_this_process(),
+        );
+        let (a, b) = (
+            HeaderValue::from_static("Bearer a"),
+            HeaderValue::from_static("Bearer b"),
+        );
+
+        assert_eq!(one.of(&a), one.of(&a));
+        assert_ne!(one.of(&a), one.of(&b));
+        assert_ne!(one.of(&a), other.of(&a));
+        assert_eq!(one.of(&a).len(), 16);
+    }
+}
