@@ -15,3 +15,4 @@ mod hostile;
 mod limits;
 mod process;
 mod simulator;
+mod tokens;

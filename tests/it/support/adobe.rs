@@ -17,6 +17,7 @@ pub(crate) struct Adobe {
 struct Kept {
     seen: Mutex<Vec<Seen>>,
     heads: AtomicUsize,
+    mints: AtomicUsize,
 }
 
 /// One request as it arrived.
@@ -47,6 +48,20 @@ impl Act {
     /// A 200 with a small JSON body.
     pub(crate) fn ok() -> Self {
         Self::json("200 OK", "{}")
+    }
+
+    /// A token answer.
+    pub(crate) fn token(token: &str, expires_in: u64) -> Self {
+        let body = format!(
+            r#"{{"access_token":"{token}","token_type":"bearer","expires_in":{expires_in}}}"#
+        );
+        Self::json("200 OK", &body)
+    }
+
+    /// The refusal of a token by Adobe's gateway.
+    pub(crate) fn token_refused() -> Self {
+        let body = r#"{"error_code":"401013","message":"Oauth token is not valid"}"#;
+        Self::json("401 Unauthorized", body)
     }
 
     pub(crate) fn json(status: &str, body: &str) -> Self {
@@ -134,6 +149,14 @@ pub(crate) fn pour(mut stream: &TcpStream, most: usize) -> usize {
 }
 
 type Script = dyn Fn(&Seen) -> Act + Send + Sync;
+type MintScript = dyn Fn(usize, &Seen) -> Act + Send + Sync;
+
+struct Scripts {
+    at_head: Box<HeadScript>,
+    script: Box<Script>,
+    mint: Box<MintScript>,
+}
+
 type HeadScript = dyn Fn(&Seen) -> Option<Act> + Send + Sync;
 
 impl Adobe {
@@ -149,19 +172,39 @@ impl Adobe {
         Self::with(Box::new(script), Box::new(|_| Act::ok()))
     }
 
+    /// Starts with a script for token calls, which is told how many there have been, this one counted.
+    pub(crate) fn minting(
+        mint: impl Fn(usize, &Seen) -> Act + Send + Sync + 'static,
+        script: impl Fn(&Seen) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        Self::scripted(Scripts {
+            at_head: Box::new(|_| None),
+            script: Box::new(script),
+            mint: Box::new(mint),
+        })
+    }
+
     fn with(at_head: Box<HeadScript>, script: Box<Script>) -> Self {
+        Self::scripted(Scripts {
+            at_head,
+            script,
+            mint: Box::new(|_, _| Act::token(TOKEN, 86_399)),
+        })
+    }
+
+    fn scripted(scripts: Scripts) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let kept = Arc::new(Kept::default());
         let keep = Arc::clone(&kept);
-        let scripts = Arc::new((at_head, script));
+        let scripts = Arc::new(scripts);
         thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
                 let (scripts, keep) = (Arc::clone(&scripts), Arc::clone(&keep));
                 thread::spawn(move || {
                     let stream = stream.unwrap();
                     stream.set_nodelay(true).unwrap();
-                    converse(&stream, connection, &*scripts.0, &*scripts.1, &keep);
+                    converse(&stream, connection, &scripts, &keep);
                 });
             }
         });
@@ -254,20 +297,18 @@ impl Seen {
 /// The token the scripted IMS gives.
 pub(crate) const TOKEN: &str = "scripted.access.token";
 
-fn converse(
-    mut stream: &TcpStream,
-    connection: usize,
-    at_head: &HeadScript,
-    script: &Script,
-    keep: &Kept,
-) {
+fn converse(mut stream: &TcpStream, connection: usize, scripts: &Scripts, keep: &Kept) {
     let mut buffer = Vec::new();
     while let Some(mut seen) = receive_head(stream, &mut buffer, connection) {
         let is_token_call = seen.is_token_call();
         if !is_token_call {
             keep.heads.fetch_add(1, Ordering::SeqCst);
         }
-        let early = if is_token_call { None } else { at_head(&seen) };
+        let early = if is_token_call {
+            None
+        } else {
+            (scripts.at_head)(&seen)
+        };
         let act = if let Some(act) = early {
             act
         } else {
@@ -275,12 +316,10 @@ fn converse(
                 return;
             }
             let act = if is_token_call {
-                let body = format!(
-                    r#"{{"access_token":"{TOKEN}","token_type":"bearer","expires_in":86399}}"#
-                );
-                Act::json("200 OK", &body)
+                let calls = keep.mints.fetch_add(1, Ordering::SeqCst) + 1;
+                (scripts.mint)(calls, &seen)
             } else {
-                script(&seen)
+                (scripts.script)(&seen)
             };
             keep.seen.lock().unwrap().push(seen);
             act

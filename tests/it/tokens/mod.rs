@@ -1,0 +1,3 @@
+//! The life of tokens as callers and Adobe see it.
+
+mod refused;
