@@ -17,7 +17,7 @@ use profile_gateway::context::{Connection, Exchange, Inbound, Received};
 use profile_gateway::gateway::{self, Plan};
 use profile_gateway::ims::answer::{Failure, Minted};
 use profile_gateway::ims::mint::TokenService;
-use profile_gateway::ims::{Credential, CredentialSettings, Credentials};
+use profile_gateway::ims::{Credential, CredentialSettings, Credentials, Fingerprints, Keeper};
 use profile_gateway::run;
 use profile_gateway::secret::Secret;
 use profile_gateway::telemetry::{Lines, Recorder, Sink};
@@ -187,8 +187,10 @@ pub(crate) fn credentials(settings: &config::Settings) -> Credentials {
 
 async fn give_token(credential: Arc<Credential>) {
     let deadline = Instant::now() + Duration::from_mins(1);
+    let fingerprints = Fingerprints::of_this_process();
+    let keeper = Keeper::new(Arc::clone(&credential), DayLong, fingerprints);
     tokio::select! {
-        () = Arc::clone(&credential).keep_fresh(DayLong) => {}
+        () = keeper.run() => {}
         bearer = credential.wait(deadline) => { bearer.expect("a token comes at once"); }
     }
 }

@@ -56,7 +56,7 @@ async fn run(options: &Options) -> Result<Exit, Exit> {
         complain(&faults.to_string());
         Exit::Configuration
     })?;
-    let gateway = serve::start(&settings)?;
+    let gateway = serve::start(&settings, None)?;
     if let Some(address) = gateway.listeners().first() {
         print(&greeting(*address, gateway.admin(), &simulator.url()));
     }

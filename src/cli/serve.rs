@@ -8,13 +8,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Exit;
 use super::terminal::{complain, complain_of};
-use crate::config::{self, Process, Settings};
+use crate::config::{Settings, Watch};
 use crate::run::Gateway;
 use crate::telemetry::Log;
 
 /// Serves as the configuration at `path` says.
 pub(super) fn run(path: &Path) -> Exit {
-    let settings = match config::load(path, &Process) {
+    let (loaded, watch) = Watch::load(path);
+    let settings = match loaded {
         Ok(settings) => settings,
         Err(faults) => {
             complain(&faults.to_string());
@@ -29,7 +30,7 @@ pub(super) fn run(path: &Path) -> Exit {
         let Ok(mut signals) = Signals::listen() else {
             return Exit::Failure;
         };
-        match start(&settings) {
+        match start(&settings, Some(watch)) {
             Ok(gateway) => stop_on_signal(gateway, &mut signals).await,
             Err(exit) => exit,
         }
@@ -50,8 +51,8 @@ pub(super) fn runtime() -> Result<Runtime, Exit> {
         })
 }
 
-/// Opens the log and starts a gateway.
-pub(super) fn start(settings: &Settings) -> Result<Gateway, Exit> {
+/// Opens the log and starts a gateway, which takes new secrets from where `watch` finds them.
+pub(super) fn start(settings: &Settings, watch: Option<Watch>) -> Result<Gateway, Exit> {
     let failed = |error: &dyn std::error::Error| {
         complain_of(error);
         Exit::Failure
@@ -60,7 +61,7 @@ pub(super) fn start(settings: &Settings) -> Result<Gateway, Exit> {
     let log = Arc::new(log);
     log.install();
     log_panics();
-    let gateway = Gateway::start(settings, &log).map_err(|error| failed(&error))?;
+    let gateway = Gateway::start(settings, &log, watch).map_err(|error| failed(&error))?;
     for address in gateway.listeners() {
         tracing::info!(%address, "serving callers");
     }

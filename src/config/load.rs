@@ -5,24 +5,24 @@ use std::path::{Path, PathBuf};
 
 use super::path::{KeyPath, top};
 use super::report::{Fault, Report};
-use super::sources::{Process, Sources, reason};
+use super::sources::{Sources, reason};
 use super::text::{Place, Text};
 use super::tree::{Content, Entry, Node};
-use super::yaml::{self, MOST_BYTES};
+use super::yaml;
 
 /// Reads the file or folder at `path`. Faults go into `report`.
-pub(super) fn read(path: &Path, report: &mut Report) -> Node {
+pub(super) fn read(path: &Path, sources: &dyn Sources, report: &mut Report) -> Node {
     if path.is_dir() {
-        folder(path, report)
+        folder(path, sources, report)
     } else {
-        match content(path) {
+        match content(path, sources) {
             Ok(content) => yaml::read(&path.display().to_string(), &content, report),
             Err(message) => unreadable(path, &message, report),
         }
     }
 }
 
-fn folder(path: &Path, report: &mut Report) -> Node {
+fn folder(path: &Path, sources: &dyn Sources, report: &mut Report) -> Node {
     let place = Place::whole(report.add_text(Text::new(&path.display().to_string(), "")));
     let files = match files(path) {
         Ok(files) if !files.is_empty() => files,
@@ -37,7 +37,7 @@ fn folder(path: &Path, report: &mut Report) -> Node {
     };
     let mut sections = Vec::new();
     for file in files {
-        let part = read_part(&file, report);
+        let part = read_part(&file, sources, report);
         match part.content {
             Content::Map(entries) => merge(&mut sections, entries, report),
             // The fault is reported, and what the other files say can still be checked.
@@ -50,8 +50,8 @@ fn folder(path: &Path, report: &mut Report) -> Node {
     }
 }
 
-fn read_part(file: &Path, report: &mut Report) -> Node {
-    match content(file) {
+fn read_part(file: &Path, sources: &dyn Sources, report: &mut Report) -> Node {
+    match content(file, sources) {
         Ok(content) => yaml::read(&file.display().to_string(), &content, report),
         Err(message) => unreadable(file, &message, report),
     }
@@ -60,7 +60,7 @@ fn read_part(file: &Path, report: &mut Report) -> Node {
 /// Returns the files of a folder in the order of their names.
 ///
 /// What begins with a dot is left out: editors keep copies there, and a `ConfigMap` volume its `..data`.
-fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(super) fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path)? {
         let path = entry?.path();
@@ -79,14 +79,19 @@ fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn content(path: &Path) -> Result<String, String> {
-    // One byte over the bound is let in, so that the reader sees that the file is too large.
-    let most_bytes = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
-    let bytes = Process
-        .file(path, most_bytes)
+fn content(path: &Path, sources: &dyn Sources) -> Result<String, String> {
+    let bytes = sources
+        .file(path, MOST_BYTES)
         .map_err(|error| format!("the file {}", reason(&error)))?;
     String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
 }
+
+/// Bytes of one file, as many as the reader takes.
+#[expect(
+    clippy::as_conversions,
+    reason = "no conversion that is checked is possible in a constant, and the number is small"
+)]
+pub(super) const MOST_BYTES: u64 = yaml::MOST_BYTES as u64;
 
 fn unreadable(path: &Path, message: &str, report: &mut Report) -> Node {
     let place = Place::whole(report.add_text(Text::new(&path.display().to_string(), "")));

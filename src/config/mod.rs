@@ -21,6 +21,7 @@ pub mod schema;
 pub mod sources;
 mod text;
 mod tree;
+mod watch;
 mod yaml;
 
 use std::num::NonZeroUsize;
@@ -36,6 +37,7 @@ use crate::{
 pub use diagnostics::Diagnostics;
 pub use schema::schema;
 pub use sources::{Process, Sources, Supplied};
+pub use watch::Watch;
 
 use file::File;
 use path::KeyPath;
@@ -80,8 +82,17 @@ pub struct Settings {
 /// # Errors
 /// Everything that is wrong, at once.
 pub fn load(path: &Path, sources: &dyn Sources) -> Result<Settings, Diagnostics> {
+    load_from(path, &Process, sources)
+}
+
+/// Loads from `files` what stands at `path`, and from `sources` what that refers to.
+fn load_from(
+    path: &Path,
+    files: &dyn Sources,
+    sources: &dyn Sources,
+) -> Result<Settings, Diagnostics> {
     let mut report = Report::default();
-    let root = load::read(path, &mut report);
+    let root = load::read(path, files, &mut report);
     finish(root, sources, report)
 }
 

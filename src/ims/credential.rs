@@ -118,6 +118,12 @@ impl Credential {
         });
     }
 
+    /// Tells whether `settings` are of the same client in the same organisation.
+    pub(super) fn is_of_client(&self, settings: &CredentialSettings) -> bool {
+        let present = self.settings.borrow();
+        present.client_id == settings.client_id && present.organization == settings.organization
+    }
+
     /// Returns the credential's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -62,6 +62,12 @@ impl CredentialSettings {
     pub fn mints_like(&self, other: &Self) -> bool {
         self.client_secrets == other.client_secrets && self.scopes == other.scopes
     }
+
+    /// Takes out what [`CredentialSettings::mints_like`] compares.
+    pub fn forget_minting(&mut self) {
+        self.client_secrets.clear();
+        self.scopes.clear();
+    }
 }
 
 /// The place of a credential in [`Settings::credentials`].
@@ -93,6 +99,22 @@ impl Credentials {
     /// Returns all credentials.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Credential>> {
         self.0.iter()
+    }
+
+    /// Takes new settings of the credentials there are. Those that differ in what a token is minted with get a new one.
+    ///
+    /// A credential that has gone, or belongs to another client or organisation now, keeps its settings.
+    pub fn update(&self, settings: &Settings) {
+        for credential in self.0.iter() {
+            let mut all = settings.credentials.iter();
+            match all.find(|new| new.name == credential.name()) {
+                Some(new) if credential.is_of_client(new) => credential.update(new.clone()),
+                Some(_) | None => tracing::warn!(
+                    credential = credential.name(),
+                    "the credential belongs to another client now, or to none; that takes effect at the next start"
+                ),
+            }
+        }
     }
 
     /// Starts a task for each credential that keeps its token fresh, on the thread of `local`.

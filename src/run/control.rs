@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use super::StartError;
+use super::changes::Changes;
 use crate::admin;
 use crate::connect::Dialer;
 use crate::ims;
@@ -17,6 +18,7 @@ pub(super) struct Control {
     pub(super) facts: admin::Facts,
     pub(super) ims: ims::Settings,
     pub(super) dialer: Dialer,
+    pub(super) changes: Option<Changes>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -32,6 +34,8 @@ impl Control {
             .spawn(move || {
                 let local = LocalSet::new();
                 local.block_on(&runtime, self.run(&local));
+                // A file that hangs while it is read keeps the process from nothing.
+                runtime.shutdown_background();
             })
             .map_err(StartError::Thread)
     }
@@ -41,6 +45,14 @@ impl Control {
             .facts
             .credentials
             .keep_fresh(&self.ims, &self.dialer, local);
+        let credentials = self.facts.credentials.clone();
+        let changes = self.changes.take();
+        let changes = async {
+            if let Some(changes) = changes {
+                changes.follow(&credentials).await;
+            }
+            std::future::pending::<()>().await;
+        };
         let pages = async {
             if let Err(error) = self.admin.serve(self.facts).await {
                 tracing::error!(%error, "the admin listener failed");
@@ -49,6 +61,7 @@ impl Control {
             std::future::pending::<()>().await;
         };
         tokio::select! {
+            () = changes => {}
             () = pages => {}
             _ = self.stop.wait_for(|stop| *stop) => {}
         }

@@ -3,6 +3,7 @@
 //! Data workers serve requests, one thread and one runtime each, with connections of their own. One control thread
 //! keeps tokens fresh and answers operators. What they share is swapped or counted atomically.
 
+mod changes;
 mod control;
 mod worker;
 
@@ -16,10 +17,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
+use self::changes::Changes;
 use self::control::Control;
 use self::worker::{Team, Worker};
 use crate::admin;
-use crate::config::Settings;
+use crate::config::{Settings, Watch};
 use crate::connect::dial::SetupError;
 use crate::connect::{Counts, Dialer, PoolMetrics};
 use crate::gateway::Plan;
@@ -70,9 +72,15 @@ pub enum StartError {
 impl Gateway {
     /// Takes every address, then starts the threads. Returns while the first tokens are still being fetched.
     ///
+    /// New secrets are taken from where `watch` finds them.
+    ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(settings: &Settings, log: &Arc<Log>) -> Result<Self, StartError> {
+    pub fn start(
+        settings: &Settings,
+        log: &Arc<Log>,
+        watch: Option<Watch>,
+    ) -> Result<Self, StartError> {
         let admin = admin::Bound::bind(settings.admin).map_err(|source| StartError::Bind {
             address: settings.admin.address,
             source,
@@ -106,6 +114,7 @@ impl Gateway {
             },
             ims: settings.ims.clone(),
             dialer: dialer(settings.ims.connect.clone())?,
+            changes: watch.map(|watch| Changes::new(watch, settings)),
             stop,
         };
         let (team, inboxes) = Team::new(settings.workers.get(), plan.metrics.connections().clone());

@@ -65,7 +65,7 @@ impl Gateway {
             level: Level::ERROR,
         })
         .unwrap();
-        let running = run::Gateway::start(&settings, &Arc::new(log)).unwrap();
+        let running = run::Gateway::start(&settings, &Arc::new(log), None).unwrap();
         let (address, admin) = (running.listeners()[0], running.admin());
         Self {
             running: Some(running),

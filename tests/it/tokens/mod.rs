@@ -1,3 +1,4 @@
 //! The life of tokens as callers and Adobe see it.
 
 mod refused;
+mod rotation;
