@@ -36,8 +36,9 @@ fn prepare_request() -> Work {
         sandbox: HeaderValue::from_static("prod"),
     };
     let go_out = move |mut fields: HeaderMap| {
-        let sent = work_on::outbound(&mut fields, Version::HTTP_11, &rule, &owned);
-        sent.expect("a lookup is fit to be sent");
+        let stripped = work_on::outbound(&mut fields, &rule);
+        stripped.expect("a lookup is fit to be sent");
+        work_on::write_owned(&mut fields, Version::HTTP_11, &owned);
         owned.verify(&fields).expect("the four are there once each");
         fields
     };

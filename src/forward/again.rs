@@ -1,56 +1,96 @@
 //! What it takes to send a request once more with another token.
 
-use std::mem;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
-use http::uri::Uri;
-use http::{HeaderMap, Method, Request};
-
-use super::Upload;
+use super::{Upload, fields};
 use crate::aep::OwnedFields;
-use crate::context::Bearer;
+use crate::context::{Bearer, Exchange};
 use crate::error::{Error, Reason};
 
-/// A request that has been sent, as far as it is needed to send it one more time.
+/// A request that is being sent, as far as it is needed to send it again.
+///
+/// The fields are those that are the caller's, as a list: a map costs three times as much to keep, and few are used again.
 #[derive(Debug)]
 pub(super) struct Again<B> {
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
-    pub(super) owned: OwnedFields,
-    pub(super) body: Upload<B>,
+    target: Uri,
+    fields: Vec<(HeaderName, HeaderValue)>,
+    owned: OwnedFields,
+    body: Upload<B>,
 }
 
 impl<B> Again<B> {
+    /// Keeps what is needed of a request whose fields have been stripped, and ours not yet been written.
+    pub(super) fn keep(
+        target: &Uri,
+        fields: &HeaderMap,
+        owned: OwnedFields,
+        body: &Upload<B>,
+    ) -> Self {
+        let mut kept = Vec::with_capacity(fields.len());
+        kept.extend(
+            fields
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+        Self {
+            target: target.clone(),
+            fields: kept,
+            owned,
+            body: body.hold(),
+        }
+    }
+
+    /// Writes our fields into those of the request, and looks at them a last time before the bytes leave: whatever went
+    /// wrong above, no request goes out without its sandbox.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`].
+    pub(super) fn complete(
+        &self,
+        fields: &mut HeaderMap,
+        exchange: &Exchange,
+    ) -> Result<(), Error> {
+        fields::write_owned(fields, exchange.version, &self.owned);
+        self.owned.verify(fields).map_err(|field| {
+            let detail = format!(
+                "the request would have left without its one {}",
+                field.name()
+            );
+            Error::new(Reason::Internal, detail)
+        })
+    }
+
+    /// Tells whether all of the request is still there.
+    pub(super) fn is_possible(&self) -> bool {
+        self.body.is_whole()
+    }
+
+    /// Lets go of what was kept of the body.
+    pub(super) fn forget(&self) {
+        self.body.forget();
+    }
+
     /// Returns the request with another token, or `None` when its body cannot be sent again.
     ///
     /// # Errors
-    /// [`Reason::Internal`] when the request would leave without its four fields.
-    pub(super) fn with(&mut self, bearer: Bearer) -> Result<Option<Request<Upload<B>>>, Error> {
+    /// [`Reason::Internal`].
+    pub(super) fn with(
+        &mut self,
+        bearer: Bearer,
+        exchange: &Exchange,
+    ) -> Result<Option<Request<Upload<B>>>, Error> {
         let Some(body) = self.body.again() else {
             return Ok(None);
         };
         self.owned.authorization = bearer.value;
-        let mut headers = mem::take(&mut self.headers);
-        self.owned.write(&mut headers);
-        verify(&self.owned, &headers)?;
         let mut request = Request::new(body);
-        *request.method_mut() = mem::take(&mut self.method);
-        *request.uri_mut() = mem::take(&mut self.uri);
-        *request.headers_mut() = headers;
+        *request.method_mut() = exchange.method.clone();
+        *request.uri_mut() = self.target.clone();
+        let fields = request.headers_mut();
+        for (name, value) in &self.fields {
+            fields.append(name, value.clone());
+        }
+        self.complete(fields, exchange)?;
         Ok(Some(request))
     }
-}
-
-/// The last look before the bytes leave: whatever went wrong above, no request goes out without its sandbox.
-///
-/// # Errors
-/// [`Reason::Internal`].
-pub(super) fn verify(owned: &OwnedFields, headers: &HeaderMap) -> Result<(), Error> {
-    owned.verify(headers).map_err(|field| {
-        let detail = format!(
-            "the request would have left without its one {}",
-            field.name()
-        );
-        Error::new(Reason::Internal, detail)
-    })
 }

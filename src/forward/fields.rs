@@ -7,20 +7,15 @@ use super::Rule;
 use crate::aep::{OwnedFields, fields};
 use crate::error::{Error, Reason};
 
-/// Turns a caller's fields into those sent upstream.
+/// Takes out of a caller's fields what is not for the upstream. Then [`write_owned`] makes them those that are sent.
 ///
 /// Fields that `Connection` names go first, then the fixed hop-by-hop ones, then every spelling of a field that
-/// carries authority; ours go in last.
+/// carries authority. The owned fields themselves stay, since each is about to be replaced.
 ///
 /// # Errors
 /// [`Reason::MalformedRequest`] when `Connection` names a field that carries authority: the caller could mean
 /// nothing by it but to have it removed further on. [`Reason::ExpectationFailed`] for an unknown expectation.
-pub fn outbound(
-    headers: &mut HeaderMap,
-    version: Version,
-    rule: &Rule,
-    owned: &OwnedFields,
-) -> Result<(), Error> {
+pub fn outbound(headers: &mut HeaderMap, rule: &Rule) -> Result<(), Error> {
     let present = Present::among(headers);
     if present.expect {
         remove_expect(headers)?;
@@ -47,9 +42,13 @@ pub fn outbound(
     if present.cookie {
         join_cookies(headers);
     }
+    Ok(())
+}
+
+/// Writes what is ours, last: the four fields, each replacing every copy that was there, and who passes the request on.
+pub fn write_owned(headers: &mut HeaderMap, version: Version, owned: &OwnedFields) {
     owned.write(headers);
     headers.append(header::VIA, via(version));
-    Ok(())
 }
 
 /// Takes out of an answer what concerned only the connection it came over.
@@ -260,7 +259,9 @@ mod tests {
                 HeaderValue::from_str(value).unwrap(),
             );
         }
-        outbound(&mut headers, Version::HTTP_11, rule, &owned()).map(|()| headers)
+        outbound(&mut headers, rule)?;
+        write_owned(&mut headers, Version::HTTP_11, &owned());
+        Ok(headers)
     }
 
     #[test]

@@ -14,7 +14,7 @@ use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
-use super::again::{Again, verify};
+use super::again::Again;
 use super::upload::{self, Upload};
 use super::{ContentType, Download, Rule, Settings, fields, query, refusal};
 use crate::aep::OwnedFields;
@@ -110,7 +110,7 @@ struct Ready<B> {
     token: Token,
     deadline: Instant,
     exchange: Rc<Exchange>,
-    /// In a box, since a request is moved about.
+    /// In a box, since the future that holds this has to stay among the small ones.
     again: Box<Again<B>>,
 }
 
@@ -131,7 +131,7 @@ where
         let rule = settings.routes.get(routed.route)?;
         let (mut head, body) = request.into_parts();
 
-        fields::outbound(&mut head.headers, head.version, rule, &owned)?;
+        fields::outbound(&mut head.headers, rule)?;
         if body.size_hint().lower() > settings.request_body_bytes {
             return Err(upload::too_large(settings.request_body_bytes));
         }
@@ -157,25 +157,22 @@ where
     /// Looks at what only a body that has begun can show, and then a last time at the head.
     fn finish(self) -> Result<Ready<B>, Error> {
         let Self {
-            head, body, owned, ..
+            mut head,
+            body,
+            owned,
+            ..
         } = self;
         if self.wants_content_type && !body.is_empty() {
             return Err(content_type_required());
         }
-        verify(&owned, &head.headers)?;
-        let again = Again {
-            method: head.method.clone(),
-            uri: head.uri.clone(),
-            headers: head.headers.clone(),
-            owned,
-            body: body.hold(),
-        };
+        let again = Again::keep(&head.uri, &head.headers, owned, &body);
+        again.complete(&mut head.headers, &self.exchange)?;
         Ok(Ready {
+            again: Box::new(again),
             request: Some(Request::from_parts(head, body)),
             token: self.token,
             deadline: self.deadline,
             exchange: self.exchange,
-            again: Box::new(again),
         })
     }
 }
@@ -199,7 +196,7 @@ where
             // In a box, so that who is answered well does not hold room for it.
             return Box::pin(look_closer(settings, pool, ready, response)).await;
         }
-        ready.again.body.forget();
+        ready.again.forget();
         Ok(ready.pass_on(&settings, response, Bytes::new()))
     }
 }
@@ -226,18 +223,18 @@ where
             };
         }
         if !refusal::refuses(&settings.token_refused_by, response.status(), &beginning) {
-            ready.again.body.forget();
+            ready.again.forget();
             return Ok(ready.pass_on(&settings, response, beginning));
         }
         let refused = ready.token.generation;
         ready.token.successors.refuse(refused);
         if ready.exchange.attempts.get() > 1 || !ready.begin_again(refused).await? {
-            ready.again.body.forget();
+            ready.again.forget();
             return Ok(ready.pass_on(&settings, response, beginning));
         }
         response = ready.attempt(&pool).await?;
         if !refusal::is_suspicious(response.status()) {
-            ready.again.body.forget();
+            ready.again.forget();
             return Ok(ready.pass_on(&settings, response, Bytes::new()));
         }
     }
@@ -268,7 +265,7 @@ where
 
     /// Prepares the request for the token after the refused one. Returns whether there is one, and the request is whole.
     async fn begin_again(&mut self, refused: u64) -> Result<bool, Error> {
-        if !self.again.body.is_whole() {
+        if !self.again.is_possible() {
             return Ok(false);
         }
         let next = self
@@ -280,7 +277,7 @@ where
             return Ok(false);
         };
         let (generation, leave_by) = (bearer.generation, bearer.leave_by);
-        let Some(request) = self.again.with(bearer)? else {
+        let Some(request) = self.again.with(bearer, &self.exchange)? else {
             return Ok(false);
         };
         self.request = Some(request);
@@ -417,6 +414,10 @@ mod tests {
     #[test]
     fn the_one_box_of_a_request_is_among_the_small_ones() {
         // What is larger the system allocator looks for much longer.
-        assert!(returned(send::<Incoming>) <= 1032);
+        assert!(
+            returned(send::<Incoming>) <= 1032,
+            "{}",
+            returned(send::<Incoming>)
+        );
     }
 }
