@@ -8,6 +8,7 @@ use super::file::{
     Workers,
 };
 use super::format::Written;
+use super::name::Name;
 
 pub(super) fn drain() -> Written<Duration> {
     Written::known("30s")
@@ -15,6 +16,18 @@ pub(super) fn drain() -> Written<Duration> {
 
 pub(super) fn timeout() -> Written<Duration> {
     Written::known("65s")
+}
+
+pub(super) fn prefix() -> Written<Name> {
+    Written::known("profile-gateway")
+}
+
+pub(super) fn shared_timeout() -> Written<Duration> {
+    Written::known("250ms")
+}
+
+pub(super) fn tls() -> bool {
+    true
 }
 
 pub(super) fn in_flight() -> NonZeroUsize {
