@@ -14,4 +14,5 @@ mod forwarding;
 mod hostile;
 mod limits;
 mod process;
+mod shared;
 mod simulator;
