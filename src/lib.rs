@@ -12,8 +12,9 @@ pub mod path_tree;
 pub mod secret;
 pub mod stage;
 
-// Floor 1: outbound HTTP, logs and metrics.
+// Floor 1: outbound HTTP, what replicas share, logs and metrics.
 pub mod connect;
+pub mod shared;
 pub mod telemetry;
 
 // Floor 2: the life of tokens; a simulated Adobe.

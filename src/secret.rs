@@ -5,7 +5,8 @@ use std::fmt;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 /// A client secret or token: erased from memory when dropped, and never printed.
 #[derive(Clone)]
@@ -66,6 +67,30 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A secret that need not be text: erased from memory when dropped, and never printed.
+#[derive(Clone)]
+pub struct SecretBytes(SecretSlice<u8>);
+
+impl SecretBytes {
+    /// Takes `bytes` into custody, and erases what is left behind.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        // A vector with room to spare would be moved when it is cut to size, and its old place not be erased.
+        let bytes = Zeroizing::new(bytes);
+        Self(SecretSlice::new(bytes.as_slice().into()))
+    }
+
+    /// Returns the bytes. Every call of this is a place to review.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBytes(…)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +102,9 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         let bearer = secret.to_bearer().unwrap();
         assert!(!format!("{bearer:?}").contains("hidden"));
+        let bytes = SecretBytes::new(b"p8e-hidden".to_vec());
+        assert_eq!(format!("{bytes:?}"), "SecretBytes(…)");
+        assert_eq!(bytes.expose(), b"p8e-hidden");
     }
 
     #[test]

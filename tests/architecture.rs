@@ -21,7 +21,7 @@ const FLOORS: [&[&str]; 7] = [
         "secret",
         "stage",
     ],
-    &["connect", "telemetry"],
+    &["connect", "shared", "telemetry"],
     &["ims", "simulator"],
     &[
         "identify",

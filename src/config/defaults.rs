@@ -8,6 +8,7 @@ use super::file::{
     Workers,
 };
 use super::format::Written;
+use super::name::Name;
 use crate::forward::Sign;
 
 pub(super) fn drain() -> Written<Duration> {
@@ -16,6 +17,18 @@ pub(super) fn drain() -> Written<Duration> {
 
 pub(super) fn timeout() -> Written<Duration> {
     Written::known("65s")
+}
+
+pub(super) fn prefix() -> Written<Name> {
+    Written::known("profile-gateway")
+}
+
+pub(super) fn shared_timeout() -> Written<Duration> {
+    Written::known("250ms")
+}
+
+pub(super) fn tls() -> bool {
+    true
 }
 
 pub(super) fn in_flight() -> NonZeroUsize {

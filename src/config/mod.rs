@@ -31,7 +31,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    admin, authorize, connect, credentials, forward, ims, limit, listener, route, telemetry,
+    admin, authorize, connect, credentials, forward, ims, limit, listener, route, shared, telemetry,
 };
 
 pub use diagnostics::Diagnostics;
@@ -69,6 +69,8 @@ pub struct Settings {
     pub log: telemetry::Settings,
     /// The routes.
     pub route: route::Settings,
+    /// What replicas share, and where. Default: nothing.
+    pub shared: Option<shared::Settings>,
     /// How the upstream is reached.
     pub upstream: connect::Settings,
     /// The number of data workers. Default: one for each core the process may use.

@@ -14,9 +14,10 @@ use crate::connect::Origin;
 use crate::forward::Sign;
 use crate::route::Template;
 use crate::secret::Secret;
+use crate::shared::{InvalidKey, SealingKey, Server};
 
 /// Every format there is.
-pub(super) const FORMATS: [Known; 16] = [
+pub(super) const FORMATS: [Known; 19] = [
     Known::of::<ByteSize>(),
     Known::of::<ClientId>(),
     Known::of::<FilePath>(),
@@ -27,12 +28,15 @@ pub(super) const FORMATS: [Known; 16] = [
     Known::of::<Rate>(),
     Known::of::<SandboxName>(),
     Known::of::<Scope>(),
+    Known::of::<SealingKey>(),
     Known::of::<Secret>(),
+    Known::of::<Server>(),
     Known::of::<Sign>(),
     Known::of::<SocketAddr>(),
     Known::of::<std::time::Duration>(),
     Known::of::<Template>(),
     Known::of::<UrlPath>(),
+    Known::of::<Username>(),
 ];
 
 /// Implements [`Format`] by [`FromStr`] and `Display`.
@@ -79,6 +83,12 @@ by_text!(
     "dev-2"
 );
 by_text!(
+    Server,
+    "server",
+    "a host and a port such as redis.internal:6379",
+    "redis.internal:6379"
+);
+by_text!(
     Sign,
     "refusal-sign",
     "one of the statuses 400, 401 and 403, or an error code such as 401013",
@@ -120,6 +130,44 @@ impl Format for Secret {
 
     fn show(&self) -> String {
         "(secret)".to_owned()
+    }
+}
+
+impl Format for SealingKey {
+    const NAME: &'static str = "encryption-key";
+    const WHAT: &'static str = "a key of 32 bytes in base64, or 64 hexadecimal digits";
+    // It has to be legal, and so plainly no secret that nobody takes it for one; as a key it is refused.
+    const EXAMPLE: &'static str =
+        "0000000000000000000000000000000000000000000000000000000000000000";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error: InvalidKey| error.to_string())
+    }
+
+    fn show(&self) -> String {
+        "(secret)".to_owned()
+    }
+}
+
+/// A user of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Username(pub(super) String);
+
+impl Format for Username {
+    const NAME: &'static str = "username";
+    const WHAT: &'static str = "a user's name of visible ASCII characters";
+    const EXAMPLE: &'static str = "profile-gateway";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.is_empty() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("must be {}", Self::WHAT))
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
     }
 }
 
@@ -286,6 +334,10 @@ mod tests {
             Template::parse(Template::EXAMPLE).is_ok() && Origin::parse(Origin::EXAMPLE).is_ok()
         );
         assert!(OrgId::parse(OrgId::EXAMPLE).is_ok() && Secret::parse(Secret::EXAMPLE).is_ok());
+        assert!(SealingKey::parse(SealingKey::EXAMPLE).is_ok());
+        assert!(
+            Server::parse(Server::EXAMPLE).is_ok() && Username::parse(Username::EXAMPLE).is_ok()
+        );
         assert!(
             Guarded::parse(Guarded::EXAMPLE).is_ok() && UrlPath::parse(UrlPath::EXAMPLE).is_ok()
         );

@@ -45,7 +45,7 @@ impl KeyPath {
     }
 
     /// Tells whether what stands at the path is, or may be meant as, a secret: `client_secret` is an easy slip, so that
-    /// every key that speaks of a secret counts.
+    /// every key that speaks of one counts.
     pub(super) fn is_secret(&self) -> bool {
         self.secret_step().is_some()
     }
@@ -62,7 +62,7 @@ impl KeyPath {
             .enumerate()
             .position(|(position, step)| match step {
                 Step::Index(_) => false,
-                Step::Key(key) => Some(position) != own && speaks_of_secret(key),
+                Step::Key(key) => Some(position) != own && key != KEYS && speaks_of_secret(key),
             })
     }
 
@@ -93,10 +93,16 @@ impl fmt::Display for KeyPath {
     }
 }
 
-/// Tells whether `text` mentions a secret.
+/// Tells whether `text` mentions a secret, a password or a key.
 pub(super) fn speaks_of_secret(text: &str) -> bool {
-    text.to_ascii_lowercase().contains("secret")
+    let text = text.to_ascii_lowercase();
+    ["secret", "password", "key"]
+        .iter()
+        .any(|word| text.contains(word))
 }
+
+/// The key of a list whose entries have a secret in them, and more that is none.
+const KEYS: &str = "encryption_keys";
 
 /// Returns the path of a key at the top of the file.
 pub(super) fn top(key: &str) -> KeyPath {
@@ -128,6 +134,17 @@ mod tests {
             "credentials.secret-garden.client_secret.…"
         );
         assert!(secrets.is_secret() && !credential.is_secret());
+    }
+
+    #[test]
+    fn of_an_encryption_key_only_the_id_is_shown() {
+        let keys = top("shared").key("redis").key("encryption_keys");
+        let first = keys.index(0);
+
+        assert!(!keys.is_secret() && !first.key("id").is_secret());
+        assert!(first.key("key").is_secret() && first.key("keys").is_secret());
+        let redis = top("shared").key("redis");
+        assert!(redis.key("password").is_secret() && redis.key("encryption_key").is_secret());
     }
 
     #[test]

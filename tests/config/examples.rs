@@ -7,6 +7,7 @@ use profile_gateway::aep::Kind;
 use profile_gateway::config::{self, Settings, Supplied};
 use profile_gateway::context::RouteId;
 use profile_gateway::secret::Secret;
+use profile_gateway::shared::Mode;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config")
@@ -22,11 +23,14 @@ fn sources() -> Supplied {
         .with_variable("LOYALTY_CLIENT_ID", "loyalty-client")
         .with_variable("SEGMENTATION_CLIENT_ID", "segmentation-client")
         .with_variable("SIMULATOR_URL", "http://127.0.0.1:9090")
+        .with_file("/etc/profile-gateway/redis-ca.pem", super::certificate())
         .with_file("/var/run/secrets/ims/client-id", "client\n")
         .with_file("/var/run/secrets/ims/current", "current\n")
         .with_file("/var/run/secrets/ims/next", "next\n")
         .with_file("/var/run/secrets/loyalty/client-secret", "one\n")
+        .with_file("/var/run/secrets/redis/password", "three\n")
         .with_file("/var/run/secrets/segmentation/client-secret", "two\n")
+        .with_file("/var/run/secrets/shared/k1", super::ONE_KEY)
 }
 
 fn example(name: &str) -> Settings {
@@ -55,6 +59,7 @@ fn every_example_loads() {
 
     let expected = [
         "demo.yaml",
+        "fleet.yaml",
         "full.yaml",
         "minimal.yaml",
         "shared.yaml",
@@ -93,6 +98,47 @@ fn the_full_example_has_every_key() {
 
     assert!(missing.is_empty(), "{missing:?}");
     assert!(full.contains("{ rate: 50/s, burst: 100 }"));
+}
+
+/// What full.yaml writes out for `shared` cannot be its default, which is nothing; it loads when the comment signs are
+/// taken off.
+#[test]
+fn the_shared_section_of_the_full_example_loads() {
+    let full = fs::read_to_string(folder().join("full.yaml")).unwrap();
+    let section = full.split_once("# shared:\n").unwrap().1;
+    let section: Vec<&str> = section
+        .lines()
+        .map_while(|line| line.strip_prefix('#'))
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
+    let text = format!("{}\nshared:\n{}\n", super::BASE, section.join("\n"));
+
+    let settings = config::parse("full.yaml", &text, &super::sources()).unwrap();
+
+    let shared = settings.shared.unwrap();
+    let minimal = config::parse(
+        "gateway.yaml",
+        &super::with(super::SHARED),
+        &super::sources(),
+    );
+    let minimal = minimal.unwrap().shared.unwrap();
+    assert_eq!(format!("{:?}", shared.mode), format!("{:?}", minimal.mode));
+    assert_eq!(
+        (
+            shared.tls,
+            shared.allow_plain,
+            shared.prefix,
+            shared.timeout
+        ),
+        (
+            minimal.tls,
+            minimal.allow_plain,
+            minimal.prefix,
+            minimal.timeout
+        )
+    );
+    assert_eq!(format!("{:?}", shared.keys), r#"["k2", "k1"]"#);
+    assert_eq!(shared.extra_roots.len(), 1);
 }
 
 fn visit(schema: &serde_json::Value, seen: &mut dyn FnMut(&str)) {
@@ -176,6 +222,27 @@ fn the_shared_example_keeps_credentials_sandboxes_and_quotas_apart() {
         ["route segment-jobs", "credential segmentation"]
     );
     assert_eq!(of_route(2), ["credential loyalty"]);
+}
+
+#[test]
+fn the_fleet_shares_through_a_redis_that_sentinels_name() {
+    let shared = example("fleet.yaml").shared.unwrap();
+
+    let Mode::Sentinel {
+        sentinels, service, ..
+    } = &shared.mode
+    else {
+        panic!("{:?}", shared.mode);
+    };
+    assert_eq!((sentinels.len(), service.as_str()), (3, "profile-gateway"));
+    assert!(shared.tls && !shared.allow_plain);
+    let login = shared.login.unwrap();
+    assert_eq!(login.username.as_deref(), Some("profile-gateway"));
+    assert_eq!(login.password.expose(), "three");
+    assert_eq!(format!("{:?}", shared.keys), r#"["k1"]"#);
+    for alone in ["minimal.yaml", "shared.yaml", "sidecar.yaml"] {
+        assert!(example(alone).shared.is_none());
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod examples;
 mod faults;
+mod shared;
 mod sources;
 
 use profile_gateway::config::{self, Supplied};
@@ -21,6 +22,16 @@ fn sources() -> Supplied {
         .with_variable("IMS_CLIENT_SECRET", "p8e-secret")
         .with_file("/hidden", HIDDEN)
         .with_file("/no-certificate.pem", "hello\n")
+        .with_file("/etc/profile-gateway/redis-ca.pem", certificate())
+        .with_file("/var/run/secrets/redis/password", "password\n")
+        .with_file("/var/run/secrets/shared/k1", ONE_KEY)
+        .with_file("/var/run/secrets/shared/k2", OTHER_KEY)
+}
+
+fn certificate() -> String {
+    let names = vec!["localhost".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).expect("a name is all it needs");
+    made.cert.pem()
 }
 
 fn faults(text: &str) -> String {
@@ -53,7 +64,19 @@ sandboxes:
   prod: {}
 ";
 
+/// The least that a store needs, for [`with`].
+const SHARED: &str = "\
+shared:
+  redis:
+    servers: ['redis.internal:6379']
+    encryption_keys: [{ id: k1, key: '${file:/var/run/secrets/shared/k1}' }]
+";
+
+const ONE_KEY: &str = "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=\n";
+const OTHER_KEY: &str = "3232323232323232323232323232323232323232323232323232323232323232\n";
+
 #[test]
 fn the_base_of_these_tests_is_legal() {
     assert!(config::parse("gateway.yaml", BASE, &sources()).is_ok());
+    assert!(config::parse("gateway.yaml", &with(SHARED), &sources()).is_ok());
 }

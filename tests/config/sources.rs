@@ -6,7 +6,7 @@ use profile_gateway::config::{self, Process};
 use profile_gateway::route::table::Table;
 use proptest::prelude::*;
 
-use super::{BASE, sources, with};
+use super::{BASE, certificate, sources, with};
 
 #[test]
 fn certificates_are_read_from_a_bundle() {
@@ -29,12 +29,6 @@ fn certificates_are_read_from_a_bundle() {
             .starts_with("error: upstream.ca_file: the file is not PEM\n"),
         "{error}"
     );
-}
-
-fn certificate() -> String {
-    let names = vec!["localhost".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).expect("a name is all it needs");
-    made.cert.pem()
 }
 
 #[test]

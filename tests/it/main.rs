@@ -14,5 +14,6 @@ mod forwarding;
 mod hostile;
 mod limits;
 mod process;
+mod shared;
 mod simulator;
 mod tokens;

@@ -7,6 +7,7 @@ mod named;
 mod origins;
 mod quotas;
 mod routes;
+mod shared;
 mod ties;
 
 use std::num::NonZeroUsize;
@@ -61,6 +62,10 @@ pub(super) fn build(
             },
         },
         route: routes.route,
+        shared: file
+            .shared
+            .as_ref()
+            .and_then(|shared| shared::build(&shared.redis, &mut cross)),
         upstream: origins::upstream(&file.upstream, &mut cross),
         workers: match file.workers {
             Workers::Auto(_) => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),

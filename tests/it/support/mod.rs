@@ -5,4 +5,5 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod redis;
 pub(crate) mod signal;

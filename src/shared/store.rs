@@ -1,0 +1,303 @@
+//! Records and leases, within a bound of time, and not at all while the server is away.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::FromRedisValue;
+use tokio::time::{Instant, timeout_at};
+
+use super::breaker::{Breaker, Pass, Refusal};
+use super::dial::Dialer;
+use super::link::{Fault, Links};
+use super::script::{Call, Keys};
+use super::seal::Place;
+use super::{Keyring, Settings, SetupError};
+use crate::secret::SecretBytes;
+
+/// Small secret records that replicas share by name.
+///
+/// Clones are one store. It connects when it is first used. It has to be used within a [`tokio::task::LocalSet`], to
+/// which the tasks of its connections belong.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    links: Links,
+    prefix: String,
+    timeout: Duration,
+    keys: Keyring,
+    breaker: Mutex<Breaker>,
+    /// What was last wrong with the record of a name, so that it is told once.
+    told: Mutex<HashMap<String, String>>,
+}
+
+/// A record that somebody has published.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The fence of the lease it was published with. A later record has a greater one.
+    pub fence: u64,
+    /// What was published.
+    pub plain: SecretBytes,
+    /// How long the record has left, by the server's clock.
+    pub left: Duration,
+}
+
+/// What came of asking for a lease.
+#[derive(Debug)]
+pub enum Leased {
+    /// It is ours.
+    Ours(Lease),
+    /// Somebody else has it.
+    Theirs {
+        /// How long at most, unless it is taken anew.
+        left: Duration,
+    },
+}
+
+/// The turn to replace a record.
+///
+/// Dropped, it ends by itself when its time is over.
+#[derive(Debug)]
+pub struct Lease {
+    name: String,
+    holder: String,
+    fence: u64,
+    until: Instant,
+}
+
+/// The store cannot be used now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the shared store cannot be used: {why}")]
+pub struct Unavailable {
+    /// Why, in plain words and without secrets.
+    pub why: String,
+    /// How long every call will fail at once.
+    pub retry_in: Duration,
+}
+
+impl Store {
+    /// Makes a store. Nothing is connected to yet.
+    ///
+    /// # Errors
+    /// When TLS is asked for and cannot be set up.
+    pub fn new(settings: Settings) -> Result<Self, SetupError> {
+        let dialer = Dialer::new(&settings)?;
+        Ok(Self(Arc::new(Inner {
+            links: Links::new(settings.mode, settings.login, dialer),
+            prefix: settings.prefix,
+            timeout: settings.timeout,
+            keys: settings.keys,
+            breaker: Mutex::default(),
+            told: Mutex::default(),
+        })))
+    }
+
+    /// Returns 16 hexadecimal digits that are the same for the same text on all replicas ([`Keyring::fingerprint`]).
+    pub fn fingerprint(&self, text: &[u8]) -> String {
+        self.0.keys.fingerprint(text)
+    }
+
+    /// Reads the record of `name`, or `None` when there is none that could be opened; why not is logged once.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; go on without.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn read(&self, name: &str) -> Result<Option<Record>, Unavailable> {
+        let call = Call::read(&self.keys(name));
+        let (fence, sealed, left): (Option<Vec<u8>>, Option<Vec<u8>>, i64) =
+            self.run(name, &call).await?;
+        let Some(sealed) = sealed else {
+            return Ok(None);
+        };
+        // What no script of ours has written has no fence, or never ends.
+        let fence = fence.as_deref().and_then(number).unwrap_or(0);
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        match self.0.keys.open(self.place(name, fence), &sealed) {
+            Ok(plain) => {
+                lock(&self.0.told).remove(name);
+                Ok(Some(Record { fence, plain, left }))
+            }
+            Err(unreadable) => {
+                let why = unreadable.to_string();
+                let told = lock(&self.0.told).insert(name.to_owned(), why.clone());
+                if told.as_ref() != Some(&why) {
+                    tracing::warn!(name, why, "a shared record could not be opened");
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes the turn to replace the record of `name`, unless somebody has it. It `lasts` that long, and should outlast
+    /// the work by far.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; go on without. The lease may have been taken all the same, and then nobody has it until its end.
+    ///
+    /// # Cancel safety
+    /// As with an error.
+    pub async fn lease(&self, name: &str, lasts: Duration) -> Result<Leased, Unavailable> {
+        let holder = format!("{:032x}", fastrand::u128(..));
+        // From before the request on, so that ours never seems to last longer than the server's.
+        let until = Instant::now() + lasts.min(LONGEST);
+        let call = Call::lease(&self.keys(name), &holder, millis(lasts));
+        let (ours, number): (bool, u64) = self.run(name, &call).await?;
+        Ok(if ours {
+            Leased::Ours(Lease {
+                name: name.to_owned(),
+                holder,
+                fence: number,
+                until,
+            })
+        } else {
+            Leased::Theirs {
+                left: Duration::from_millis(number),
+            }
+        })
+    }
+
+    /// Replaces the record of the lease's name, to be kept as long as it `lives`, and ends the lease. Returns `false`,
+    /// with nothing done, when a record of a later lease is there already.
+    ///
+    /// A lease that is over still counts while nobody has published with a later one.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; the record may have been replaced all the same.
+    ///
+    /// # Cancel safety
+    /// As with an error.
+    pub async fn publish(
+        &self,
+        lease: &Lease,
+        plain: &[u8],
+        lives: Duration,
+    ) -> Result<bool, Unavailable> {
+        let place = self.place(&lease.name, lease.fence);
+        let sealed = self
+            .0
+            .keys
+            .seal(place, plain)
+            .map_err(|error| Unavailable {
+                why: error.to_string(),
+                retry_in: Duration::ZERO,
+            })?;
+        let keys = self.keys(&lease.name);
+        let call = Call::publish(&keys, &lease.holder, lease.fence, sealed, millis(lives));
+        self.run(&lease.name, &call).await
+    }
+
+    /// Ends a lease without a record, so that the next may try at once.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; the lease then ends by itself.
+    ///
+    /// # Cancel safety
+    /// As with an error.
+    pub async fn release(&self, lease: Lease) -> Result<(), Unavailable> {
+        let call = Call::release(&self.keys(&lease.name), &lease.holder, lease.fence);
+        self.run::<bool>(&lease.name, &call).await.map(drop)
+    }
+
+    /// Runs a script unless the store is away, and notes what comes of it.
+    async fn run<T: FromRedisValue>(&self, name: &str, call: &Call) -> Result<T, Unavailable> {
+        let limit = self.0.timeout;
+        let begun = Instant::now();
+        let entered = lock(&self.0.breaker).enter(begun, limit);
+        let pass = entered.map_err(|Refusal { why, left }| Unavailable {
+            why,
+            retry_in: left,
+        })?;
+        let deadline = begun + limit;
+        // Boxed, since a connection in the making is large and seldom.
+        let running = Box::pin(self.0.links.run(name, call, deadline));
+        match timeout_at(deadline, running).await {
+            Ok(Ok(answer)) => {
+                let away = lock(&self.0.breaker).succeeded(Instant::now());
+                if let Some(away) = away {
+                    tracing::info!(away_s = away.as_secs(), "the shared store is back");
+                }
+                Ok(answer)
+            }
+            Ok(Err(Fault(why))) => Err(self.failed(pass, why)),
+            Err(_) => {
+                // Who does not answer may never do so on these connections.
+                self.0.links.forget_all();
+                Err(self.failed(pass, format!("no answer within {limit:?}")))
+            }
+        }
+    }
+
+    fn failed(&self, pass: Pass, why: String) -> Unavailable {
+        let now = Instant::now();
+        let mut breaker = lock(&self.0.breaker);
+        let lost = breaker.failed(pass, now, &why, fastrand::f64());
+        let retry_in = breaker.pause(now);
+        drop(breaker);
+        if lost {
+            tracing::warn!(
+                why,
+                "the shared store is lost; each replica is on its own until it is back"
+            );
+        }
+        Unavailable { why, retry_in }
+    }
+
+    fn keys(&self, name: &str) -> Keys {
+        Keys::new(&self.0.prefix, name)
+    }
+
+    fn place<'a>(&'a self, name: &'a str, fence: u64) -> Place<'a> {
+        Place {
+            prefix: &self.0.prefix,
+            name,
+            fence,
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("prefix", &self.0.prefix)
+            .field("keys", &self.0.keys)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lease {
+    /// Returns whose record it is the turn to replace.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the fence: the next lease of the name has a greater one.
+    pub fn fence(&self) -> u64 {
+        self.fence
+    }
+
+    /// Returns when the lease is over, no later than the server has it.
+    pub fn until(&self) -> Instant {
+        self.until
+    }
+}
+
+/// Redis takes no lifetime below a millisecond.
+fn millis(duration: Duration) -> u64 {
+    let millis = duration.min(LONGEST).as_millis();
+    u64::try_from(millis).unwrap_or(u64::MAX).max(1)
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Neither Redis nor an `Instant` takes a time that its clock cannot hold.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
