@@ -5,5 +5,5 @@ pub mod names;
 pub mod operation;
 
 pub use fields::{OwnedField, OwnedFields};
-pub use names::{ClientId, OrgId, SandboxName};
+pub use names::{ClientId, OrgId, SandboxName, TechnicalAccount};
 pub use operation::{Kind, Operation};

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::file::{
-    Admin, Auto, Ims, Listener, ListenerLimits, Log, LogFormat, LogLevel, Method, Scopes, Upstream,
-    Workers,
+    Admin, Auto, ClientCredentials, Grant, Ims, Listener, ListenerLimits, Log, LogFormat, LogLevel,
+    Method, Scopes, Upstream, Workers,
 };
 use super::format::Written;
 
@@ -15,6 +15,10 @@ pub(super) fn drain() -> Written<Duration> {
 
 pub(super) fn timeout() -> Written<Duration> {
     Written::known("65s")
+}
+
+pub(super) fn required() -> bool {
+    true
 }
 
 pub(super) fn in_flight() -> NonZeroUsize {
@@ -44,12 +48,19 @@ impl Default for Admin {
     }
 }
 
+impl Default for Grant {
+    fn default() -> Self {
+        Self::Word(ClientCredentials::ClientCredentials)
+    }
+}
+
 impl Default for Ims {
     fn default() -> Self {
         Self {
             address: None,
             allow_plain_http: false,
             ca_file: None,
+            exchange_path: Written::known("/ims/exchange/jwt"),
             timeout: Written::known("5s"),
             token_path: Written::known("/ims/token/v3"),
             url: Written::known("https://ims-na1.adobelogin.com"),

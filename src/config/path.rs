@@ -45,7 +45,7 @@ impl KeyPath {
     }
 
     /// Tells whether what stands at the path is, or may be meant as, a secret: `client_secret` is an easy slip, so that
-    /// every key that speaks of a secret counts.
+    /// every key that speaks of a secret or private key counts.
     pub(super) fn is_secret(&self) -> bool {
         self.secret_step().is_some()
     }
@@ -93,9 +93,10 @@ impl fmt::Display for KeyPath {
     }
 }
 
-/// Tells whether `text` mentions a secret.
+/// Tells whether `text` mentions a secret or a private key.
 pub(super) fn speaks_of_secret(text: &str) -> bool {
-    text.to_ascii_lowercase().contains("secret")
+    let text = text.to_ascii_lowercase();
+    text.contains("secret") || text.contains("private")
 }
 
 /// Returns the path of a key at the top of the file.

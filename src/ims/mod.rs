@@ -1,6 +1,9 @@
 //! The life of access tokens: minted at Adobe's token service, kept fresh in the background.
 
 pub mod answer;
+pub mod assertion;
+pub mod claims;
+pub mod grant;
 pub mod keeper;
 mod metrics;
 pub mod mint;
@@ -15,6 +18,7 @@ use crate::aep::{ClientId, OrgId};
 use crate::connect::{self, Dialer};
 use crate::secret::Secret;
 
+pub use grant::{Grant, Paths};
 pub use keeper::{Bearer, Credential, Status};
 
 /// The token service and the credentials it knows.
@@ -22,15 +26,15 @@ pub use keeper::{Bearer, Credential, Status};
 pub struct Settings {
     /// How the token service is reached.
     pub connect: connect::Settings,
-    /// The path of the token call. Default `/ims/token/v3`.
-    pub token_path: String,
+    /// Where token calls go.
+    pub paths: Paths,
     /// Time for one token call, connection included. Default 5 s.
     pub timeout: Duration,
     /// The credentials, in the order of the configuration.
     pub credentials: Vec<CredentialSettings>,
 }
 
-/// One OAuth server-to-server credential of a developer project.
+/// One credential of a developer project.
 #[derive(Clone, Debug)]
 pub struct CredentialSettings {
     /// The name configuration gives it.
@@ -41,8 +45,10 @@ pub struct CredentialSettings {
     pub client_id: ClientId,
     /// One or two client secrets, tried in order.
     pub client_secrets: Vec<Secret>,
-    /// The scopes, comma-separated as the developer console shows them.
-    pub scopes: String,
+    /// How it gets tokens. Default: client credentials.
+    pub grant: Grant,
+    /// Whether the gateway is ready only while this credential has a usable token. Default true.
+    pub required: bool,
 }
 
 /// The place of a credential in [`Settings::credentials`].
@@ -93,4 +99,17 @@ impl Credentials {
         }
         tasks
     }
+}
+
+/// Returns the first `most` characters of `text` that a terminal shows and does not obey.
+fn printable(text: &str, most: usize) -> String {
+    text.chars()
+        .filter(|character| !character.is_control() && !is_direction(*character))
+        .take(most)
+        .collect()
+}
+
+/// Tells whether a character changes the direction of what is written after it, by which a text can look like another.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -11,6 +11,7 @@ mod support;
 
 mod authority;
 mod forwarding;
+mod grants;
 mod hostile;
 mod limits;
 mod process;

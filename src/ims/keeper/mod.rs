@@ -140,7 +140,7 @@ impl Credential {
             failure.class.as_str(),
         );
         Error::new(Reason::TokenUnavailable, detail)
-            .because(failure.message.clone())
+            .because(failure.to_string())
             .after(wait)
     }
 
@@ -224,7 +224,7 @@ impl Credential {
         tracing::warn!(
             credential = self.settings.name,
             class = failure.class.as_str(),
-            cause = failure.message,
+            cause = %failure,
             failures,
             next_try_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             still_serving = left.is_some(),
@@ -254,7 +254,7 @@ impl Credential {
                 .filter(|left| !left.is_zero()),
             generation: token.as_ref().map_or(0, |token| token.generation),
             failure: match &*self.attempt.borrow() {
-                Attempt::Failed { failure, .. } => Some(failure.message.clone()),
+                Attempt::Failed { failure, .. } => Some(failure.to_string()),
                 Attempt::Underway | Attempt::Succeeded => None,
             },
             minted: self.counts.minted.load(Ordering::Relaxed),

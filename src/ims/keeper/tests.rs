@@ -8,6 +8,7 @@ use tokio::task::LocalSet;
 use tokio::time::advance;
 
 use super::*;
+use crate::ims::Grant;
 use crate::secret::Secret;
 
 /// A delay, and the lifetime or failure that comes after it.
@@ -47,9 +48,9 @@ impl TokenService for Scripted {
         let next = self.answers.borrow_mut().pop_front();
         let (delay, answer) = next.unwrap_or((Duration::ZERO, Ok(Duration::from_hours(1))));
         sleep(delay).await;
-        answer.map(|lifetime| Minted {
-            bearer: Secret::new(format!("token-{number}")).to_bearer().unwrap(),
-            lifetime,
+        answer.map(|lifetime| {
+            let bearer = Secret::new(format!("token-{number}")).to_bearer();
+            Minted::new(bearer.unwrap(), lifetime)
         })
     }
 }
@@ -60,7 +61,11 @@ fn credential() -> Arc<Credential> {
         organization: "o@AdobeOrg".parse().unwrap(),
         client_id: "id".parse().unwrap(),
         client_secrets: vec![Secret::new("one".to_owned()), Secret::new("two".to_owned())],
-        scopes: "openid".to_owned(),
+        grant: Grant::ClientCredentials {
+            scopes: "openid".to_owned(),
+            send_org_id: false,
+        },
+        required: true,
     })
 }
 
