@@ -16,3 +16,4 @@ mod hostile;
 mod limits;
 mod process;
 mod simulator;
+mod token;
