@@ -40,6 +40,10 @@ fn supplied() -> Supplied {
             format!("{folder}/organization"),
             "0A1B2C3D4E5F60718293A4B5@AdobeOrg\n",
         )
+        .with_file(
+            format!("{folder}/private.key"),
+            include_str!("keys/rsa-pkcs8.pem"),
+        )
 }
 
 #[test]
@@ -47,7 +51,7 @@ fn every_configuration_in_the_readme_loads() {
     let readme = read("README.md");
     let examples = blocks(&readme, "yaml");
 
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for example in examples {
         config::parse("README.md", example, &supplied())
             .unwrap_or_else(|faults| panic!("{faults}"));

@@ -200,10 +200,7 @@ struct DayLong;
 
 impl TokenService for DayLong {
     async fn mint(&self, _: &CredentialSettings, _: &Secret) -> Result<Minted, Failure> {
-        Ok(Minted {
-            bearer: bearer(),
-            lifetime: Duration::from_hours(24),
-        })
+        Ok(Minted::new(bearer(), Duration::from_hours(24)))
     }
 }
 

@@ -4,12 +4,17 @@
 
 use http::StatusCode;
 use libfuzzer_sys::fuzz_target;
-use profile_gateway::ims::answer;
+use profile_gateway::ims::answer::{self, Head, Unit};
 
-fuzz_target!(|input: (u16, &[u8])| {
-    let (status, body) = input;
+fuzz_target!(|input: (u16, bool, &[u8])| {
+    let (status, seconds, body) = input;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    if let Ok(minted) = answer::read(status, body, None) {
+    let unit = if seconds {
+        Unit::Seconds
+    } else {
+        Unit::Milliseconds
+    };
+    if let Ok(minted) = answer::read(&Head::from(status), body, unit) {
         assert!(
             minted
                 .bearer

@@ -7,5 +7,5 @@ pub mod operation;
 
 pub use error_code::error_code;
 pub use fields::{OwnedField, OwnedFields};
-pub use names::{ClientId, OrgId, SandboxName};
+pub use names::{ClientId, OrgId, SandboxName, TechnicalAccount};
 pub use operation::{Kind, Operation};

@@ -20,6 +20,12 @@ pub struct ClientId(String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SandboxName(String);
 
+/// The account that a service account's tokens speak for, such as `1122334455667788990011AA@techacct.adobe.com`.
+///
+/// As with [`OrgId`], the left part is not checked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TechnicalAccount(String);
+
 /// Why a text is not one of these names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
@@ -29,6 +35,9 @@ pub enum InvalidName {
     /// The organisation id lacks its `@…` suffix.
     #[error("must end in @AdobeOrg, as the developer console shows it")]
     NoSuffix,
+    /// The technical account lacks its `@…` suffix.
+    #[error("must end in @techacct.adobe.com, as the developer console shows it")]
+    NoAccountSuffix,
     /// The text holds a byte the name may not have.
     #[error("may hold only {0}")]
     Character(&'static str),
@@ -93,6 +102,14 @@ name!(SandboxName, |text| {
         Err(InvalidName::Character(
             "lower-case letters, digits and hyphens",
         ))
+    }
+});
+
+name!(TechnicalAccount, |text| {
+    visible(text)?;
+    match text.split_once('@') {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok(()),
+        _ => Err(InvalidName::NoAccountSuffix),
     }
 });
 

@@ -5,6 +5,7 @@ mod demo;
 mod serve;
 mod simulate;
 mod terminal;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Options),
     /// Run the simulated Adobe alone: IMS and the Profile API, to develop and test against.
     Simulate(simulate::Options),
+    /// Ask IMS for a token and print everything about it but itself, or what is wrong and what to do.
+    Token(token::Options),
     /// Print the JSON Schema of the configuration.
     Schema,
 }
@@ -72,6 +75,7 @@ enum Output {
 enum Exit {
     Success,
     Failure,
+    Usage,
     Configuration,
 }
 
@@ -80,6 +84,8 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Success => 0,
             Exit::Failure => 1,
+            // As clap does.
+            Exit::Usage => 2,
             // EX_CONFIG of sysexits.h.
             Exit::Configuration => 78,
         })
@@ -93,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::check(&options.config.config, options.format),
         Command::Demo(options) => demo::demo(&options),
         Command::Simulate(options) => simulate::simulate(options),
+        Command::Token(options) => token::token(&options),
         Command::Schema => {
             terminal::print(&format!("{:#}", crate::config::schema()));
             Exit::Success

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::file::{
-    Admin, Auto, Ims, Listener, ListenerLimits, Log, LogFormat, LogLevel, Method, Scopes, Upstream,
-    Workers,
+    Admin, Auto, ClientCredentials, Grant, Ims, Listener, ListenerLimits, Log, LogFormat, LogLevel,
+    Method, Scopes, Upstream, Workers,
 };
 use super::format::Written;
 use super::name::Name;
@@ -21,6 +21,10 @@ pub(super) fn timeout() -> Written<Duration> {
 
 pub(super) fn prefix() -> Written<Name> {
     Written::known("profile-gateway")
+}
+
+pub(super) fn required() -> bool {
+    true
 }
 
 pub(super) fn shared_timeout() -> Written<Duration> {
@@ -58,12 +62,19 @@ impl Default for Admin {
     }
 }
 
+impl Default for Grant {
+    fn default() -> Self {
+        Self::Word(ClientCredentials::ClientCredentials)
+    }
+}
+
 impl Default for Ims {
     fn default() -> Self {
         Self {
             address: None,
             allow_plain_http: false,
             ca_file: None,
+            exchange_path: Written::known("/ims/exchange/jwt"),
             timeout: Written::known("5s"),
             token_path: Written::known("/ims/token/v3"),
             url: Written::known("https://ims-na1.adobelogin.com"),

@@ -10,7 +10,7 @@ use super::text::{Place, Text};
 /// Everything wrong with a configuration, in the order of the files and lines.
 ///
 /// Values that came from the environment or from other files are never part of it, and what stands under
-/// `client_secrets` is starred out. `Display` is for people: each fault with its line and a caret under
+/// `client_secrets` and `private_key` is starred out. `Display` is for people: each fault with its line and a caret under
 /// what is meant.
 pub struct Diagnostics {
     texts: Vec<Text>,

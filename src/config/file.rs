@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use super::format::Written;
-use super::name::{FilePath, Guarded, Name, Scope, UrlPath, Username};
+use super::name::{FilePath, Guarded, Name, Pem, Scope, UrlPath, Username};
 use super::quantity::{ByteSize, Rate};
-use crate::aep::{ClientId, OrgId, SandboxName};
+use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
 use crate::connect::Origin;
 use crate::forward::Sign;
+use crate::ims::assertion::Metascope;
 use crate::route::Template;
 use crate::secret::Secret;
 use crate::shared::{SealingKey, Server};
@@ -26,7 +27,7 @@ pub(super) struct File {
     /// Where operators look: liveness, readiness and metrics.
     #[serde(default)]
     pub(super) admin: Admin,
-    /// The OAuth server-to-server credentials, by a name of yours that routes refer to. At least one.
+    /// The credentials, by a name of yours that routes refer to. At least one.
     #[schemars(extend("propertyNames" = { "format": "name" }, "minProperties" = 1))]
     pub(super) credentials: BTreeMap<String, Credential>,
     /// How long requests in flight may take to finish after a stop signal; after that they are cut off.
@@ -77,7 +78,7 @@ pub(super) struct Admin {
     pub(super) address: Written<SocketAddr>,
 }
 
-/// One OAuth server-to-server credential of a developer project.
+/// One credential of a developer project.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Credential {
@@ -87,6 +88,10 @@ pub(super) struct Credential {
     /// file or the environment: `${file:/var/run/secrets/ims/current}`, `${env:IMS_CLIENT_SECRET}`.
     #[schemars(length(min = 1, max = 2))]
     pub(super) client_secrets: Vec<Written<Secret>>,
+    /// How the credential gets tokens: `client_credentials` (OAuth server-to-server), or `jwt_exchange` with what the
+    /// older service account (JWT) needs. Default `client_credentials`.
+    #[serde(default)]
+    pub(super) grant: Grant,
     /// The IMS organisation that the credential belongs to, with its `@AdobeOrg`.
     pub(super) organization: Written<OrgId>,
     /// The quota that all routes with this credential share, such as `120/min`; what exceeds it is answered with 429.
@@ -95,10 +100,40 @@ pub(super) struct Credential {
     #[serde(default)]
     #[schemars(with = "Written<Rate>")]
     pub(super) quota: Option<Written<Rate>>,
-    /// The scopes of the token, as the developer console lists them: a list, or one text with commas.
-    /// Default: those of a credential for Experience Platform.
+    /// Whether the gateway is ready only while this credential has a usable token. Default true; with false only the
+    /// routes that use the credential suffer when it has none.
+    #[serde(default = "defaults::required")]
+    pub(super) required: bool,
+    /// The scopes of the token, as the developer console lists them: a list, or one text with commas. They belong to
+    /// `client_credentials`; a service account has metascopes. Default: those of a credential for Experience Platform.
     #[serde(default)]
     pub(super) scopes: Scopes,
+    /// Whether `org_id` with the organisation goes along in the token call, which a credential that serves several
+    /// organisations needs. It belongs to `client_credentials`. Default false.
+    #[serde(default)]
+    pub(super) send_org_id: bool,
+}
+
+/// What the older service account needs.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceAccount {
+    /// The metascopes, by name or as whole URLs: `ent_dataservices_sdk` is that of Experience Platform. At least one.
+    #[schemars(length(min = 1))]
+    pub(super) metascopes: Vec<Written<Metascope>>,
+    /// The private RSA key, in PEM (PKCS#1 or PKCS#8), without a passphrase, of 2048 bits or more. Take it from a file:
+    /// `${file:/var/run/secrets/ims/private.key}`.
+    pub(super) private_key: Written<Pem>,
+    /// The technical account that the developer console shows, with its `@techacct.adobe.com`.
+    pub(super) technical_account: Written<TechnicalAccount>,
+}
+
+/// A map with the one key `jwt_exchange`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JwtExchange {
+    /// The older service account, whose tokens are given for a signed assertion.
+    pub(super) jwt_exchange: ServiceAccount,
 }
 
 /// How Adobe's token service is reached.
@@ -116,10 +151,14 @@ pub(super) struct Ims {
     /// A PEM file with certificates to trust besides the system's, for a proxy that ends TLS. Default: none.
     #[schemars(with = "Written<FilePath>")]
     pub(super) ca_file: Option<Written<FilePath>>,
+    /// The path of the token call of credentials whose `grant` is `jwt_exchange`. Its answers count lifetimes in
+    /// milliseconds. Default /ims/exchange/jwt.
+    pub(super) exchange_path: Written<UrlPath>,
     /// Time for one token call, connection included. From 100ms to 1m, default 5s.
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
     pub(super) timeout: Written<Duration>,
-    /// The path of the token call. Default /ims/token/v3.
+    /// The path of the token call of credentials whose `grant` is `client_credentials`. Its answers count lifetimes in
+    /// seconds. Default /ims/token/v3.
     pub(super) token_path: Written<UrlPath>,
     /// Scheme, host and port. Default <https://ims-na1.adobelogin.com>.
     pub(super) url: Written<Origin>,
@@ -418,6 +457,7 @@ macro_rules! words {
 }
 
 words!(Anonymous { Allow = "allow", Refuse = "refuse" });
+words!(ClientCredentials { ClientCredentials = "client_credentials" });
 words!(#[derive(Default)] ContentType { Pass = "pass", #[default] Require = "require" });
 words!(#[derive(Default)] EncodedSlashes { Pass = "pass", #[default] Refuse = "refuse" });
 words!(Kind { Read = "read", Write = "write", Job = "job", Delete = "delete" });
@@ -452,6 +492,15 @@ words!(Auto { Auto = "auto" });
 pub(super) enum Paths {
     One(Written<Template>),
     Several(#[schemars(length(min = 1))] Vec<Written<Template>>),
+}
+
+/// The name of a grant, or a map with what it needs.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Grant {
+    JwtExchange(JwtExchange),
+    Word(ClientCredentials),
 }
 
 /// Scopes with commas, or a list.

@@ -12,7 +12,7 @@ mod file;
 mod format;
 mod load;
 mod name;
-mod nearest;
+pub(crate) mod nearest;
 mod path;
 mod quantity;
 mod references;

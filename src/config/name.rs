@@ -9,22 +9,25 @@ use http::HeaderName;
 use super::format::{Format, Known};
 use super::quantity::{ByteSize, Rate};
 use crate::aep::fields::{API_KEY_PARAMETER, GUARDED, authority_field};
-use crate::aep::{ClientId, OrgId, SandboxName};
+use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
 use crate::connect::Origin;
 use crate::forward::Sign;
+use crate::ims::assertion::Metascope;
 use crate::route::Template;
 use crate::secret::Secret;
 use crate::shared::{InvalidKey, SealingKey, Server};
 
 /// Every format there is.
-pub(super) const FORMATS: [Known; 19] = [
+pub(super) const FORMATS: [Known; 22] = [
     Known::of::<ByteSize>(),
     Known::of::<ClientId>(),
     Known::of::<FilePath>(),
     Known::of::<Guarded>(),
+    Known::of::<Metascope>(),
     Known::of::<Name>(),
     Known::of::<OrgId>(),
     Known::of::<Origin>(),
+    Known::of::<Pem>(),
     Known::of::<Rate>(),
     Known::of::<SandboxName>(),
     Known::of::<Scope>(),
@@ -34,6 +37,7 @@ pub(super) const FORMATS: [Known; 19] = [
     Known::of::<Sign>(),
     Known::of::<SocketAddr>(),
     Known::of::<std::time::Duration>(),
+    Known::of::<TechnicalAccount>(),
     Known::of::<Template>(),
     Known::of::<UrlPath>(),
     Known::of::<Username>(),
@@ -65,6 +69,12 @@ by_text!(
     "0123456789abcdef"
 );
 by_text!(
+    Metascope,
+    "metascope",
+    "a metascope such as ent_dataservices_sdk, or its whole URL",
+    "ent_dataservices_sdk"
+);
+by_text!(
     OrgId,
     "organization-id",
     "an organisation id such as 0A1B2C3D4E5F60718293A4B5@AdobeOrg",
@@ -93,6 +103,12 @@ by_text!(
     "refusal-sign",
     "one of the statuses 400, 401 and 403, or an error code such as 401013",
     "401013"
+);
+by_text!(
+    TechnicalAccount,
+    "technical-account",
+    "a technical account such as 1122334455667788990011AA@techacct.adobe.com",
+    "1122334455667788990011AA@techacct.adobe.com"
 );
 by_text!(
     Template,
@@ -142,6 +158,24 @@ impl Format for SealingKey {
 
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|error: InvalidKey| error.to_string())
+    }
+
+    fn show(&self) -> String {
+        "(secret)".to_owned()
+    }
+}
+
+/// A private key as it is written. What is wrong with it is told when it is read, since that needs more words.
+#[derive(Clone, Debug)]
+pub(super) struct Pem(pub(super) Secret);
+
+impl Format for Pem {
+    const NAME: &'static str = "pem-private-key";
+    const WHAT: &'static str = "a private key in PEM";
+    const EXAMPLE: &'static str = "${file:/var/run/secrets/ims/private.key}";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(Secret::new(text.to_owned())))
     }
 
     fn show(&self) -> String {

@@ -1,7 +1,7 @@
 //! The name that was probably meant.
 
 /// Returns the one of `names` that `word` is most probably a slip of the pen for.
-pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A word longer than any name is not near one, and would cost time to compare.
     if word.len() > 128 {
         return None;

@@ -122,6 +122,10 @@ mod tests {
                 visit(inner, path, seen);
             }
         }
+        let variants = schema.get("anyOf").and_then(Value::as_array);
+        for variant in variants.into_iter().flatten() {
+            visit(variant, path, seen);
+        }
     }
 
     #[test]

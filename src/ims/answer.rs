@@ -9,26 +9,66 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
+use crate::error::Reason;
 use crate::secret::Secret;
 
 /// A token just minted.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Minted {
     /// `Bearer` and the token, proven to be a legal field value and marked sensitive.
     pub bearer: http::HeaderValue,
     /// How long it lives.
     pub lifetime: Duration,
+    /// How long it lives by the words of IMS, in seconds, whatever was made of it.
+    pub stated_s: Option<f64>,
+    /// The number IMS gave its answer (`x-debug-id`).
+    pub debug_id: Option<String>,
+    /// By how many seconds this machine's clock is ahead of IMS's, if IMS said what time it is.
+    pub clock_ahead_s: Option<i64>,
 }
 
-/// Why a token call gave no token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a token call gave no token. `Display` is for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", Numbered(.debug_id.as_deref()))]
 pub struct Failure {
     /// What kind of failure it is.
     pub class: Class,
+    /// IMS's own word for it, if it is a known one.
+    pub refusal: Option<Refusal>,
+    /// The status of IMS's answer, if there was one.
+    pub status: Option<StatusCode>,
+    /// Where the way to IMS broke, if it could not be reached.
+    pub broke_at: Option<Reason>,
     /// What IMS said, or what was wrong with it. Never holds a secret or a token.
     pub message: String,
     /// How long IMS asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// The number IMS gave its answer (`x-debug-id`), which Adobe's support asks for.
+    pub debug_id: Option<String>,
+    /// By how many seconds this machine's clock is ahead of IMS's, if IMS said what time it is.
+    pub clock_ahead_s: Option<i64>,
+}
+
+/// What the head of a token answer says.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The status.
+    pub status: StatusCode,
+    /// How long IMS asks to be left alone.
+    pub retry_after: Option<Duration>,
+    /// The number IMS gave its answer.
+    pub debug_id: Option<String>,
+    /// By how many seconds this machine's clock is ahead of IMS's.
+    pub clock_ahead_s: Option<i64>,
+}
+
+/// What `expires_in` counts at an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// `/ims/exchange/*`.
+    Milliseconds,
+    /// `/ims/token/*`.
+    Seconds,
 }
 
 /// Kinds of failed token calls, by what can be done about them.
@@ -77,79 +117,180 @@ impl Class {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+/// Declares the errors that IMS is known to name.
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)?) => {
+        /// What IMS calls a refusal. Other words are in the message only.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Refusal {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Refusal {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Returns IMS's word.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// A claim of the assertion has the wrong form.
+    BadRequest = "bad_request",
+    /// IMS failed.
+    InternalError = "internal_error",
+    /// The client id or secret is wrong.
+    InvalidClient = "invalid_client",
+    /// A parameter is missing or wrong.
+    InvalidRequest = "invalid_request",
+    /// A scope or metascope was not granted.
+    InvalidScope = "invalid_scope",
+    /// The assertion was signed with a key whose certificate IMS does not know.
+    InvalidSignature = "invalid_signature",
+    /// The assertion has expired, or cannot be read.
+    InvalidToken = "invalid_token",
+    /// The grant is not enabled for the client.
+    UnauthorizedClient = "unauthorized_client",
+}
+
+impl Refusal {
+    fn of(word: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|known| known.as_str() == word)
     }
 }
 
 impl Failure {
-    /// Makes a failure without a hint how long to wait.
+    /// Makes a failure of which nothing more is known.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
         Self {
             class,
+            refusal: None,
+            status: None,
+            broke_at: None,
             message: message.into(),
             retry_after: None,
+            debug_id: None,
+            clock_ahead_s: None,
         }
     }
 }
 
-/// Reads the answer of `/ims/token/*`, where `expires_in` is in seconds.
+/// Shows IMS's number behind a message.
+struct Numbered<'a>(Option<&'a str>);
+
+impl fmt::Display for Numbered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(id) => write!(f, " (x-debug-id {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Minted {
+    /// Describes a token of which nothing more is known.
+    pub fn new(bearer: http::HeaderValue, lifetime: Duration) -> Self {
+        Self {
+            bearer,
+            lifetime,
+            stated_s: None,
+            debug_id: None,
+            clock_ahead_s: None,
+        }
+    }
+}
+
+impl From<StatusCode> for Head {
+    fn from(status: StatusCode) -> Self {
+        Self {
+            status,
+            retry_after: None,
+            debug_id: None,
+            clock_ahead_s: None,
+        }
+    }
+}
+
+/// Reads the answer to a token call, where `expires_in` counts `unit`s.
 ///
 /// Lenient as the field is: a missing `token_type` is a bearer, a lifetime may be a numeric string, unknown
 /// members are ignored.
 ///
 /// # Errors
 /// [`Failure`] unless the status is 200 and the body holds a token that is a legal field value.
-pub fn read(
-    status: StatusCode,
-    body: &[u8],
-    retry_after: Option<Duration>,
-) -> Result<Minted, Failure> {
-    if status != StatusCode::OK {
-        return Err(refusal(status, body, retry_after));
-    }
-    let answer: Value = serde_json::from_slice(body)
-        .map_err(|_| Failure::new(Class::Answer, "the answer is not JSON"))?;
+pub fn read(head: &Head, body: &[u8], unit: Unit) -> Result<Minted, Failure> {
+    let result = if head.status == StatusCode::OK {
+        token(head, body, unit)
+    } else {
+        Err(refused(head.status, body))
+    };
+    result.map_err(|failure| Failure {
+        status: Some(head.status),
+        retry_after: head.retry_after,
+        debug_id: head.debug_id.clone(),
+        clock_ahead_s: head.clock_ahead_s,
+        ..failure
+    })
+}
+
+fn token(head: &Head, body: &[u8], unit: Unit) -> Result<Minted, Failure> {
+    let broken = |message: &str| Failure::new(Class::Answer, message);
+    let answer: Value =
+        serde_json::from_slice(body).map_err(|_| broken("the answer is not JSON"))?;
     if answer.get("error").is_some() {
-        return Err(refusal(StatusCode::BAD_REQUEST, body, retry_after));
+        return Err(refused(head.status, body));
     }
     let token = answer
         .get("access_token")
         .and_then(Value::as_str)
-        .ok_or_else(|| Failure::new(Class::Answer, "the answer has no access_token"))?;
+        .ok_or_else(|| broken("the answer has no access_token"))?;
     if let Some(kind) = answer.get("token_type").and_then(Value::as_str)
         && !kind.eq_ignore_ascii_case("bearer")
     {
-        return Err(Failure::new(
-            Class::Answer,
-            "the answer's token_type is not bearer",
-        ));
+        return Err(broken("the answer's token_type is not bearer"));
     }
-    let token = Secret::new(token.to_owned());
-    let bearer = token.to_bearer().ok_or_else(|| {
-        Failure::new(
-            Class::Answer,
-            "the access_token is empty or not a legal field value",
-        )
-    })?;
+    let bearer = Secret::new(token.to_owned())
+        .to_bearer()
+        .ok_or_else(|| broken("the access_token is empty or not a legal field value"))?;
+    let stated_s = stated(answer.get("expires_in"), unit);
     Ok(Minted {
         bearer,
-        lifetime: lifetime(answer.get("expires_in")),
+        lifetime: lifetime(stated_s),
+        stated_s,
+        debug_id: head.debug_id.clone(),
+        clock_ahead_s: head.clock_ahead_s,
     })
 }
 
-/// Returns how long to trust a token, from `expires_in` in seconds.
-///
-/// A lifetime that is missing or unreadable counts as 300 s. One that is zero, negative or over 48 h is taken to
-/// be a mistake and moved into 60 s…48 h; a short one is believed, since a token used too long is refused.
-fn lifetime(expires_in: Option<&Value>) -> Duration {
-    let seconds = match expires_in {
+/// Returns `expires_in` in seconds, if it is a number, also one in quotes.
+fn stated(expires_in: Option<&Value>, unit: Unit) -> Option<f64> {
+    let number = match expires_in {
         Some(Value::Number(number)) => number.as_f64(),
         Some(Value::String(text)) => text.trim().parse::<f64>().ok(),
         _ => None,
     };
-    let Some(seconds) = seconds.filter(|seconds| seconds.is_finite()) else {
+    let seconds = match unit {
+        Unit::Milliseconds => number? / 1000.0,
+        Unit::Seconds => number?,
+    };
+    seconds.is_finite().then_some(seconds)
+}
+
+/// Returns how long to trust a token that is said to live for so many seconds.
+///
+/// A lifetime that is missing or unreadable counts as 300 s. One that is zero, negative or over 48 h is taken to
+/// be a mistake and moved into 60 s…48 h; a short one is believed, since a token used too long is refused.
+fn lifetime(stated_s: Option<f64>) -> Duration {
+    let Some(seconds) = stated_s else {
         tracing::warn!(
             assumed_s = UNKNOWN.as_secs(),
             "IMS named no lifetime for a token"
@@ -158,7 +299,7 @@ fn lifetime(expires_in: Option<&Value>) -> Duration {
     };
     if seconds <= 0.0 {
         tracing::warn!(
-            expires_in = seconds,
+            lifetime_s = seconds,
             assumed_s = SHORTEST.as_secs(),
             "IMS named no possible lifetime"
         );
@@ -167,31 +308,31 @@ fn lifetime(expires_in: Option<&Value>) -> Duration {
     let lifetime = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST);
     if lifetime > LONGEST {
         tracing::warn!(
-            expires_in = seconds,
+            lifetime_s = seconds,
             assumed_s = LONGEST.as_secs(),
             "IMS named an unlikely lifetime"
         );
         return LONGEST;
     }
     if lifetime < SHORTEST {
-        tracing::warn!(expires_in = seconds, "IMS named a very short lifetime");
+        tracing::warn!(lifetime_s = seconds, "IMS named a very short lifetime");
     }
-    lifetime
+    lifetime.max(Duration::from_millis(1))
 }
 
 const UNKNOWN: Duration = Duration::from_mins(5);
 const SHORTEST: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_hours(48);
 
-fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Failure {
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |member: &str| answer.get(member).and_then(Value::as_str);
+fn refused(status: StatusCode, body: &[u8]) -> Failure {
+    let answer: Option<Value> = serde_json::from_slice(body).ok();
+    let text = |member: &str| answer.as_ref()?.get(member)?.as_str();
     let error = text("error")
         .or_else(|| text("error_code"))
         .unwrap_or_default();
     let class = match (status.as_u16(), error) {
         (429 | 503, _) => Class::Throttled,
-        (500.., _) => Class::Unwell,
+        (500.., _) | (_, "internal_error") => Class::Unwell,
         (_, "invalid_client") => Class::Client,
         (300..=399, _) => Class::Answer,
         _ => Class::Configuration,
@@ -206,19 +347,29 @@ fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Fa
             message.push_str(part);
         }
     }
+    if answer.is_none() && !body.is_empty() {
+        message.push_str(" and something that is not JSON");
+    }
     Failure {
-        class,
-        message,
-        retry_after,
+        refusal: Refusal::of(error),
+        ..Failure::new(class, message)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
+    fn answered(status: u16, body: &str) -> Result<Minted, Failure> {
+        let head = Head::from(StatusCode::from_u16(status).unwrap());
+        read(&head, body.as_bytes(), Unit::Seconds)
+    }
+
     fn ok(body: &str) -> Result<Minted, Failure> {
-        read(StatusCode::OK, body.as_bytes(), None)
+        answered(200, body)
     }
 
     #[test]
@@ -258,6 +409,37 @@ mod tests {
     }
 
     #[test]
+    fn the_unit_follows_the_endpoint_and_not_the_number() {
+        let lifetime = |expires_in: Value, unit| {
+            let body = json!({"access_token": "abc", "expires_in": expires_in}).to_string();
+            let minted = read(&Head::from(StatusCode::OK), body.as_bytes(), unit).unwrap();
+            (minted.lifetime.as_secs_f64(), minted.stated_s)
+        };
+
+        for (expires_in, unit, used, stated) in [
+            (json!(86399), Unit::Seconds, 86_399.0, 86_399.0),
+            (
+                json!(86_399_992),
+                Unit::Milliseconds,
+                86_399.992,
+                86_399.992,
+            ),
+            (
+                json!("86399992"),
+                Unit::Milliseconds,
+                86_399.992,
+                86_399.992,
+            ),
+            // Each read in the other one's unit: a strange lifetime, never a stretched one.
+            (json!(86_399_992), Unit::Seconds, 172_800.0, 86_399_992.0),
+            (json!(86399), Unit::Milliseconds, 86.399, 86.399),
+            (json!(-1000), Unit::Milliseconds, 60.0, -1.0),
+        ] {
+            assert_eq!(lifetime(expires_in, unit), (used, Some(stated)));
+        }
+    }
+
+    #[test]
     fn what_is_no_token_is_refused() {
         for body in [
             "",
@@ -279,23 +461,170 @@ mod tests {
 
     #[test]
     fn failures_are_told_apart() {
-        let class = |status: u16, body: &str| {
-            read(StatusCode::from_u16(status).unwrap(), body.as_bytes(), None)
-                .unwrap_err()
-                .class
+        for (status, body, class, refusal) in [
+            (
+                400,
+                r#"{"error":"invalid_client"}"#,
+                Class::Client,
+                Some(Refusal::InvalidClient),
+            ),
+            (
+                401,
+                r#"{"error":"invalid_client"}"#,
+                Class::Client,
+                Some(Refusal::InvalidClient),
+            ),
+            (
+                200,
+                r#"{"error":"invalid_client"}"#,
+                Class::Client,
+                Some(Refusal::InvalidClient),
+            ),
+            (
+                400,
+                r#"{"error":"invalid_scope"}"#,
+                Class::Configuration,
+                Some(Refusal::InvalidScope),
+            ),
+            (
+                400,
+                r#"{"error":"unauthorized_client"}"#,
+                Class::Configuration,
+                Some(Refusal::UnauthorizedClient),
+            ),
+            (
+                400,
+                r#"{"error":"invalid_token"}"#,
+                Class::Configuration,
+                Some(Refusal::InvalidToken),
+            ),
+            (
+                400,
+                r#"{"error":"invalid_signature"}"#,
+                Class::Configuration,
+                Some(Refusal::InvalidSignature),
+            ),
+            (
+                400,
+                r#"{"error":"bad_request"}"#,
+                Class::Configuration,
+                Some(Refusal::BadRequest),
+            ),
+            (400, r#"{"error":"new_error"}"#, Class::Configuration, None),
+            (400, r#"{"error":{"code":1}}"#, Class::Configuration, None),
+            (
+                404,
+                r#"{"message":"Not Found"}"#,
+                Class::Configuration,
+                None,
+            ),
+            (404, "", Class::Configuration, None),
+            (302, "", Class::Answer, None),
+            (429, "", Class::Throttled, None),
+            (503, "<html>", Class::Throttled, None),
+            (
+                500,
+                r#"{"error":"internal_error"}"#,
+                Class::Unwell,
+                Some(Refusal::InternalError),
+            ),
+            (502, "<html>", Class::Unwell, None),
+        ] {
+            let failure = answered(status, body).unwrap_err();
+
+            assert_eq!(
+                (failure.class, failure.refusal),
+                (class, refusal),
+                "{status} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_ims_said_in_all_its_forms() {
+        for (status, body, message) in [
+            (
+                400,
+                r#"{"error":"invalid_scope","error_description":"no such scope"}"#,
+                "IMS answered 400 invalid_scope no such scope",
+            ),
+            (
+                404,
+                r#"{"message":"Not Found"}"#,
+                "IMS answered 404 Not Found",
+            ),
+            (
+                403,
+                r#"{"error_code":"403000","message":"no"}"#,
+                "IMS answered 403 403000 no",
+            ),
+            (
+                502,
+                "<html>",
+                "IMS answered 502 and something that is not JSON",
+            ),
+            (503, "", "IMS answered 503"),
+            (400, "[]", "IMS answered 400"),
+        ] {
+            assert_eq!(answered(status, body).unwrap_err().message, message);
+        }
+    }
+
+    #[test]
+    fn what_the_head_says_goes_with_the_failure() {
+        let head = Head {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            retry_after: Some(Duration::from_secs(38)),
+            debug_id: Some("abc-1".to_owned()),
+            clock_ahead_s: Some(-90),
         };
 
-        assert_eq!(class(400, r#"{"error":"invalid_client"}"#), Class::Client);
-        assert_eq!(class(401, r#"{"error":"invalid_client"}"#), Class::Client);
-        assert_eq!(class(200, r#"{"error":"invalid_client"}"#), Class::Client);
-        assert_eq!(
-            class(400, r#"{"error":"invalid_scope"}"#),
-            Class::Configuration
-        );
-        assert_eq!(class(404, ""), Class::Configuration);
-        assert_eq!(class(302, ""), Class::Answer);
-        assert_eq!(class(429, ""), Class::Throttled);
-        assert_eq!(class(503, "<html>"), Class::Throttled);
-        assert_eq!(class(500, r#"{"error":"internal_error"}"#), Class::Unwell);
+        let failure = read(&head, b"", Unit::Seconds).unwrap_err();
+
+        assert_eq!(failure.to_string(), "IMS answered 429 (x-debug-id abc-1)");
+        assert_eq!(failure.retry_after, head.retry_after);
+        assert_eq!(failure.clock_ahead_s, Some(-90));
+    }
+
+    /// JSON that often has the members of a token answer.
+    fn answers() -> impl Strategy<Value = Vec<u8>> {
+        let member = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            "[ -~]{0,20}".prop_map(Value::from),
+            "-?[0-9]{1,25}(e[0-9]{1,3})?".prop_map(Value::from),
+        ];
+        let names = prop::sample::select(vec![
+            "access_token",
+            "token_type",
+            "expires_in",
+            "error",
+            "error_description",
+            "message",
+        ]);
+        let object = prop::collection::btree_map(names, member, 0..6)
+            .prop_map(|members| json!(members).to_string().into_bytes());
+        prop_oneof![3 => object, 1 => any::<Vec<u8>>()]
+    }
+
+    proptest! {
+        #[test]
+        fn every_answer_is_a_legal_bearer_with_a_possible_lifetime_or_a_failure(
+            status in prop_oneof![Just(200_u16), 100_u16..=999],
+            body in answers(),
+            seconds in any::<bool>(),
+        ) {
+            let head = Head::from(StatusCode::from_u16(status).unwrap());
+            let unit = if seconds { Unit::Seconds } else { Unit::Milliseconds };
+
+            if let Ok(minted) = read(&head, &body, unit) {
+                let token = minted.bearer.as_bytes().strip_prefix(b"Bearer ").unwrap();
+                prop_assert!(!token.is_empty() && token.iter().all(u8::is_ascii_graphic));
+                prop_assert!(minted.bearer.is_sensitive());
+                prop_assert!(!minted.lifetime.is_zero() && minted.lifetime <= LONGEST);
+            }
+        }
     }
 }

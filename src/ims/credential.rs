@@ -186,7 +186,7 @@ impl Credential {
             failure.class.as_str(),
         );
         Error::new(Reason::TokenUnavailable, detail)
-            .because(failure.message.clone())
+            .because(failure.to_string())
             .after(wait)
     }
 

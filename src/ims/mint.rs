@@ -5,23 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
-use http_body_util::{BodyExt, Full, Limited};
-use percent_encoding::utf8_percent_encode;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout};
 
-use super::answer::{self, Class, Failure, Minted};
-use super::{CredentialSettings, Settings};
+use super::answer::{self, Class, Failure, Head, Minted, Refusal};
+use super::grant::{self, Grant, Paths};
+use super::{CredentialSettings, Settings, printable};
 use crate::clock;
 use crate::connect::{Dialer, Pool};
 use crate::error::Error;
-use crate::secret::{Secret, UNRESERVED};
+use crate::secret::Secret;
 
 /// Makes token calls. It sends to the configured token service only and follows no redirect.
 #[derive(Debug)]
 pub struct Mint {
     dialer: Dialer,
-    token_path: String,
+    paths: Paths,
     timeout: Duration,
 }
 
@@ -44,22 +44,93 @@ impl TokenService for Mint {
         credential: &CredentialSettings,
         secret: &Secret,
     ) -> Result<Minted, Failure> {
-        timeout(self.timeout, self.call(credential, secret))
-            .await
-            .unwrap_or_else(|_| {
-                let message = format!("IMS did not answer within {:?}", self.timeout);
-                Err(Failure::new(Class::Unreachable, message))
-            })
+        let result = self.attempt(credential, secret).await;
+        if !result.as_ref().is_err_and(|it| is_stale(it, credential)) {
+            return result;
+        }
+        // The assertion may have been late on its way. The next one is new, and if that is no use either, no other is.
+        self.attempt(credential, secret).await.map_err(|failure| {
+            if is_stale(&failure, credential) {
+                let message = format!("{}; {}", failure.message, about_clock(&failure));
+                Failure { message, ..failure }
+            } else {
+                failure
+            }
+        })
     }
 }
+
+/// Tells whether IMS found the assertion expired or unreadable, and does not want to be left alone.
+fn is_stale(failure: &Failure, credential: &CredentialSettings) -> bool {
+    failure.refusal == Some(Refusal::InvalidToken)
+        && failure.class == Class::Configuration
+        && matches!(credential.grant, Grant::JwtExchange(_))
+}
+
+/// Says what the clock has to do with an assertion that was refused twice.
+fn about_clock(failure: &Failure) -> String {
+    let Some(ahead_s) = failure.clock_ahead_s else {
+        return "a second assertion was refused too: check this machine's clock".to_owned();
+    };
+    if ahead_s.unsigned_abs() <= TOLERATED_S {
+        return "a second assertion was refused too, and this machine's clock agrees with IMS's"
+            .to_owned();
+    }
+    format!(
+        "a second assertion was refused too: set this machine's clock, which is {} s {} IMS's",
+        ahead_s.unsigned_abs(),
+        if ahead_s > 0 { "ahead of" } else { "behind" },
+    )
+}
+
+/// Seconds by which clocks may differ. IMS tolerates about as much in an assertion.
+pub const TOLERATED_S: u64 = 30;
 
 impl Mint {
     /// Prepares token calls through `dialer`.
     pub fn new(settings: &Settings, dialer: Dialer) -> Self {
         Self {
             dialer,
-            token_path: settings.token_path.clone(),
+            paths: settings.paths.clone(),
             timeout: settings.timeout,
+        }
+    }
+
+    /// Makes one call, with an assertion of its own where the grant wants one.
+    async fn attempt(
+        &self,
+        credential: &CredentialSettings,
+        secret: &Secret,
+    ) -> Result<Minted, Failure> {
+        let assertion = match &credential.grant {
+            Grant::ClientCredentials { .. } => None,
+            Grant::JwtExchange(account) => Some(account.assertion(
+                &self.dialer.settings().origin,
+                &credential.organization,
+                &credential.client_id,
+                now(),
+                fastrand::u64(1..EXACT_IN_JSON),
+            )?),
+        };
+        let call = self.call(credential, secret, assertion.as_ref());
+        let result = timeout(self.timeout, call).await.unwrap_or_else(|_| {
+            let message = format!("IMS did not answer within {:?}", self.timeout);
+            Err(Failure::new(Class::Unreachable, message))
+        });
+        let hidden = Hidden {
+            credential,
+            assertion: assertion.as_ref(),
+        };
+        match result {
+            Ok(minted) => Ok(Minted {
+                debug_id: minted.debug_id.filter(|id| hidden.spares(id)),
+                ..minted
+            }),
+            Err(failure) => Err(Failure {
+                message: printable(&hidden.taken_out_of(&failure.message), QUOTED_CHARS),
+                debug_id: failure.debug_id.filter(|id| hidden.spares(id)),
+                ..failure
+            }),
         }
     }
 
@@ -67,13 +138,15 @@ impl Mint {
         &self,
         credential: &CredentialSettings,
         secret: &Secret,
+        assertion: Option<&Secret>,
     ) -> Result<Minted, Failure> {
+        let form = grant::form(credential, secret, assertion);
         let request = Request::builder()
             .method(Method::POST)
-            .uri(self.token_path.as_str())
+            .uri(self.paths.of(&credential.grant))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
-            .body(Full::new(Bytes::from(form(credential, secret))))
+            .body(Full::new(Bytes::from(form)))
             .map_err(|_| {
                 Failure::new(Class::Configuration, "the token path is not a legal target")
             })?;
@@ -85,44 +158,92 @@ impl Mint {
             .await
             .map_err(|error| unreachable(&error))?;
         let (head, body) = response.into_parts();
-        let debug_id = head
-            .headers
-            .get("x-debug-id")
-            .and_then(|value| value.to_str().ok());
-        let retry_after = head.headers.get(header::RETRY_AFTER).and_then(pause);
+        let head = head_of(head.status, &head.headers, now());
         let body = Limited::new(body, ANSWER_BYTES)
             .collect()
             .await
-            .map_err(|_| {
-                Failure::new(
-                    Class::Answer,
-                    "the answer broke off or is larger than 64 KiB",
-                )
-            })?;
-        let result = answer::read(head.status, &body.to_bytes(), retry_after);
-        result.map_err(|mut failure| {
-            if let Some(id) = debug_id {
-                failure.message = format!("{} (x-debug-id {id})", failure.message);
-            }
-            failure.message = quotable(&failure.message, credential);
-            failure
-        })
+            .map_err(|error| unread(&head, error.as_ref()))?;
+        answer::read(&head, &body.to_bytes(), credential.grant.unit())
     }
 }
 
-/// Takes every secret of the credential out of what IMS said, then shortens it: it may be long and is not ours.
+/// The wall clock, which assertions and dates are held against.
+fn now() -> Duration {
+    clock::since_epoch()
+}
+
+/// The first number that not every reader of JSON keeps exact.
+const EXACT_IN_JSON: u64 = 1 << 53;
+
+/// Reads what the head of an answer says that arrives at `now`.
+fn head_of(status: StatusCode, fields: &HeaderMap, now: Duration) -> Head {
+    let debug_id = fields
+        .get("x-debug-id")
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| (1..=DEBUG_ID_CHARS).contains(&id.len()))
+        .filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()));
+    let clock_ahead_s = fields.get(header::DATE).and_then(|value| {
+        let theirs = i64::try_from(date(value.to_str().ok()?)?.as_secs()).ok()?;
+        Some(i64::try_from(now.as_secs()).ok()? - theirs)
+    });
+    Head {
+        status,
+        retry_after: fields
+            .get(header::RETRY_AFTER)
+            .and_then(|value| pause(value, now)),
+        debug_id: debug_id.map(str::to_owned),
+        clock_ahead_s,
+    }
+}
+
+/// A longer number is none of Adobe's, and the number goes into logs.
+const DEBUG_ID_CHARS: usize = 64;
+
+fn unread(head: &Head, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let message = if error.is::<LengthLimitError>() {
+        "the answer is larger than 64 KiB"
+    } else {
+        "the answer broke off"
+    };
+    Failure {
+        status: Some(head.status),
+        debug_id: head.debug_id.clone(),
+        clock_ahead_s: head.clock_ahead_s,
+        ..Failure::new(Class::Answer, message)
+    }
+}
+
+/// What IMS was told in confidence and may repeat.
 ///
-/// In this order, since a secret that is cut in two would not be found.
-fn quotable(said: &str, credential: &CredentialSettings) -> String {
-    let clean = credential
-        .client_secrets
-        .iter()
-        .fold(said.to_owned(), |text, secret| secret.taken_out_of(&text));
-    clean
-        .chars()
-        .filter(|character| !character.is_control())
-        .take(QUOTED_CHARS)
-        .collect()
+/// The private key is not among it: it never leaves this process.
+struct Hidden<'a> {
+    credential: &'a CredentialSettings,
+    assertion: Option<&'a Secret>,
+}
+
+impl Hidden<'_> {
+    /// Takes everything secret out of what IMS said. Only then may it be shortened, since a secret that is cut in two
+    /// would not be found.
+    fn taken_out_of(&self, said: &str) -> String {
+        let secrets = self.credential.client_secrets.iter();
+        let clean = secrets.fold(said.to_owned(), |text, secret| secret.taken_out_of(&text));
+        let Some(assertion) = self.assertion else {
+            return clean;
+        };
+        // A part of it alone is of no use to others, but nobody should have to know that.
+        assertion
+            .expose()
+            .split('.')
+            .map(|part| Secret::new(part.to_owned()))
+            .fold(assertion.taken_out_of(&clean), |text, part| {
+                part.taken_out_of(&text)
+            })
+    }
+
+    /// Tells whether there is nothing secret in `text`.
+    fn spares(&self, text: &str) -> bool {
+        self.taken_out_of(text) == text
+    }
 }
 
 const QUOTED_CHARS: usize = 300;
@@ -131,98 +252,138 @@ const QUOTED_CHARS: usize = 300;
 const ANSWER_BYTES: usize = 64 * 1024;
 
 fn unreachable(error: &Error) -> Failure {
-    Failure::new(Class::Unreachable, error.chain())
-}
-
-/// The form, in the body only: query strings end up in logs.
-fn form(credential: &CredentialSettings, secret: &Secret) -> String {
-    let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
-    format!(
-        "grant_type=client_credentials&client_id={}&client_secret={}&scope={}",
-        encode(credential.client_id.as_str()),
-        encode(secret.expose()),
-        encode(&credential.scopes),
-    )
+    Failure {
+        broke_at: Some(error.reason()),
+        ..Failure::new(Class::Unreachable, error.chain())
+    }
 }
 
 /// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds or a date.
-fn pause(value: &HeaderValue) -> Option<Duration> {
+fn pause(value: &HeaderValue, now: Duration) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    let at = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(at.saturating_sub(clock::since_epoch()))
+    Some(date(text)?.saturating_sub(now))
+}
+
+/// Reads an HTTP date as the time since the Unix epoch.
+fn date(text: &str) -> Option<Duration> {
+    let date = httpdate::parse_http_date(text.trim()).ok()?;
+    date.duration_since(std::time::UNIX_EPOCH).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
 
     use super::*;
+    use crate::ims::answer::Unit;
 
-    #[test]
-    fn the_form_escapes_what_would_break_it() {
-        let credential = CredentialSettings {
+    fn credential() -> CredentialSettings {
+        CredentialSettings {
             name: "c".to_owned(),
             organization: "o@AdobeOrg".parse().unwrap(),
-            client_id: "id&x".parse().unwrap(),
+            client_id: "id".parse().unwrap(),
+            client_secrets: ["p8e-one", "p8e/two"]
+                .map(|secret| Secret::new(secret.to_owned()))
+                .to_vec(),
+            grant: Grant::ClientCredentials {
+                scopes: String::new(),
+                send_org_id: false,
+            },
             required: true,
-            client_secrets: Vec::new(),
-            scopes: "openid, AdobeID".to_owned(),
-        };
-
-        let form = form(&credential, &Secret::new("p8e-a+b=c&d%é".to_owned()));
-
-        assert_eq!(
-            form,
-            "grant_type=client_credentials&client_id=id%26x&client_secret=p8e-a%2Bb%3Dc%26d%25%C3%A9\
-             &scope=openid%2C%20AdobeID"
-        );
+        }
     }
 
     #[test]
     fn what_is_quoted_of_ims_is_short_printable_and_free_of_secrets() {
-        let credential = CredentialSettings {
-            name: "c".to_owned(),
-            organization: "o@AdobeOrg".parse().unwrap(),
-            client_id: "id".parse().unwrap(),
-            required: true,
-            client_secrets: ["p8e-one", "p8e/two"]
-                .map(|secret| Secret::new(secret.to_owned()))
-                .to_vec(),
-            scopes: String::new(),
+        let assertion = Secret::new("header00.claims00.signature".to_owned());
+        let credential = credential();
+        let hidden = Hidden {
+            credential: &credential,
+            assertion: Some(&assertion),
         };
         let body = format!(
-            r#"{{"error":"invalid_client","error_description":"{}p8e-\u006fne p8e\/two p8e%2Ftwo{}"}}"#,
+            r#"{{"error":"invalid_client","error_description":"{}p8e-\u006fne p8e\/two p8e%2ftwo {} {} signature{}"}}"#,
             "x".repeat(250),
+            STANDARD.encode("p8e-one"),
+            assertion.expose(),
             r"y\n".repeat(1000),
         );
 
-        let failure = answer::read(StatusCode::BAD_REQUEST, body.as_bytes(), None).unwrap_err();
-        let quoted = quotable(&failure.message, &credential);
+        let head = Head::from(StatusCode::BAD_REQUEST);
+        let failure = answer::read(&head, body.as_bytes(), Unit::Seconds).unwrap_err();
+        let quoted = printable(&hidden.taken_out_of(&failure.message), QUOTED_CHARS);
 
-        assert!(
-            failure.message.contains("p8e-one p8e/two"),
-            "{}",
-            failure.message
-        );
-        assert!(
-            quoted.contains("x… … …y") && !quoted.contains("p8e"),
-            "{quoted}"
-        );
+        let message = &failure.message;
+        assert!(message.contains("p8e-one p8e/two"), "{message}");
+        assert!(quoted.contains("x… … … … … …yyy"), "{quoted}");
         assert!(quoted.chars().count() == QUOTED_CHARS && !quoted.contains('\n'));
     }
 
     #[test]
     fn a_pause_is_seconds_or_a_date() {
-        let pause = |text: &str| pause(&HeaderValue::from_str(text).unwrap());
+        let now = Duration::from_secs(1_700_000_000);
+        let pause = |text: &str| pause(&HeaderValue::from_str(text).unwrap(), now);
 
         assert_eq!(pause("38"), Some(Duration::from_secs(38)));
         assert_eq!(pause("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
         assert!(pause("Tue, 31 Dec 2999 23:59:59 GMT").unwrap() > Duration::from_hours(1));
         assert_eq!(pause("soon"), None);
         assert_eq!(pause("-1"), None);
+    }
+
+    #[test]
+    fn the_head_gives_a_number_and_how_clocks_differ() {
+        // 2023-11-14 22:13:20.
+        let now = Duration::from_secs(1_700_000_000);
+        let head = |name: &'static str, value: &str| {
+            let fields = HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )]);
+            head_of(StatusCode::OK, &fields, now)
+        };
+
+        let ahead = |date| head("date", date).clock_ahead_s;
+        assert_eq!(ahead("Tue, 14 Nov 2023 22:13:20 GMT"), Some(0));
+        assert_eq!(ahead("Tue, 14 Nov 2023 22:10:20 GMT"), Some(180));
+        assert_eq!(ahead("Tue, 14 Nov 2023 22:14:20 GMT"), Some(-60));
+        assert_eq!(ahead("yesterday"), None);
+        let number = |id: &str| head("x-debug-id", id).debug_id;
+        assert_eq!(number("abc-1").as_deref(), Some("abc-1"));
+        assert_eq!(number(&"a".repeat(64)).map(|id| id.len()), Some(64));
+        for wrong in ["", "a b", "a\tb", &"a".repeat(65)] {
+            assert_eq!(number(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_repeats_a_secret_is_dropped() {
+        let credential = credential();
+        let hidden = Hidden {
+            credential: &credential,
+            assertion: None,
+        };
+
+        assert!(hidden.spares("abc-1"));
+        assert!(!hidden.spares("id:p8e-one") && !hidden.spares("p8e%2Ftwo"));
+    }
+
+    #[test]
+    fn the_clock_is_blamed_by_how_much_it_differs() {
+        let about = |clock_ahead_s| {
+            about_clock(&Failure {
+                clock_ahead_s,
+                ..Failure::new(Class::Configuration, "")
+            })
+        };
+
+        assert!(about(None).contains("check this machine's clock"));
+        assert!(about(Some(-30)).contains("agrees"));
+        assert!(about(Some(31)).contains("31 s ahead of IMS's"));
+        assert!(about(Some(-400)).contains("400 s behind IMS's"));
     }
 }

@@ -1,8 +1,11 @@
 //! The life of access tokens: minted at Adobe's token service, kept fresh in the background.
 
 pub mod answer;
+pub mod assertion;
+pub mod claims;
 pub mod credential;
 mod fingerprint;
+pub mod grant;
 pub mod keeper;
 mod metrics;
 pub mod mint;
@@ -24,6 +27,7 @@ use crate::secret::Secret;
 
 pub use credential::Credential;
 pub use fingerprint::Fingerprints;
+pub use grant::{Grant, Paths};
 pub use keeper::Keeper;
 pub use status::{State, Status};
 
@@ -32,15 +36,15 @@ pub use status::{State, Status};
 pub struct Settings {
     /// How the token service is reached.
     pub connect: connect::Settings,
-    /// The path of the token call. Default `/ims/token/v3`.
-    pub token_path: String,
+    /// Where token calls go.
+    pub paths: Paths,
     /// Time for one token call, connection included. Default 5 s.
     pub timeout: Duration,
     /// The credentials, in the order of the configuration.
     pub credentials: Vec<CredentialSettings>,
 }
 
-/// One OAuth server-to-server credential of a developer project.
+/// One credential of a developer project.
 #[derive(Clone, Debug)]
 pub struct CredentialSettings {
     /// The name configuration gives it.
@@ -51,8 +55,8 @@ pub struct CredentialSettings {
     pub client_id: ClientId,
     /// One or two client secrets, tried in order.
     pub client_secrets: Vec<Secret>,
-    /// The scopes, comma-separated as the developer console shows them.
-    pub scopes: String,
+    /// How it gets tokens. Default: client credentials.
+    pub grant: Grant,
     /// Whether the gateway is ready only while this credential has a usable token. Default true.
     pub required: bool,
 }
@@ -60,13 +64,16 @@ pub struct CredentialSettings {
 impl CredentialSettings {
     /// Tells whether tokens are minted with these settings as with `other`.
     pub fn mints_like(&self, other: &Self) -> bool {
-        self.client_secrets == other.client_secrets && self.scopes == other.scopes
+        self.client_secrets == other.client_secrets && self.grant == other.grant
     }
 
     /// Takes out what [`CredentialSettings::mints_like`] compares.
     pub fn forget_minting(&mut self) {
         self.client_secrets.clear();
-        self.scopes.clear();
+        self.grant = Grant::ClientCredentials {
+            scopes: String::new(),
+            send_org_id: false,
+        };
     }
 }
 
@@ -154,4 +161,17 @@ async fn again_and_again<F: Future<Output = ()> + 'static>(mut begin: impl FnMut
         );
         sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// Returns the first `most` characters of `text` that a terminal shows and does not obey.
+fn printable(text: &str, most: usize) -> String {
+    text.chars()
+        .filter(|character| !character.is_control() && !is_direction(*character))
+        .take(most)
+        .collect()
+}
+
+/// Tells whether a character changes the direction of what is written after it, by which a text can look like another.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

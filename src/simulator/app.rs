@@ -24,7 +24,7 @@ use super::socket::Connection;
 use super::time::{Time, millis};
 use super::tokens::Tokens;
 use super::world::{Seed, World};
-use super::{Settings, lock};
+use super::{Client, Settings, lock};
 use crate::aep::Operation;
 use crate::aep::fields::X_REQUEST_ID;
 
@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) journal: Mutex<Journal>,
     pub(super) faults: Mutex<Faults>,
     pub(super) tokens: Mutex<Tokens>,
+    /// The clients as they are now; `settings` has them as they were at the start.
+    pub(super) clients: Mutex<Vec<Client>>,
     world: Mutex<World>,
     random: Mutex<fastrand::Rng>,
 }
@@ -49,6 +51,7 @@ impl State {
             journal: Mutex::new(Journal::default()),
             faults: Mutex::new(Faults::new(random.fork())),
             tokens: Mutex::new(Tokens::new(random.fork())),
+            clients: Mutex::new(settings.clients.clone()),
             world: Mutex::new(World::new(&Seed::of(
                 &settings.clients,
                 &settings.sandboxes,
@@ -63,6 +66,7 @@ impl State {
         lock(&self.journal).clear();
         lock(&self.faults).clear();
         lock(&self.tokens).reset();
+        lock(&self.clients).clone_from(&self.settings.clients);
         *lock(&self.world) =
             World::new(&Seed::of(&self.settings.clients, &self.settings.sandboxes));
         self.time.reset();
@@ -168,7 +172,7 @@ fn genuine(state: &State, call: &Call, for_ims: bool, fault: Option<&Fault>) -> 
     if for_ims {
         let lifetime = millis(state.settings.token_lifetime);
         let answer = Ims {
-            clients: &state.settings.clients,
+            clients: &lock(&state.clients),
             tokens: &mut lock(&state.tokens),
             now_ms,
             lifetime_ms: fault
@@ -183,7 +187,7 @@ fn genuine(state: &State, call: &Call, for_ims: bool, fault: Option<&Fault>) -> 
     }
     let mut world = lock(&state.world);
     let admitted = Gatekeeper {
-        clients: &state.settings.clients,
+        clients: &lock(&state.clients),
         tokens: &lock(&state.tokens),
         world: &world,
         now_ms,

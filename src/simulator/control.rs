@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State as Shared;
+use axum::extract::{Path, State as Shared};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use http::StatusCode;
@@ -35,6 +35,17 @@ pub struct Counts {
     pub faults: usize,
     /// The simulator's clock, in milliseconds since the epoch.
     pub now_ms: u64,
+}
+
+/// Why a client's secrets cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSecrets {
+    /// There is no such client.
+    #[error("no client is named {0:?}")]
+    Client(String),
+    /// Adobe allows one or two.
+    #[error("a client has one or two secrets, not {0}")]
+    Number(usize),
 }
 
 impl Control {
@@ -82,6 +93,23 @@ impl Control {
         lock(&self.state.tokens).revoke_all();
     }
 
+    /// Gives a client other secrets, as rotation does: one, or two that both work. Tokens it has stay valid.
+    ///
+    /// # Errors
+    /// No such client, or a number of secrets that Adobe does not allow.
+    pub fn set_secrets(&self, client: &str, secrets: Vec<String>) -> Result<(), InvalidSecrets> {
+        if !(1..=2).contains(&secrets.len()) {
+            return Err(InvalidSecrets::Number(secrets.len()));
+        }
+        let mut clients = lock(&self.state.clients);
+        let known = clients
+            .iter_mut()
+            .find(|known| known.id.as_str() == client)
+            .ok_or_else(|| InvalidSecrets::Client(client.to_owned()))?;
+        known.secrets = secrets;
+        Ok(())
+    }
+
     /// Moves the simulator's clock ahead: tokens expire and jobs advance without waiting.
     pub fn advance(&self, by: Duration) {
         self.state.time.advance(by);
@@ -114,7 +142,7 @@ impl Control {
         }
     }
 
-    /// Puts data, tokens, faults, journal and clock back to the start.
+    /// Puts data, tokens, secrets, faults, journal and clock back to the start.
     pub fn reset(&self) {
         self.state.reset();
     }
@@ -125,6 +153,13 @@ impl Control {
 #[serde(deny_unknown_fields)]
 struct Advance {
     advance_ms: u64,
+}
+
+/// The secrets a client is to have.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Secrets {
+    secrets: Vec<String>,
 }
 
 /// Returns the same over HTTP, below `/_simulator/`.
@@ -141,6 +176,7 @@ pub(super) fn router(control: Control) -> Router {
             get(faults).post(inject).delete(clear_faults),
         )
         .route("/_simulator/tokens/revoke", post(revoke_tokens))
+        .route("/_simulator/clients/{id}/secrets", post(set_secrets))
         .route("/_simulator/clock", post(advance))
         .route("/_simulator/state", get(state))
         .route("/_simulator/reset", post(reset))
@@ -185,6 +221,23 @@ async fn clear_faults(Shared(control): Shared<Control>) -> StatusCode {
 async fn revoke_tokens(Shared(control): Shared<Control>) -> StatusCode {
     control.revoke_tokens();
     StatusCode::NO_CONTENT
+}
+
+async fn set_secrets(
+    Shared(control): Shared<Control>,
+    Path(client): Path<String>,
+    Json(body): Json<Secrets>,
+) -> Result<StatusCode, (StatusCode, Json<Value>)> {
+    match control.set_secrets(&client, body.secrets) {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(error) => {
+            let status = match error {
+                InvalidSecrets::Client(_) => StatusCode::NOT_FOUND,
+                InvalidSecrets::Number(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            Err((status, Json(json!({"error": error.to_string()}))))
+        }
+    }
 }
 
 async fn advance(Shared(control): Shared<Control>, Json(by): Json<Advance>) -> StatusCode {

@@ -15,7 +15,7 @@ use super::time::millis;
 
 /// Something that goes wrong, at a place, a number of times.
 ///
-/// A fault that sets a status, a body or `html` answers in place of the simulator, which then does nothing
+/// A fault that sets a status, a body, `body_bytes` or `html` answers in place of the simulator, which then does nothing
 /// else. A fault with only a delay, header fields or a broken ending acts on the genuine answer: the request
 /// has been carried out, which is what makes a retry dangerous.
 ///
@@ -49,6 +49,9 @@ pub struct Fault {
     /// The body to answer with: a string as it is, anything else as JSON.
     #[serde(default)]
     pub body: Option<Value>,
+    /// Answers with a body of this many bytes that means nothing, made while it is sent.
+    #[serde(default)]
+    pub body_bytes: Option<u64>,
     /// Answers with an HTML page, as a load balancer in front would.
     #[serde(default)]
     pub html: bool,
@@ -124,6 +127,7 @@ impl Fault {
             status: None,
             headers: BTreeMap::new(),
             body: None,
+            body_bytes: None,
             html: false,
             retry_after: None,
             expires_in: None,
@@ -173,6 +177,13 @@ impl Fault {
     #[must_use]
     pub fn body(mut self, body: impl Into<Value>) -> Self {
         self.body = Some(body.into());
+        self
+    }
+
+    /// Answers with `bytes` that mean nothing.
+    #[must_use]
+    pub fn body_bytes(mut self, bytes: u64) -> Self {
+        self.body_bytes = Some(bytes);
         self
     }
 
@@ -235,11 +246,22 @@ impl Fault {
 
     /// Returns the answer that stands in for the genuine one, if the fault brings one.
     pub(super) fn replacement(&self) -> Option<Answer> {
-        if self.status.is_none() && self.body.is_none() && !self.html {
+        let has_body = self.body.is_some() || self.body_bytes.is_some() || self.html;
+        if self.status.is_none() && !has_body {
             return None;
         }
         let default = if self.html { 502 } else { 200 };
         let status = StatusCode::from_u16(self.status.unwrap_or(default)).ok()?;
+        if let Some(total) = self.body_bytes {
+            return Some(Answer {
+                content: Content::Filled {
+                    before: Bytes::new(),
+                    after: Bytes::new(),
+                    total,
+                },
+                ..Answer::raw(status, JSON, Bytes::new())
+            });
+        }
         let answer = match &self.body {
             None if self.html => html(status),
             None => Answer::empty(status),

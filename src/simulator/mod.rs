@@ -27,7 +27,7 @@ mod seed;
 mod platform;
 mod time;
 
-pub use control::{Control, Counts};
+pub use control::{Control, Counts, InvalidSecrets};
 pub use fault::{Fault, InvalidFault, Place, Wire};
 pub use journal::{KEPT_BODY_BYTES, KEPT_REQUESTS, Seen};
 
@@ -39,6 +39,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::Request;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use rustls_pki_types::pem::PemObject;
 use tokio::net::TcpListener;
 
 use crate::aep::{ClientId, OrgId, SandboxName};
@@ -93,6 +95,21 @@ pub struct Client {
     pub scopes: Vec<String>,
     /// The ways it may get a token.
     pub grants: Vec<Grant>,
+    /// What its assertions are held against. Default: nothing, so that any signature will do.
+    pub public_key: Option<PublicKey>,
+}
+
+/// The public half of a client's RSA key, of 2048 bits or more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey(SubjectPublicKeyInfoDer<'static>);
+
+impl PublicKey {
+    /// Reads a PEM block `PUBLIC KEY`, or returns `None` when there is none.
+    pub fn from_pem(pem: &str) -> Option<Self> {
+        SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes())
+            .ok()
+            .map(Self)
+    }
 }
 
 /// A way to get a token.
@@ -218,6 +235,7 @@ impl Client {
             technical_account: "1122334455667788990011AA@techacct.adobe.com".to_owned(),
             scopes: scopes.map(str::to_owned).to_vec(),
             grants: vec![Grant::ClientCredentials, Grant::JwtExchange],
+            public_key: None,
         }
     }
 }
@@ -231,6 +249,7 @@ impl fmt::Debug for Client {
             .field("technical_account", &self.technical_account)
             .field("scopes", &self.scopes)
             .field("grants", &self.grants)
+            .field("public_key", &self.public_key.is_some())
             .finish()
     }
 }

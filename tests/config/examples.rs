@@ -153,6 +153,9 @@ fn visit(schema: &serde_json::Value, seen: &mut dyn FnMut(&str)) {
             visit(inner, seen);
         }
     }
+    for inner in schema["anyOf"].as_array().into_iter().flatten() {
+        visit(inner, seen);
+    }
 }
 
 #[test]

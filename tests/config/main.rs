@@ -1,7 +1,14 @@
 //! How a configuration is read: the examples, what operators see when it is wrong, and where values come from.
 
+macro_rules! key {
+    ($name:literal) => {
+        include_str!(concat!("../keys/", $name))
+    };
+}
+
 mod examples;
 mod faults;
+mod grants;
 mod shared;
 mod sources;
 
@@ -26,6 +33,13 @@ fn sources() -> Supplied {
         .with_file("/var/run/secrets/redis/password", "password\n")
         .with_file("/var/run/secrets/shared/k1", ONE_KEY)
         .with_file("/var/run/secrets/shared/k2", OTHER_KEY)
+        .with_file("/keys/rsa-half.pem", PKCS8.split_at(700).0)
+        .with_file("/keys/rsa-pkcs1.pem", PKCS1)
+        .with_file("/keys/rsa-pkcs8.pem", PKCS8)
+        .with_file("/keys/rsa-public.pem", key!("rsa-public.pem"))
+        .with_file("/keys/rsa-1024.pem", key!("rsa-1024.pem"))
+        .with_file("/keys/rsa-encrypted.pem", key!("rsa-encrypted.pem"))
+        .with_file("/keys/ec.pem", key!("ec.pem"))
 }
 
 fn certificate() -> String {
@@ -33,6 +47,9 @@ fn certificate() -> String {
     let made = rcgen::generate_simple_self_signed(names).expect("a name is all it needs");
     made.cert.pem()
 }
+
+const PKCS1: &str = key!("rsa-pkcs1.pem");
+const PKCS8: &str = key!("rsa-pkcs8.pem");
 
 fn faults(text: &str) -> String {
     config::parse("gateway.yaml", text, &sources())

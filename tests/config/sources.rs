@@ -64,7 +64,7 @@ fn a_folder_is_merged_by_section() {
     assert_eq!(
         (
             settings.ims.timeout.as_secs(),
-            settings.ims.token_path.as_str()
+            settings.ims.paths.token.as_str()
         ),
         (1, "/t")
     );

@@ -11,9 +11,11 @@ mod support;
 
 mod authority;
 mod forwarding;
+mod grants;
 mod hostile;
 mod limits;
 mod process;
 mod shared;
 mod simulator;
+mod token;
 mod tokens;

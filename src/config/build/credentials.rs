@@ -1,7 +1,7 @@
 //! The credentials, in the order they are written.
 
-use super::Cross;
-use crate::config::file::{File, Scopes};
+use super::{Cross, grants};
+use crate::config::file::File;
 use crate::config::path::top;
 use crate::ims::CredentialSettings;
 
@@ -12,13 +12,14 @@ pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Vec<CredentialSetting
         let Some(credential) = file.credentials.get(&name) else {
             continue;
         };
-        let path = top("credentials").key(&name).key("client_secrets");
+        let path = top("credentials").key(&name);
+        let secrets = path.key("client_secrets");
         if let [first, second] = credential.client_secrets.as_slice()
             && first.0.expose() == second.0.expose()
         {
             cross.fault(
-                &path.index(1),
-                &[&path],
+                &secrets.index(1),
+                &[&secrets],
                 "is the same secret as the first",
                 |fault| {
                     fault.help("a second secret is for rotation; leave it out until there is one")
@@ -28,19 +29,13 @@ pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Vec<CredentialSetting
         built.push(CredentialSettings {
             organization: credential.organization.0.clone(),
             client_id: credential.client_id.0.clone(),
-            required: true,
             client_secrets: credential
                 .client_secrets
                 .iter()
                 .map(|secret| secret.0.clone())
                 .collect(),
-            scopes: match &credential.scopes {
-                Scopes::One(scopes) => scopes.0.0.clone(),
-                Scopes::Several(scopes) => {
-                    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.0.0.as_str()).collect();
-                    scopes.join(",")
-                }
-            },
+            grant: grants::build(credential, &path, cross),
+            required: credential.required,
             name,
         });
     }

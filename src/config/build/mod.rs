@@ -2,6 +2,7 @@
 
 mod certificates;
 mod credentials;
+mod grants;
 mod listeners;
 mod named;
 mod origins;

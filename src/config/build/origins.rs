@@ -37,7 +37,10 @@ pub(super) fn ims(
     );
     ims::Settings {
         connect,
-        token_path: file.token_path.0.0.clone(),
+        paths: ims::Paths {
+            exchange: file.exchange_path.0.0.clone(),
+            token: file.token_path.0.0.clone(),
+        },
         timeout: file.timeout.0,
         credentials,
     }

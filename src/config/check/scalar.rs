@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Checker, kind};
+use super::{Checker, kind, required};
 use crate::config::name::FORMATS;
 use crate::config::nearest::nearest;
 use crate::config::path::KeyPath;
@@ -179,6 +179,10 @@ pub(super) fn describe(schema: &Value) -> String {
         }
         (None, "array") => "a list".to_owned(),
         (None, "integer") => "a whole number".to_owned(),
+        (None, "object") => {
+            let keys: Vec<&str> = required(schema).collect();
+            format!("a map with {}", keys.join(", "))
+        }
         (None, _) => "a text".to_owned(),
     }
 }

@@ -85,7 +85,7 @@ impl<S: TokenService> Keeper<S> {
                         credential = settings.name,
                         secret = place + 1,
                         of = count,
-                        cause = failure.message,
+                        cause = %failure,
                         "IMS refused a client secret"
                     );
                     continue;
@@ -150,7 +150,7 @@ impl<S: TokenService> Keeper<S> {
         tracing::warn!(
             credential = credential.name,
             class = failure.class.as_str(),
-            cause = failure.message,
+            cause = %failure,
             failures = self.failures,
             next_try_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             still_serving = matches!(supply, Supply::Valid(_)),

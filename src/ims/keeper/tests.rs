@@ -10,7 +10,7 @@ use tokio::time::{advance, sleep, timeout_at};
 use super::*;
 use crate::clock::steered::Wall;
 use crate::error::Reason;
-use crate::ims::State;
+use crate::ims::{Grant, State};
 use crate::secret::Secret;
 
 /// A delay, and the lifetime or failure that comes after it.
@@ -55,9 +55,9 @@ impl TokenService for Scripted {
         let next = self.answers.borrow_mut().pop_front();
         let (delay, answer) = next.unwrap_or((Duration::ZERO, Ok(Duration::from_hours(1))));
         sleep(delay).await;
-        answer.map(|lifetime| Minted {
-            bearer: Secret::new(format!("token-{number}")).to_bearer().unwrap(),
-            lifetime,
+        answer.map(|lifetime| {
+            let bearer = Secret::new(format!("token-{number}")).to_bearer();
+            Minted::new(bearer.unwrap(), lifetime)
         })
     }
 }
@@ -72,7 +72,10 @@ fn settings(secrets: &[&str]) -> CredentialSettings {
             .iter()
             .map(|secret| Secret::new((*secret).to_owned()))
             .collect(),
-        scopes: "openid".to_owned(),
+        grant: Grant::ClientCredentials {
+            scopes: "openid".to_owned(),
+            send_org_id: false,
+        },
     }
 }
 

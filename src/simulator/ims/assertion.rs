@@ -1,13 +1,15 @@
-//! Looks over the JWT a service account presents: its form and claims, not its signature.
+//! Looks over the JWT a service account presents: its form, its claims, and its signature if the client has a key.
 
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
 use serde_json::Value;
 
-use crate::simulator::Client;
 use crate::simulator::answer::Answer;
 use crate::simulator::errors;
+use crate::simulator::{Client, PublicKey};
 
 /// How far clocks may differ, in seconds. IMS tolerates about as much.
 const SKEW_SECONDS: u64 = 30;
@@ -16,7 +18,7 @@ const LONGEST_SECONDS: u64 = 24 * 60 * 60;
 
 /// Accepts an assertion whose form and claims are right for `client`.
 ///
-/// The simulator knows no certificates, so any signature that is not empty will do.
+/// The signature is verified when the client has a public key; without one, any that is not empty will do.
 ///
 /// # Errors
 /// The answer IMS gives.
@@ -30,6 +32,14 @@ pub(super) fn check(assertion: &str, client: &Client, now_ms: u64) -> Result<(),
     let (header, claims) = parse(assertion).ok_or_else(unreadable)?;
     if header.get("alg").and_then(Value::as_str) != Some("RS256") {
         return Err(unreadable());
+    }
+    if let Some(PublicKey(key)) = &client.public_key
+        && !is_signed(assertion, key)
+    {
+        return Err(refuse(
+            "invalid_signature",
+            "JWT signature does not match any certificate of the binding.",
+        ));
     }
     let expires_at = claims
         .get("exp")
@@ -75,6 +85,16 @@ pub(super) fn check(assertion: &str, client: &Client, now_ms: u64) -> Result<(),
             "The metascopes in the JWT are not a subset of the metascopes in the binding.",
         ))
     }
+}
+
+fn is_signed(assertion: &str, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
+    let Some((message, signature)) = assertion.rsplit_once('.') else {
+        return false;
+    };
+    let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key);
+    URL_SAFE_NO_PAD
+        .decode(signature)
+        .is_ok_and(|signature| key.verify(message.as_bytes(), &signature).is_ok())
 }
 
 fn parse(assertion: &str) -> Option<(Value, Value)> {
@@ -152,6 +172,23 @@ pub(super) mod tests {
             let body: Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(body["error"], expected, "{claim}");
         }
+    }
+
+    #[test]
+    fn with_a_key_the_signature_has_to_be_its_own() {
+        let pem = include_str!("../../../tests/keys/rsa-public.pem");
+        let client = Client {
+            public_key: Some(PublicKey::from_pem(pem).unwrap()),
+            ..Client::demo()
+        };
+
+        let refusal = check(&assertion(&claims(NOW_MS)), &client, NOW_MS).unwrap_err();
+
+        let Content::Bytes(body) = refusal.content else {
+            panic!("an error is not streamed")
+        };
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"], "invalid_signature");
     }
 
     #[test]

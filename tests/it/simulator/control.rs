@@ -164,6 +164,40 @@ async fn the_control_endpoint_does_what_the_handle_does() {
 }
 
 #[tokio::test]
+async fn secrets_are_rotated_while_it_runs() {
+    let mut stage = Stage::new().await;
+    let post = |target: &str, body: &str| request(Method::POST, target, &[JSON], body.to_owned());
+    let rotate = |body: &str| post("/_simulator/clients/demo-client/secrets", body);
+    let second = MINT.replace("demo-secret", "second");
+    let minted = |stage: &Stage| stage.simulator.control().counts().minted["demo-client"];
+
+    let both = stage
+        .send(rotate(r#"{"secrets":["demo-secret","second"]}"#))
+        .await;
+    stage.mint().await;
+    let with_second = request(Method::POST, "/ims/token/v3", &[FORM], second);
+    assert_eq!(stage.send(with_second).await.status, 200);
+    assert_eq!((both.status.as_u16(), minted(&stage)), (204, 3));
+
+    stage.send(rotate(r#"{"secrets":["second"]}"#)).await;
+    let refused = stage.token_call(MINT).await;
+    assert_eq!(refused.json()["error"], "invalid_client");
+    // A token outlives the secret it was minted with.
+    assert_eq!(stage.get(JANE).await.status, 200);
+
+    for (target, body, status) in [
+        ("demo-client", r#"{"secrets":[]}"#, 422),
+        ("demo-client", r#"{"secrets":["a","b","c"]}"#, 422),
+        ("nobody", r#"{"secrets":["a"]}"#, 404),
+    ] {
+        let target = format!("/_simulator/clients/{target}/secrets");
+        assert_eq!(stage.send(post(&target, body)).await.status, status);
+    }
+    stage.simulator.control().reset();
+    stage.mint().await;
+}
+
+#[tokio::test]
 async fn debug_prints_hold_no_token_and_no_secret() {
     let stage = Stage::new().await;
 

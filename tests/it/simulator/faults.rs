@@ -59,6 +59,19 @@ async fn token_answers_can_be_altered() {
 }
 
 #[tokio::test]
+async fn an_answer_may_be_large_and_mean_nothing() {
+    let mut stage = Stage::new().await;
+    stage.inject(Fault::at(Place::Ims).body_bytes(10_000_000));
+
+    let answer = stage.token_call(MINT).await;
+
+    assert_eq!(
+        (answer.status.as_u16(), answer.body.len()),
+        (200, 10_000_000)
+    );
+}
+
+#[tokio::test]
 async fn a_token_can_really_live_shorter_than_announced() {
     let mut stage = Stage::new().await;
     stage.inject(

@@ -48,7 +48,12 @@ impl Gateway {
 
     /// Starts a gateway with two sandboxes and `more` configuration, which brings the credentials.
     pub(crate) fn bare(more: &str) -> Self {
-        Self::run(more, &Supplied::default())
+        Self::bare_with_files(more, &Supplied::default())
+    }
+
+    /// Like [`Self::bare`], where the configuration may name the `files`.
+    pub(crate) fn bare_with_files(more: &str, files: &Supplied) -> Self {
+        Self::run(more, files)
     }
 
     fn run(more: &str, files: &Supplied) -> Self {
