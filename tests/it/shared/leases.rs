@@ -147,7 +147,7 @@ fn a_lost_counter_makes_no_fence_that_could_not_publish() {
     local(async {
         let redis = Redis::start();
         let store = redis.store();
-        // As after a clock that was ahead and has been set right.
+        // Published while the clock was ahead.
         let ahead = "4102444800000000";
         let key = |part: &str| format!("profile-gateway:{{loyalty}}:{part}");
         let () = redis.command(&["HSET", &key("record"), "fence", ahead, "sealed", "-"]);
@@ -161,6 +161,19 @@ fn a_lost_counter_makes_no_fence_that_could_not_publish() {
         let next = take(&store, "loyalty", LONG).await;
         assert!(next.fence() > lease.fence());
         assert!(store.publish(&next, b"token", LONG).await.unwrap());
+    });
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_smaller_fence() {
+    local(async {
+        let redis = Redis::start();
+        let ahead = "4102444800000000";
+        let () = redis.command(&["SET", "profile-gateway:{loyalty}:fence", ahead]);
+
+        let lease = take(&redis.store(), "loyalty", LONG).await;
+
+        assert_eq!(lease.fence().to_string(), "4102444800000001");
     });
 }
 
