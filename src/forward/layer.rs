@@ -191,12 +191,15 @@ where
     B::Error: Into<Source>,
 {
     async move {
-        let response = ready.attempt(&pool).await?;
+        let leave_by = ready.begin_attempt();
+        let sent = pool
+            .send(&mut ready.request, leave_by, ready.deadline)
+            .await;
+        let response = ready.end_attempt(sent)?;
         if refusal::is_suspicious(response.status()) && !settings.token_refused_by.is_empty() {
             // In a box, so that who is answered well does not hold room for it.
             return Box::pin(look_closer(settings, pool, ready, response)).await;
         }
-        ready.again.forget();
         Ok(ready.pass_on(&settings, response, Bytes::new()))
     }
 }
@@ -214,27 +217,28 @@ where
     B::Error: Into<Source>,
 {
     loop {
-        let mut beginning = Bytes::new();
-        if !refusal::is_too_long(response.headers()) {
-            let reading = refusal::beginning(response.body_mut());
-            beginning = match timeout_at(ready.deadline, reading).await {
-                Ok(read) => read?,
-                Err(_) => return Err(answer_too_late()),
-            };
-        }
-        if !refusal::refuses(&settings.token_refused_by, response.status(), &beginning) {
-            ready.again.forget();
-            return Ok(ready.pass_on(&settings, response, beginning));
+        let reading = refusal::beginning(&mut response);
+        let beginning = match timeout_at(ready.deadline, reading).await {
+            Ok(read) => read?,
+            Err(_) => return Err(answer_too_late()),
+        };
+        let status = response.status();
+        if !refusal::refuses(&settings.token_refused_by, status, &beginning) {
+            return Ok(ready.pass_on(&settings, response, beginning.into_bytes()));
         }
         let refused = ready.token.generation;
         ready.token.successors.refuse(refused);
         if ready.exchange.attempts.get() > 1 || !ready.begin_again(refused).await? {
-            ready.again.forget();
-            return Ok(ready.pass_on(&settings, response, beginning));
+            return Ok(ready.pass_on(&settings, response, beginning.into_bytes()));
         }
-        response = ready.attempt(&pool).await?;
+        // Its connection is free for the next attempt.
+        drop(response);
+        let leave_by = ready.begin_attempt();
+        let sent = pool
+            .send(&mut ready.request, leave_by, ready.deadline)
+            .await;
+        response = ready.end_attempt(sent)?;
         if !refusal::is_suspicious(response.status()) {
-            ready.again.forget();
             return Ok(ready.pass_on(&settings, response, Bytes::new()));
         }
     }
@@ -245,20 +249,20 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Source>,
 {
-    /// Sends the request, and returns its answer if that is one that can be passed on.
-    async fn attempt(
-        &mut self,
-        pool: &Pool<Upload<B>>,
-    ) -> Result<Response<LeasedBody<Upload<B>>>, Error> {
-        let exchange = &self.exchange;
-        exchange.attempts.set(exchange.attempts.get() + 1);
-        let leave_by = self.token.leave_by.min(self.deadline);
-        let sent = pool.send(&mut self.request, leave_by, self.deadline).await;
+    /// Counts an attempt, and returns until when it has to have left.
+    fn begin_attempt(&self) -> Instant {
+        let attempts = &self.exchange.attempts;
+        attempts.set(attempts.get() + 1);
+        self.token.leave_by.min(self.deadline)
+    }
+
+    /// Returns the answer if it is one that can be passed on.
+    fn end_attempt<R>(&self, sent: Result<Response<R>, Error>) -> Result<Response<R>, Error> {
         let response = sent.map_err(|error| match &self.request {
             Some(_) if Instant::now() >= self.token.leave_by => token_ran_out().because(error),
-            _ => whose_fault(exchange, error),
+            _ => whose_fault(&self.exchange, error),
         })?;
-        exchange.upstream_head.set(Some(Instant::now()));
+        self.exchange.upstream_head.set(Some(Instant::now()));
         check_answer(response.status(), response.headers())?;
         Ok(response)
     }
@@ -286,17 +290,23 @@ where
         Ok(true)
     }
 
+    /// Makes the upstream's answer the caller's: the request will not go out again.
     fn pass_on(
-        self,
+        &self,
         settings: &Settings,
         response: Response<LeasedBody<Upload<B>>>,
         beginning: Bytes,
     ) -> Response<UpstreamBody<B>> {
+        self.again.forget();
         let (mut head, body) = response.into_parts();
         fields::inbound(&mut head.headers);
         // An answer from HTTP/1.0 goes on as what the caller speaks.
         head.version = Version::HTTP_11;
-        let body = Download::new(body, settings.response_idle_timeout, self.exchange);
+        let body = Download::new(
+            body,
+            settings.response_idle_timeout,
+            Rc::clone(&self.exchange),
+        );
         Response::from_parts(head, body.after(beginning))
     }
 }

@@ -1,10 +1,9 @@
 //! Which answers say that the upstream no longer takes the token.
 
-use std::pin::pin;
 use std::str::FromStr;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 
@@ -71,8 +70,11 @@ pub(super) fn is_suspicious(status: StatusCode) -> bool {
     )
 }
 
-/// Tells whether an answer refuses the token, by any of the signs.
-pub(super) fn refuses(signs: &[Sign], status: StatusCode, body: &[u8]) -> bool {
+/// Tells whether an answer refuses the token, by any of the signs. A long one does not.
+pub(super) fn refuses(signs: &[Sign], status: StatusCode, beginning: &Beginning) -> bool {
+    let Beginning::Whole(body) = beginning else {
+        return false;
+    };
     match aep::error_code(body) {
         Some(code) => signs
             .iter()
@@ -81,28 +83,39 @@ pub(super) fn refuses(signs: &[Sign], status: StatusCode, body: &[u8]) -> bool {
     }
 }
 
-/// Tells whether an answer is too long to be one of those that refuse a token, going by its head.
-pub(super) fn is_too_long(headers: &HeaderMap) -> bool {
-    let length = headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    length.is_some_and(|length: usize| length > LONGEST)
+/// What has been read of an answer's body.
+#[derive(Debug)]
+pub(super) enum Beginning {
+    /// There is more.
+    Part(Bytes),
+    /// That is all.
+    Whole(Bytes),
 }
 
-/// Takes the beginning of a body, up to its end or to somewhat more than could refuse a token.
+impl Beginning {
+    /// Returns what has been read.
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Part(bytes) | Self::Whole(bytes) => bytes,
+        }
+    }
+}
+
+/// Takes the beginning of an answer's body: all of it, unless it is longer than one that refuses a token.
 ///
 /// # Errors
 /// [`Reason::UpstreamReset`] when the body breaks off.
-pub(super) async fn beginning<B>(body: &mut B) -> Result<Bytes, Error>
+pub(super) async fn beginning<B>(response: &mut Response<B>) -> Result<Beginning, Error>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Source>,
 {
-    let mut body = pin!(body);
+    if response.body().size_hint().lower() > LONGEST {
+        return Ok(Beginning::Part(Bytes::new()));
+    }
+    let body = response.body_mut();
     let mut beginning = BytesMut::new();
-    while beginning.len() <= LONGEST && !body.is_end_stream() {
-        let Some(frame) = body.frame().await else {
-            break;
-        };
+    while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             let detail = "the upstream broke its answer off";
             Error::new(Reason::UpstreamReset, detail).because(error)
@@ -110,12 +123,15 @@ where
         if let Ok(data) = frame.into_data() {
             beginning.extend_from_slice(&data);
         }
+        if u64::try_from(beginning.len()).is_ok_and(|length| length > LONGEST) {
+            return Ok(Beginning::Part(beginning.freeze()));
+        }
     }
-    Ok(beginning.freeze())
+    Ok(Beginning::Whole(beginning.freeze()))
 }
 
 /// Bytes. Adobe's refusals are a line long.
-const LONGEST: usize = 16 * 1024;
+const LONGEST: u64 = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -123,11 +139,8 @@ mod tests {
 
     fn refuses(status: u16, body: &str) -> bool {
         let signs = Sign::DEFAULT.map(|sign| sign.parse().unwrap());
-        super::refuses(
-            &signs,
-            StatusCode::from_u16(status).unwrap(),
-            body.as_bytes(),
-        )
+        let whole = Beginning::Whole(Bytes::copy_from_slice(body.as_bytes()));
+        super::refuses(&signs, StatusCode::from_u16(status).unwrap(), &whole)
     }
 
     #[test]

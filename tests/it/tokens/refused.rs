@@ -279,15 +279,15 @@ fn which_answers_refuse_a_token_is_configured() {
 
 #[test]
 fn a_long_answer_with_the_status_of_a_refusal_is_passed_on_whole() {
-    let body = format!(r#"{{"message":"{}"}}"#, "x".repeat(100_000));
+    let body = format!(r#"{{"error":"{}"}}"#, "x".repeat(100_002));
     let chunks: String = (0..10)
         .map(|_| format!("2710\r\n{}\r\n", "y".repeat(10_000)))
         .collect();
     let chunked =
-        format!("HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+        format!("HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
     let adobe = Adobe::start(move |seen| match seen.target() {
         "/data/core/ups/chunked" => Act::Answer(chunked.clone().into_bytes()),
-        _ => Act::json("403 Forbidden", &body),
+        _ => Act::json("401 Unauthorized", &body),
     });
     let gateway = Gateway::start(&adobe.url(), ROUTES);
 
@@ -299,6 +299,7 @@ fn a_long_answer_with_the_status_of_a_refusal_is_passed_on_whole() {
         (measured.body.len(), chunked.body.len()),
         (100_014, 100_000)
     );
+    assert_eq!(adobe.token_calls().len(), 1);
 }
 
 #[test]
