@@ -38,6 +38,14 @@ impl Moment {
         }
     }
 
+    /// Returns the moment `earlier` than this one, or `None` when the monotonic clock cannot tell it.
+    pub fn minus(self, earlier: Duration) -> Option<Self> {
+        Some(Self {
+            monotonic: self.monotonic.checked_sub(earlier)?,
+            wall: self.wall.saturating_sub(earlier),
+        })
+    }
+
     /// Returns how long it is from `now` until this moment, by the clock that leaves less: zero once either has
     /// reached it.
     pub fn left(self, now: Self) -> Duration {
@@ -129,6 +137,14 @@ pub(crate) mod steered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_may_be_longer_ago_than_the_machine_is_up() {
+        let now = Clock::default().now();
+        let before = now.minus(Duration::from_hours(24 * 365 * 10)).unwrap();
+
+        assert_eq!(before.plus(Duration::from_hours(24 * 365 * 10)), now);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_clock_that_leaves_less_counts() {

@@ -22,6 +22,7 @@ fn facts(status: &Status) -> Value {
         .map(|(class, count)| (class.as_str().to_owned(), json!(count)))
         .collect();
     calls.insert("minted".to_owned(), json!(status.minted));
+    calls.insert("taken".to_owned(), json!(status.taken));
     json!({
         "name": status.name,
         "required": status.required,

@@ -6,20 +6,40 @@ use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use aws_lc_rs::rand::SystemRandom;
 use http::HeaderValue;
 
-/// Makes fingerprints of tokens. Without the key a fingerprint tells nothing, and the key is in this process only.
+use crate::shared::Store;
+
+/// Makes fingerprints of tokens. Without the key a fingerprint tells nothing.
 #[derive(Clone, Debug)]
-pub struct Fingerprints(Key);
+pub struct Fingerprints(By);
+
+#[derive(Clone, Debug)]
+enum By {
+    /// A key that is in this process only.
+    Key(Key),
+    /// A key that all replicas have, so that it shows whether they have the same token.
+    Store(Store),
+}
 
 impl Fingerprints {
     /// Takes a key of its own, so that fingerprints are those of this process.
     pub fn of_this_process() -> Self {
         let key = Key::generate(HMAC_SHA256, &SystemRandom::new());
-        Self(key.expect("the system gives random bytes, or TLS would not work either"))
+        let key = key.expect("the system gives random bytes, or TLS would not work either");
+        Self(By::Key(key))
+    }
+
+    /// Takes the key of the store that replicas share.
+    pub fn of_all_replicas(store: Store) -> Self {
+        Self(By::Store(store))
     }
 
     /// Returns the first 64 bits of the hash, in 16 hexadecimal digits.
     pub fn of(&self, value: &HeaderValue) -> String {
-        let hash = sign(&self.0, value.as_bytes());
+        let key = match &self.0 {
+            By::Key(key) => key,
+            By::Store(store) => return store.fingerprint(value.as_bytes()),
+        };
+        let hash = sign(key, value.as_bytes());
         let mut text = String::new();
         for byte in hash.as_ref().iter().take(8) {
             // Writing to a string does not fail.

@@ -30,6 +30,18 @@ impl Grant {
         }
     }
 
+    /// Returns what it asks for, in words that are the same for the same and differ else.
+    pub fn asks_for(&self) -> String {
+        match self {
+            Self::ClientCredentials { scopes, .. } => format!("scopes {scopes}"),
+            Self::JwtExchange(account) => {
+                let metascopes: Vec<_> =
+                    account.metascopes.iter().map(ToString::to_string).collect();
+                format!("{} {}", account.technical_account, metascopes.join(","))
+            }
+        }
+    }
+
     /// Returns the unit of `expires_in` at the grant's endpoint.
     ///
     /// It follows from the endpoint and not from the number: a day in seconds is also a minute and a half in

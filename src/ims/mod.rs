@@ -5,10 +5,12 @@ pub mod assertion;
 pub mod claims;
 pub mod credential;
 mod fingerprint;
+pub mod fleet;
 pub mod grant;
 pub mod keeper;
 mod metrics;
 pub mod mint;
+mod minter;
 pub mod refusals;
 pub mod schedule;
 mod status;
@@ -24,9 +26,11 @@ use tokio::time::sleep;
 use crate::aep::{ClientId, OrgId};
 use crate::connect::{self, Dialer};
 use crate::secret::Secret;
+use crate::shared::Store;
 
 pub use credential::Credential;
 pub use fingerprint::Fingerprints;
+pub use fleet::Fleet;
 pub use grant::{Grant, Paths};
 pub use keeper::Keeper;
 pub use status::{State, Status};
@@ -127,21 +131,31 @@ impl Credentials {
     /// Starts a task for each credential that keeps its token fresh, on the thread of `local`.
     ///
     /// The tasks end when the set is dropped. Each has connections of its own, so that a credential whose calls
-    /// hang delays no other; and one that panics is begun again.
+    /// hang delays no other; and one that panics is begun again. With a `store`, replicas have one token together.
     pub fn keep_fresh(
         &self,
         settings: &Settings,
         dialer: &Dialer,
+        store: Option<&Store>,
         local: &LocalSet,
     ) -> JoinSet<()> {
-        let fingerprints = Fingerprints::of_this_process();
+        let fingerprints = store
+            .cloned()
+            .map_or_else(Fingerprints::of_this_process, Fingerprints::of_all_replicas);
         let mut tasks = JoinSet::new();
         for credential in self.0.iter() {
             let (credential, fingerprints) = (Arc::clone(credential), fingerprints.clone());
-            let (settings, dialer) = (settings.clone(), dialer.clone());
+            let (settings, dialer, store) = (settings.clone(), dialer.clone(), store.cloned());
             let keep = move || {
                 let mint = mint::Mint::new(&settings, dialer.clone());
-                Keeper::new(Arc::clone(&credential), mint, fingerprints.clone()).run()
+                let keeper = Keeper::new(Arc::clone(&credential), mint, fingerprints.clone());
+                let present = credential.settings.borrow();
+                match &store {
+                    Some(store) => keeper
+                        .sharing(Fleet::new(store.clone(), &settings, &present))
+                        .run(),
+                    None => keeper.run(),
+                }
             };
             tasks.spawn_local_on(again_and_again(keep), local);
         }

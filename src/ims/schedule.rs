@@ -20,6 +20,18 @@ pub fn renew_after(lifetime: Duration, random: f64) -> Duration {
         .max(Duration::from_millis(250))
 }
 
+/// Returns how long a replica on its own waits before it mints, so that not all of them do at once: up to a quarter
+/// second when there is nothing to serve with, else up to a quarter of what its token has left, at most 10 s. `random`
+/// is in 0…1.
+pub fn apart(valid_for: Duration, random: f64) -> Duration {
+    let most = if valid_for.is_zero() {
+        Duration::from_millis(250)
+    } else {
+        (valid_for / 4).min(Duration::from_secs(10))
+    };
+    most.mul_f64(random.clamp(0.0, 1.0))
+}
+
 /// Returns how long before its end a token is no longer used, for the time a request is under way.
 pub fn margin(lifetime: Duration) -> Duration {
     lifetime.mul_f64(0.05).min(Duration::from_secs(5))

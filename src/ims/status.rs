@@ -10,6 +10,8 @@ use super::credential::{Credential, Phase};
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) minted: AtomicU64,
+    /// Tokens of other replicas that were taken.
+    pub(super) taken: AtomicU64,
     pub(super) failed: [AtomicU64; Class::ALL.len()],
     /// Answers by which the upstream refused a token.
     pub(super) refusals: AtomicU64,
@@ -29,11 +31,11 @@ impl Counts {
 /// What the keeper remembers for operators.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record {
-    /// When a token was last minted, since the Unix epoch.
+    /// When a token was last minted or taken, since the Unix epoch.
     pub(super) last_success: Option<Duration>,
     /// The latest failure, and when it was, since the Unix epoch.
     pub(super) last_error: Option<(Failure, Duration)>,
-    /// Which of the client secrets worked last, counted from 1.
+    /// Which of the client secrets worked last here, counted from 1.
     pub(super) secret: Option<usize>,
 }
 
@@ -81,7 +83,7 @@ pub struct Status {
     pub usable_for: Option<Duration>,
     /// How long it is until the next token call; `None` while one is under way.
     pub next_call: Option<Duration>,
-    /// When a token was last minted, since the Unix epoch.
+    /// When a token was last minted or taken, since the Unix epoch.
     pub last_success: Option<Duration>,
     /// The latest failure, and when it was, since the Unix epoch. It stays when a later call succeeds.
     pub last_error: Option<(Failure, Duration)>,
@@ -89,8 +91,10 @@ pub struct Status {
     pub failure: Option<Failure>,
     /// Which of the client secrets worked last, counted from 1.
     pub secret: Option<usize>,
-    /// Tokens minted.
+    /// Tokens minted here.
     pub minted: u64,
+    /// Tokens taken that other replicas have minted.
+    pub taken: u64,
     /// Token calls failed, by class.
     pub failed: Vec<(Class, u64)>,
     /// Answers by which the upstream refused a token.
@@ -132,6 +136,7 @@ impl Credential {
             last_error,
             secret: progress.record.secret,
             minted: counted(&self.counts.minted),
+            taken: counted(&self.counts.taken),
             failed: Class::ALL
                 .into_iter()
                 .zip(&self.counts.failed)

@@ -9,6 +9,33 @@ use super::schedule;
 use crate::clock::Moment;
 use crate::context::Bearer;
 
+/// A token that has been got, and is not in use yet.
+#[derive(Debug)]
+pub(super) struct Obtained {
+    /// `Bearer` and the token, marked sensitive.
+    pub(super) bearer: HeaderValue,
+    /// From when on its life is counted: before it was asked for, so that it is never thought younger than it is.
+    pub(super) asked_for: Moment,
+    /// How long it lives.
+    pub(super) lifetime: Duration,
+    /// By which it is told from later ones, if other replicas have it too.
+    pub(super) fence: Option<u64>,
+    /// Where it is from.
+    pub(super) origin: Origin,
+}
+
+/// Where a token is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Another replica has minted it.
+    Fleet,
+    /// It was minted here.
+    Ims {
+        /// With which of the client secrets, counted from 1.
+        secret: usize,
+    },
+}
+
 /// A token of a credential.
 #[derive(Debug)]
 pub(super) struct Token {
@@ -22,6 +49,8 @@ pub(super) struct Token {
     pub(super) usable_until: Moment,
     /// When it is to be replaced by a new one.
     pub(super) renew_at: Moment,
+    /// By which it is told from later ones, if other replicas have it too.
+    pub(super) fence: Option<u64>,
     /// Tells tokens apart without giving them away.
     pub(super) fingerprint: String,
 }
@@ -29,13 +58,18 @@ pub(super) struct Token {
 impl Token {
     /// Takes a token into use. `random`, in 0…1, spreads its renewal.
     pub(super) fn new(
-        bearer: HeaderValue,
+        obtained: Obtained,
         generation: u64,
-        asked_for: Moment,
-        lifetime: Duration,
         fingerprint: String,
         random: f64,
     ) -> Self {
+        let Obtained {
+            bearer,
+            asked_for,
+            lifetime,
+            fence,
+            origin: _,
+        } = obtained;
         let usable = lifetime.saturating_sub(schedule::margin(lifetime));
         Self {
             bearer,
@@ -43,6 +77,7 @@ impl Token {
             asked_for,
             usable_until: asked_for.plus(usable),
             renew_at: asked_for.plus(schedule::renew_after(lifetime, random)),
+            fence,
             fingerprint,
         }
     }

@@ -10,6 +10,7 @@ use super::changes::Changes;
 use crate::admin;
 use crate::connect::Dialer;
 use crate::ims;
+use crate::shared::Store;
 
 /// What the control thread takes with it.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct Control {
     pub(super) facts: admin::Facts,
     pub(super) ims: ims::Settings,
     pub(super) dialer: Dialer,
+    pub(super) store: Option<Store>,
     pub(super) changes: Option<Changes>,
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -41,10 +43,10 @@ impl Control {
     }
 
     async fn run(mut self, local: &LocalSet) {
-        let _renewals = self
-            .facts
-            .credentials
-            .keep_fresh(&self.ims, &self.dialer, local);
+        let _renewals =
+            self.facts
+                .credentials
+                .keep_fresh(&self.ims, &self.dialer, self.store.as_ref(), local);
         let credentials = self.facts.credentials.clone();
         let changes = self.changes.take();
         let changes = async {

@@ -29,6 +29,7 @@ use crate::ims::Credentials;
 use crate::limit::Limit;
 use crate::listener::Bound;
 use crate::respond::InFlightLayer;
+use crate::shared::{self, Store};
 use crate::telemetry::{Labels, Log, Metrics, Sink};
 
 /// A gateway that serves.
@@ -64,6 +65,9 @@ pub enum StartError {
         /// Why.
         source: SetupError,
     },
+    /// What replicas share could not be set up.
+    #[error("cannot prepare what replicas share")]
+    Share(#[source] shared::SetupError),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -114,6 +118,7 @@ impl Gateway {
             },
             ims: settings.ims.clone(),
             dialer: dialer(settings.ims.connect.clone())?,
+            store: store(settings.shared.clone())?,
             changes: watch.map(|watch| Changes::new(watch, settings)),
             stop,
         };
@@ -186,6 +191,11 @@ fn join(thread: JoinHandle<()>) {
 fn dialer(settings: crate::connect::Settings) -> Result<Dialer, StartError> {
     let origin = settings.origin.to_string();
     Dialer::new(settings).map_err(|source| StartError::Connect { origin, source })
+}
+
+fn store(settings: Option<shared::Settings>) -> Result<Option<Store>, StartError> {
+    let made = settings.map(Store::new).transpose();
+    made.map_err(StartError::Share)
 }
 
 /// Makes what the workers' stacks are made from, with metrics in `registry`.

@@ -7,25 +7,27 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::CredentialSettings;
-use super::answer::{Class, Failure, Minted};
+use super::answer::Failure;
 use super::credential::{Credential, Phase, Quiet};
 use super::fingerprint::Fingerprints;
+use super::fleet::{self, Fleet, Shelf, Wish};
 use super::mint::TokenService;
+use super::minter::Minter;
 use super::refusals::Refusals;
 use super::schedule::{self, Supply};
-use super::token::Token;
+use super::token::{Obtained, Origin, Token};
 use crate::clock::Moment;
+use crate::shared::Store;
 
 /// Keeps a credential's token fresh.
 #[derive(Debug)]
-pub struct Keeper<S> {
+pub struct Keeper<S, H: Shelf = Store> {
     credential: Arc<Credential>,
-    service: S,
+    minter: Minter<S>,
+    fleet: Option<Fleet<H>>,
     settings: watch::Receiver<Arc<CredentialSettings>>,
     fingerprints: Fingerprints,
     refusals: Refusals,
-    /// The place of the client secret that worked last.
-    preferred: usize,
     /// Failed calls in a row.
     failures: u32,
 }
@@ -36,100 +38,102 @@ impl<S: TokenService> Keeper<S> {
         Self {
             settings: credential.settings.subscribe(),
             credential,
-            service,
+            minter: Minter::new(service),
+            fleet: None,
             fingerprints,
             refusals: Refusals::new(),
-            preferred: 0,
             failures: 0,
         }
     }
 
+    /// Shares the token with other replicas.
+    #[must_use]
+    pub fn sharing<H: Shelf>(self, fleet: Fleet<H>) -> Keeper<S, H> {
+        Keeper {
+            credential: self.credential,
+            minter: self.minter,
+            fleet: Some(fleet),
+            settings: self.settings,
+            fingerprints: self.fingerprints,
+            refusals: self.refusals,
+            failures: self.failures,
+        }
+    }
+}
+
+impl<S: TokenService, H: Shelf> Keeper<S, H> {
     /// Mints and renews for ever.
     pub async fn run(mut self) {
+        let mut next = self.renew().await;
         loop {
-            let next = self.renew().await;
-            self.rest(next).await;
+            next = match self.rest(next).await {
+                Some(obtained) => self.publish(obtained),
+                None => self.renew().await,
+            };
         }
     }
 
-    /// Makes a token call, and returns when the next one is due.
+    /// Gets a token, and returns when the next one is due.
     async fn renew(&mut self) -> Instant {
-        self.credential
+        let credential = Arc::clone(&self.credential);
+        credential
             .progress
             .send_modify(|progress| progress.phase = Phase::Calling);
         let settings = Arc::clone(&self.settings.borrow_and_update());
-        let asked_for = self.credential.clock.now();
-        match self.try_secrets(&settings).await {
-            Ok(minted) => self.publish(minted, asked_for),
+        let clock = &credential.clock;
+        let obtained = match &mut self.fleet {
+            Some(fleet) => {
+                let wish = wish(&credential);
+                fleet.obtain(wish, &mut self.minter, &settings, clock).await
+            }
+            None => fleet::mint(&mut self.minter, &settings, clock).await,
+        };
+        match obtained {
+            Ok(obtained) => self.publish(obtained),
             Err(failure) => self.note(failure),
         }
     }
 
-    /// Asks with the secret that worked last, then with the other one if IMS knows that one no more.
-    async fn try_secrets(&mut self, settings: &CredentialSettings) -> Result<Minted, Failure> {
-        let count = settings.client_secrets.len();
-        let mut result = Err(Failure::new(
-            Class::Configuration,
-            "the credential has no client secret",
-        ));
-        for step in 0..count {
-            let place = (self.preferred + step) % count;
-            let Some(secret) = settings.client_secrets.get(place) else {
-                break;
-            };
-            result = self.service.mint(settings, secret).await;
-            match &result {
-                Ok(_) => self.preferred = place,
-                Err(failure) if failure.class == Class::Client => {
-                    tracing::warn!(
-                        credential = settings.name,
-                        secret = place + 1,
-                        of = count,
-                        cause = %failure,
-                        "IMS refused a client secret"
-                    );
-                    continue;
-                }
-                Err(_) => {}
-            }
-            break;
-        }
-        result
-    }
-
     /// Makes the token everybody's.
-    fn publish(&mut self, minted: Minted, asked_for: Moment) -> Instant {
+    fn publish(&mut self, obtained: Obtained) -> Instant {
         let credential = &self.credential;
         let now = credential.clock.now();
         let generation = credential.generation() + 1;
-        let token = Token::new(
-            minted.bearer.clone(),
-            generation,
-            asked_for,
-            minted.lifetime,
-            self.fingerprints.of(&minted.bearer),
-            fastrand::f64(),
-        );
+        let (origin, lifetime) = (obtained.origin, obtained.lifetime);
+        let fingerprint = self.fingerprints.of(&obtained.bearer);
+        let token = Token::new(obtained, generation, fingerprint, fastrand::f64());
         // However short tokens live, there are at most four calls a second.
         let next = token.renewal(now).max(now.monotonic + SHORTEST_REST);
+        let (secret, count, said) = match origin {
+            Origin::Ims { secret } => (
+                Some(secret),
+                &credential.counts.minted,
+                "a token was minted",
+            ),
+            Origin::Fleet => (
+                None,
+                &credential.counts.taken,
+                "a token was taken that another replica has minted",
+            ),
+        };
         tracing::info!(
             credential = credential.name,
             generation,
             fingerprint = token.fingerprint,
-            lifetime_s = minted.lifetime.as_secs(),
+            lifetime_s = lifetime.as_secs(),
             renewal_in_s = next.saturating_duration_since(now.monotonic).as_secs(),
-            secret = self.preferred + 1,
-            "a token was minted"
+            secret,
+            "{said}"
         );
         self.failures = 0;
-        credential.counts.minted.fetch_add(1, Ordering::Relaxed);
+        count.fetch_add(1, Ordering::Relaxed);
         credential.token.store(Some(Arc::new(token)));
         credential.progress.send_modify(|progress| {
             progress.phase = Phase::Resting;
             progress.failing = false;
             progress.next = next;
             progress.record.last_success = Some(now.wall);
-            progress.record.secret = Some(self.preferred + 1);
+            progress.record.secret = secret.or(progress.record.secret);
         });
         next
     }
@@ -167,24 +171,52 @@ impl<S: TokenService> Keeper<S> {
         next
     }
 
-    /// Rests until `next`, or until there is a reason to make a call before.
-    async fn rest(&mut self, next: Instant) {
+    /// Rests until `next`, or until there is a reason to make a call before; or until another replica has a token while
+    /// this one has none.
+    async fn rest(&mut self, next: Instant) -> Option<Obtained> {
         let earliest = Instant::now() + SHORTEST_REST;
-        let mut look = next.min(Instant::now() + LOOK);
+        let mut look = next.min(Instant::now() + self.between_looks());
         loop {
             tokio::select! {
                 changed = self.settings.changed() => if changed.is_ok() {
-                    return self.begin_anew();
+                    self.begin_anew();
+                    return None;
                 },
                 () = self.credential.nudged() => {}
                 () = sleep_until(look) => {}
             }
             let now = Instant::now();
             if now >= next || now >= earliest && self.is_wanted() {
-                return;
+                return None;
             }
-            // Between whiles it is looked at the wall clock, which may have gone on while the machine slept.
-            look = if now < earliest { earliest } else { now + LOOK }.min(next);
+            if let Some(fleet) = self
+                .fleet
+                .as_ref()
+                .filter(|_| is_empty_handed(&self.credential))
+            {
+                let found = fleet
+                    .find(wish(&self.credential), &self.credential.clock)
+                    .await;
+                if let Ok(Some(obtained)) = found {
+                    return Some(obtained);
+                }
+            }
+            look = if now < earliest {
+                earliest
+            } else {
+                now + self.between_looks()
+            };
+            look = look.min(next);
+        }
+    }
+
+    /// Returns how long it is until the next look at what may have changed by itself: the wall clock, which may have gone on
+    /// while the machine slept; and, while there is nothing to serve with, what other replicas have.
+    fn between_looks(&self) -> Duration {
+        if self.fleet.is_some() && is_empty_handed(&self.credential) {
+            Duration::from_millis(250)
+        } else {
+            Duration::from_secs(15)
         }
     }
 
@@ -195,7 +227,7 @@ impl<S: TokenService> Keeper<S> {
             "the credential's settings changed; a token is minted with them"
         );
         self.failures = 0;
-        self.preferred = 0;
+        self.minter.begin_anew();
     }
 
     /// Tells whether a call is to be made before its time.
@@ -257,8 +289,25 @@ impl<S: TokenService> Keeper<S> {
     }
 }
 
-/// How often the wall clock is looked at.
-const LOOK: Duration = Duration::from_secs(15);
+/// Returns what kind of token `credential` needs: a refused one serves nobody, however long it lives.
+fn wish(credential: &Credential) -> Wish {
+    let token = credential.token.load();
+    let valid_for = match &*token {
+        Some(token) if !credential.is_refused() => token.usable_until.left(credential.clock.now()),
+        _ => Duration::ZERO,
+    };
+    Wish {
+        newer_than: token.as_ref().and_then(|token| token.fence),
+        valid_for,
+    }
+}
+
+/// Tells whether there is nothing to serve with, and token calls fail.
+fn is_empty_handed(credential: &Credential) -> bool {
+    let failed = matches!(credential.progress.borrow().phase, Phase::Failed(_));
+    failed && wish(credential).valid_for.is_zero()
+}
+
 const SHORTEST_REST: Duration = Duration::from_millis(250);
 
 #[cfg(test)]

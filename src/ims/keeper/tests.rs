@@ -10,6 +10,7 @@ use tokio::time::{advance, sleep, timeout_at};
 use super::*;
 use crate::clock::steered::Wall;
 use crate::error::Reason;
+use crate::ims::answer::{Class, Minted};
 use crate::ims::{Grant, State};
 use crate::secret::Secret;
 
