@@ -121,6 +121,17 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Returns the first `count` of `bytes` in hexadecimal digits: enough of a hash to tell things apart.
+pub fn digits(bytes: &[u8], count: usize) -> String {
+    let mut digits = String::with_capacity(2 * count);
+    for byte in bytes.iter().take(count) {
+        for digit in [byte >> 4, byte & 15] {
+            digits.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    digits
+}
+
 /// A secret that need not be text: erased from memory when dropped, and never printed.
 #[derive(Clone)]
 pub struct SecretBytes(SecretSlice<u8>);

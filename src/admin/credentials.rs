@@ -37,6 +37,7 @@ fn facts(status: &Status) -> Value {
             "at": date(*at),
             "class": failure.class.as_str(),
             "message": failure.message,
+            "debug_id": failure.debug_id,
         })),
         "client_secret": status.secret,
         "token_calls": calls,

@@ -97,6 +97,7 @@ where
 
 impl<B> Upload<B> {
     /// Returns another hold on the body, from which it can go up again.
+    #[must_use]
     pub fn hold(&self) -> Self {
         Self {
             shared: self.shared.clone(),

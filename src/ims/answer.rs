@@ -331,7 +331,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
         .or_else(|| text("error_code"))
         .unwrap_or_default();
     let class = match (status.as_u16(), error) {
-        (429 | 503, _) => Class::Throttled,
+        (429, _) => Class::Throttled,
         (500.., _) | (_, "internal_error") => Class::Unwell,
         (_, "invalid_client") => Class::Client,
         (300..=399, _) => Class::Answer,
@@ -521,7 +521,7 @@ mod tests {
             (404, "", Class::Configuration, None),
             (302, "", Class::Answer, None),
             (429, "", Class::Throttled, None),
-            (503, "<html>", Class::Throttled, None),
+            (503, "<html>", Class::Unwell, None),
             (
                 500,
                 r#"{"error":"internal_error"}"#,

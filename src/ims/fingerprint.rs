@@ -1,11 +1,12 @@
 //! Keyed hashes, by which tokens are told apart where they may not be shown.
 
-use std::fmt::Write;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use aws_lc_rs::rand::SystemRandom;
 use http::HeaderValue;
 
+use crate::secret::digits;
 use crate::shared::Store;
 
 /// Makes fingerprints of tokens. Without the key a fingerprint tells nothing.
@@ -15,7 +16,7 @@ pub struct Fingerprints(By);
 #[derive(Clone, Debug)]
 enum By {
     /// A key that is in this process only.
-    Key(Key),
+    Key(Arc<Key>),
     /// A key that all replicas have, so that it shows whether they have the same token.
     Store(Store),
 }
@@ -25,7 +26,7 @@ impl Fingerprints {
     pub fn of_this_process() -> Self {
         let key = Key::generate(HMAC_SHA256, &SystemRandom::new());
         let key = key.expect("the system gives random bytes, or TLS would not work either");
-        Self(By::Key(key))
+        Self(By::Key(Arc::new(key)))
     }
 
     /// Takes the key of the store that replicas share.
@@ -39,13 +40,7 @@ impl Fingerprints {
             By::Key(key) => key,
             By::Store(store) => return store.fingerprint(value.as_bytes()),
         };
-        let hash = sign(key, value.as_bytes());
-        let mut text = String::new();
-        for byte in hash.as_ref().iter().take(8) {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        digits(sign(key, value.as_bytes()).as_ref(), 8)
     }
 }
 

@@ -15,15 +15,16 @@ pub struct Refusals {
     until: Option<Instant>,
 }
 
-impl Refusals {
-    /// Nothing has been refused yet.
-    pub fn new() -> Self {
+impl Default for Refusals {
+    fn default() -> Self {
         Self {
             pause: SHORTEST,
             until: None,
         }
     }
+}
 
+impl Refusals {
     /// Asks whether a token that is refused at `now` is to be replaced.
     ///
     /// # Errors
@@ -59,7 +60,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_refused_again_and_again_is_replaced_ever_more_rarely() {
-        let mut refusals = Refusals::new();
+        let mut refusals = Refusals::default();
         let begun = Instant::now();
         let mut permitted = Vec::new();
 
@@ -75,7 +76,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_quiet_time_the_pause_is_short_again() {
-        let mut refusals = Refusals::new();
+        let mut refusals = Refusals::default();
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
 
@@ -90,7 +91,7 @@ mod tests {
     proptest! {
         #[test]
         fn however_refusals_come_there_are_few_replacements(gaps in prop::collection::vec(0_u64..3000, 1..500)) {
-            let mut refusals = Refusals::new();
+            let mut refusals = Refusals::default();
             let begun = Instant::now();
             let mut now = begun;
             let mut permitted = 0_u32;

@@ -107,6 +107,11 @@ impl Gateway {
             .collect();
         registry.register_collector(Box::new(PoolMetrics::new(pools.clone())));
 
+        let store = store(settings.shared.clone())?;
+        if let Some(store) = &store {
+            registry.register_collector(Box::new(store.clone()));
+        }
+
         let (draining, drain_begins) = watch::channel(false);
         let (stopped, stop) = watch::channel(false);
         let control = Control {
@@ -118,7 +123,7 @@ impl Gateway {
             },
             ims: settings.ims.clone(),
             dialer: dialer(settings.ims.connect.clone())?,
-            store: store(settings.shared.clone())?,
+            store,
             changes: watch.map(|watch| Changes::new(watch, settings)),
             stop,
         };

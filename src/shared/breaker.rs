@@ -58,6 +58,11 @@ impl Breaker {
         }
     }
 
+    /// Tells whether the latest call that has ended was answered, or there has been none.
+    pub(super) fn is_closed(&self) -> bool {
+        self.opened.is_none()
+    }
+
     /// Returns how long calls are refused from `now` on.
     pub(super) fn pause(&self, now: Instant) -> Duration {
         let until = self.opened.as_ref().map(|opened| opened.until);

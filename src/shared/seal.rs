@@ -15,7 +15,7 @@ use base64::engine::general_purpose::{
 };
 use secrecy::zeroize::Zeroizing;
 
-use crate::secret::SecretBytes;
+use crate::secret::{SecretBytes, digits};
 
 /// The keys that replicas share: the first seals, every one opens.
 ///
@@ -82,13 +82,7 @@ impl Keyring {
     /// and nobody without it can tell what the text is.
     pub fn fingerprint(&self, text: &[u8]) -> String {
         let tag = hmac::sign(&self.sealing().fingerprints, text);
-        let mut digits = String::with_capacity(2 * FINGERPRINT_BYTES);
-        for byte in tag.as_ref().iter().take(FINGERPRINT_BYTES) {
-            for digit in [byte >> 4, byte & 15] {
-                digits.extend(char::from_digit(u32::from(digit), 16));
-            }
-        }
-        digits
+        digits(tag.as_ref(), FINGERPRINT_BYTES)
     }
 
     /// Seals `plain` with the first key.

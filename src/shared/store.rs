@@ -5,6 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
 use redis::FromRedisValue;
 use tokio::time::{Instant, timeout_at};
 
@@ -97,6 +101,11 @@ impl Store {
     /// Returns 16 hexadecimal digits that are the same for the same text on all replicas ([`Keyring::fingerprint`]).
     pub fn fingerprint(&self, text: &[u8]) -> String {
         self.0.keys.fingerprint(text)
+    }
+
+    /// Tells whether the store has answered when it was last asked, or has not been asked yet.
+    pub fn is_up(&self) -> bool {
+        lock(&self.0.breaker).is_closed()
     }
 
     /// Reads the record of `name`, or `None` when there is none that could be opened; why not is logged once.
@@ -256,6 +265,18 @@ impl Store {
             name,
             fence,
         }
+    }
+}
+
+impl Collector for Store {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let metric = encoder.encode_descriptor(
+            "profile_gateway_shared_up",
+            "Whether the store that replicas share answered when it was last asked",
+            None,
+            MetricType::Gauge,
+        )?;
+        ConstGauge::new(u64::from(self.is_up())).encode(metric)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
@@ -12,7 +13,7 @@ use super::minter::Minter;
 use super::token::{Obtained, Origin};
 use super::{CredentialSettings, Settings, schedule};
 use crate::clock::{Clock, Moment};
-use crate::secret::{Secret, SecretBytes};
+use crate::secret::{Secret, SecretBytes, digits};
 use crate::shared;
 
 /// Where replicas keep records for each other. [`shared::Store`] is one.
@@ -285,14 +286,8 @@ fn name(settings: &Settings, credential: &CredentialSettings) -> String {
         credential.organization.as_str().to_owned(),
         credential.grant.asks_for(),
     ];
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, parts.join("\n").as_bytes());
-    let hash: String = hash
-        .as_ref()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("token-{hash}")
+    let hash = digest(&SHA256, parts.join("\n").as_bytes());
+    format!("token-{}", digits(hash.as_ref(), 16))
 }
 
 impl HasFence for shared::Lease {

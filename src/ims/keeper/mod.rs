@@ -41,7 +41,7 @@ impl<S: TokenService> Keeper<S> {
             minter: Minter::new(service),
             fleet: None,
             fingerprints,
-            refusals: Refusals::new(),
+            refusals: Refusals::default(),
             failures: 0,
         }
     }

@@ -3,3 +3,4 @@
 mod fleet;
 mod refused;
 mod rotation;
+mod told;

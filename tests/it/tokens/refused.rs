@@ -71,6 +71,16 @@ fn a_revoked_token_is_replaced_and_the_caller_sees_nothing_of_it() {
     assert_eq!(lookup.text(), LOOKUP);
     assert_eq!(adobe.tokens_seen(), [1, 1, 2, 2]);
     assert_eq!(adobe.adobe.token_calls().len(), 2);
+    let metrics = exchange(gateway.admin, get("/metrics", "")).text();
+    for line in [
+        r#"profile_gateway_token_calls_total{credential="demo",outcome="minted"} 2"#,
+        r#"profile_gateway_token_calls_total{credential="demo",outcome="throttled"} 0"#,
+        r#"profile_gateway_token_refusals_total{credential="demo"} 1"#,
+        r#"profile_gateway_token_replacements_total{credential="demo"} 1"#,
+        r#"profile_gateway_token_taken_total{credential="demo"} 0"#,
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
     let seen = adobe.adobe.seen();
     assert_eq!(seen[1].head.replace("Bearer t1", "Bearer t2"), seen[2].head);
     assert_eq!(seen[3].body, body.as_bytes());
@@ -280,9 +290,7 @@ fn which_answers_refuse_a_token_is_configured() {
 #[test]
 fn a_long_answer_with_the_status_of_a_refusal_is_passed_on_whole() {
     let body = format!(r#"{{"error":"{}"}}"#, "x".repeat(100_002));
-    let chunks: String = (0..10)
-        .map(|_| format!("2710\r\n{}\r\n", "y".repeat(10_000)))
-        .collect();
+    let chunks = format!("2710\r\n{}\r\n", "y".repeat(10_000)).repeat(10);
     let chunked =
         format!("HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
     let adobe = Adobe::start(move |seen| match seen.target() {
