@@ -1,6 +1,13 @@
 //! The life of tokens as callers and Adobe see it.
 
+mod faults;
 mod fleet;
+mod isolation;
+mod lifetimes;
+mod outages;
 mod refused;
+mod renewal;
 mod rotation;
+mod sharing;
+mod token_service;
 mod told;
