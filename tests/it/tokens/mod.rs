@@ -1,5 +1,6 @@
 //! The life of tokens as callers and Adobe see it.
 
+mod clocks;
 mod faults;
 mod fleet;
 mod isolation;
