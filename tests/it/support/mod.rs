@@ -9,4 +9,5 @@ pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod running;
 pub(crate) mod signal;
+pub(crate) mod simulated;
 pub(crate) mod steady;

@@ -17,7 +17,7 @@ pub(crate) struct Running {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A read that every gateway of these tests lets pass.
@@ -46,8 +46,18 @@ impl Running {
             address: process.address("serving callers"),
             admin: process.address("serving operators"),
             process,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Writes a file in place, as an editor or `cat` would.
+    pub(crate) fn write(&self, file: &str, content: &str) {
+        fs::write(self.folder.path().join(file), content).unwrap();
+    }
+
+    /// Writes the configuration anew.
+    pub(crate) fn configure(&self, more: &str) {
+        self.write(CONFIGURATION, &text(more, &self.folder));
     }
 
     pub(crate) fn ask(&self) -> Answer {

@@ -3,7 +3,9 @@
 mod clocks;
 mod faults;
 mod fleet;
+mod impostors;
 mod isolation;
+mod key_files;
 mod lifetimes;
 mod outages;
 mod refused;
@@ -12,3 +14,4 @@ mod rotation;
 mod sharing;
 mod token_service;
 mod told;
+mod two_secrets;
