@@ -156,6 +156,15 @@ fn text(more: &str, folder: &TempDir) -> String {
 
 const CONFIGURATION: &str = "gateway.yaml";
 
+/// Tells figures to whoever runs a test by hand.
+#[expect(
+    clippy::print_stdout,
+    reason = "the test runner shows it when asked to"
+)]
+pub(crate) fn report(figures: &str) {
+    println!("{figures}");
+}
+
 const COMMON: &str = "
 drain: 2s
 listeners: [{ address: '127.0.0.1:0' }]
