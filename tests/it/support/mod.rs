@@ -3,6 +3,7 @@
 pub(crate) mod adobe;
 pub(crate) mod client;
 pub(crate) mod gateway;
+pub(crate) mod hidden;
 pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod raw;

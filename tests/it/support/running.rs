@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -53,6 +54,10 @@ impl Running {
     /// Writes a file in place, as an editor or `cat` would.
     pub(crate) fn write(&self, file: &str, content: &str) {
         fs::write(self.folder.path().join(file), content).unwrap();
+    }
+
+    pub(crate) fn configuration(&self) -> PathBuf {
+        self.folder.path().join(CONFIGURATION)
     }
 
     /// Writes the configuration anew.

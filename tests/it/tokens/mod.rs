@@ -1,6 +1,7 @@
 //! The life of tokens as callers and Adobe see it.
 
 mod clocks;
+mod debug;
 mod faults;
 mod fleet;
 mod impostors;
@@ -12,6 +13,7 @@ mod outages;
 mod refused;
 mod renewal;
 mod rotation;
+mod secrecy;
 mod sharing;
 mod short_lived;
 mod token_service;
