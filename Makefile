@@ -21,7 +21,7 @@ help: ## list what there is
 test: test-rust deploy-check bench-test ## every test, after installing what it needs
 
 test-rust: ## the Rust tests and the examples in the documentation
-	@.ci/packages rust c curl redis
+	@.ci/packages rust c curl faketime redis
 	if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) nextest run --locked; else $(CARGO) test --locked --tests; fi
 	$(CARGO) test --locked --doc

@@ -14,7 +14,7 @@ use super::grant::{self, Grant, Paths};
 use super::{CredentialSettings, Settings, printable};
 use crate::clock;
 use crate::connect::{Dialer, Pool};
-use crate::error::Error;
+use crate::error::{Error, Reason};
 use crate::secret::Secret;
 
 /// Makes token calls. It sends to the configured token service only and follows no redirect.
@@ -113,10 +113,9 @@ impl Mint {
             )?),
         };
         let call = self.call(credential, secret, assertion.as_ref());
-        let result = timeout(self.timeout, call).await.unwrap_or_else(|_| {
-            let message = format!("IMS did not answer within {:?}", self.timeout);
-            Err(Failure::new(Class::Unreachable, message))
-        });
+        let result = timeout(self.timeout, call)
+            .await
+            .unwrap_or_else(|_| Err(self.late()));
         let hidden = Hidden {
             credential,
             assertion: assertion.as_ref(),
@@ -156,7 +155,14 @@ impl Mint {
         let response = pool
             .send(&mut Some(request), deadline, deadline)
             .await
-            .map_err(|error| unreachable(&error))?;
+            .map_err(|error| {
+                // Either timer may go off first. What the pool's says is about callers and the upstream.
+                if error.reason() == Reason::UpstreamTimeout {
+                    self.late()
+                } else {
+                    unreachable(&error)
+                }
+            })?;
         let (head, body) = response.into_parts();
         let head = head_of(head.status, &head.headers, now());
         let body = Limited::new(body, ANSWER_BYTES)
@@ -164,6 +170,11 @@ impl Mint {
             .await
             .map_err(|error| unread(&head, error.as_ref()))?;
         answer::read(&head, &body.to_bytes(), credential.grant.unit())
+    }
+
+    fn late(&self) -> Failure {
+        let message = format!("IMS did not answer within {:?}", self.timeout);
+        Failure::new(Class::Unreachable, message)
     }
 }
 

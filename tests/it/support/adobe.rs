@@ -79,6 +79,13 @@ impl Act {
         Self::json("200 OK", seen.target())
     }
 
+    /// Nothing is sent, until the other side closes.
+    pub(crate) fn silence() -> Self {
+        Self::play(|wire| {
+            wire.wait_for_end();
+        })
+    }
+
     pub(crate) fn play(play: impl Fn(&mut Wire<'_>) + Send + Sync + 'static) -> Self {
         Self::Play(Arc::new(play))
     }
@@ -184,6 +191,21 @@ impl Adobe {
         })
     }
 
+    /// Like [`Self::minting`], where someone else has opened the port. It ends when that one is shut down.
+    pub(crate) fn minting_on(
+        listener: TcpListener,
+        mint: impl Fn(usize, &Seen) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        Self::scripted_on(
+            listener,
+            Scripts {
+                at_head: Box::new(|_| None),
+                script: Box::new(|_| Act::ok()),
+                mint: Box::new(mint),
+            },
+        )
+    }
+
     fn with(at_head: Box<HeadScript>, script: Box<Script>) -> Self {
         Self::scripted(Scripts {
             at_head,
@@ -193,7 +215,10 @@ impl Adobe {
     }
 
     fn scripted(scripts: Scripts) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::scripted_on(TcpListener::bind("127.0.0.1:0").unwrap(), scripts)
+    }
+
+    fn scripted_on(listener: TcpListener, scripts: Scripts) -> Self {
         let address = listener.local_addr().unwrap();
         let kept = Arc::new(Kept::default());
         let keep = Arc::clone(&kept);
@@ -201,8 +226,10 @@ impl Adobe {
         thread::spawn(move || {
             for (connection, stream) in listener.incoming().enumerate() {
                 let (scripts, keep) = (Arc::clone(&scripts), Arc::clone(&keep));
+                let Ok(stream) = stream else {
+                    return;
+                };
                 thread::spawn(move || {
-                    let stream = stream.unwrap();
                     stream.set_nodelay(true).unwrap();
                     converse(&stream, connection, &scripts, &keep);
                 });

@@ -129,6 +129,27 @@ impl Client {
         }
     }
 
+    /// Sends the same request so many times at once, over HTTP/2, in tasks that return the answers' statuses.
+    pub(crate) fn send_at_once(
+        &self,
+        request: &Request<Full<Bytes>>,
+        times: usize,
+        tasks: &mut JoinSet<StatusCode>,
+    ) {
+        let Sender::H2(sender) = &self.sender else {
+            panic!("HTTP/1.1 has one request at a time");
+        };
+        for _ in 0..times {
+            let (mut sender, request) = (sender.clone(), request.clone());
+            tasks.spawn(async move {
+                sender.ready().await.unwrap();
+                let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+                body.collect().await.unwrap();
+                head.status
+            });
+        }
+    }
+
     /// Sends a request and returns the answer once its body is there.
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Reply> {
         let (head, body) = self.begin(request).await?.into_parts();

@@ -3,7 +3,12 @@
 pub(crate) mod adobe;
 pub(crate) mod client;
 pub(crate) mod gateway;
+pub(crate) mod hidden;
+pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod redis;
+pub(crate) mod running;
 pub(crate) mod signal;
+pub(crate) mod simulated;
+pub(crate) mod steady;

@@ -1,5 +1,6 @@
 //! The real binary as a process of its own.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// A running `profile-gateway`, killed when dropped.
 pub(crate) struct Process {
@@ -57,18 +59,16 @@ impl Process {
 
     /// Waits for a line that holds `text`, and returns it.
     pub(crate) fn wait_for(&self, text: &str) -> String {
+        let begun = Instant::now();
         let mut lines = self.output.lines.lock().unwrap();
         loop {
             if let Some(line) = lines.iter().find(|line| line.contains(text)) {
                 return line.clone();
             }
-            let (guard, waited) = self
-                .output
-                .grown
-                .wait_timeout(lines, Duration::from_secs(20))
-                .unwrap();
-            lines = guard;
-            assert!(!waited.timed_out(), "no {text:?} in {lines:#?}");
+            // Other lines may come for ever.
+            let left = Duration::from_secs(20).saturating_sub(begun.elapsed());
+            assert!(!left.is_zero(), "no {text:?} in {lines:#?}");
+            (lines, _) = self.output.grown.wait_timeout(lines, left).unwrap();
         }
     }
 
@@ -76,6 +76,13 @@ impl Process {
     pub(crate) fn address(&self, message: &str) -> SocketAddr {
         let line: Value = serde_json::from_str(&self.wait_for(message)).unwrap();
         line["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Returns the most memory it has had at once, in KiB.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.unwrap().trim_end_matches("kB").trim().parse().unwrap()
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {

@@ -1,0 +1,192 @@
+//! A gateway process with its configuration, its callers' view and its operators'.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::process::Process;
+use super::raw::{Answer, exchange, get};
+
+/// A running gateway, and the folder its files are in.
+pub(crate) struct Running {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    folder: TempDir,
+}
+
+/// A read that every gateway of these tests lets pass.
+pub(crate) const LOOKUP: &str = "/data/core/ups/access/entities?schema.name=_xdm.context.profile\
+    &entityId=janedoe@example.com&entityIdNS=email";
+
+impl Running {
+    /// Starts one with `more` configuration, in which `$FOLDER` is a folder with these files.
+    pub(crate) fn start(more: &str, files: &[(&str, &str)]) -> Self {
+        Self::with_environment(more, files, &[])
+    }
+
+    pub(crate) fn with_environment(
+        more: &str,
+        files: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
+        for (name, content) in files {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
+        let configuration = folder.path().join(CONFIGURATION);
+        fs::write(&configuration, text(more, &folder)).unwrap();
+        let process = Process::gateway(&configuration, environment);
+        Self {
+            address: process.address("serving callers"),
+            admin: process.address("serving operators"),
+            process,
+            folder,
+        }
+    }
+
+    /// Writes a file in place, as an editor or `cat` would.
+    pub(crate) fn write(&self, file: &str, content: &str) {
+        fs::write(self.folder.path().join(file), content).unwrap();
+    }
+
+    pub(crate) fn configuration(&self) -> PathBuf {
+        self.folder.path().join(CONFIGURATION)
+    }
+
+    /// Writes the configuration anew.
+    pub(crate) fn configure(&self, more: &str) {
+        self.write(CONFIGURATION, &text(more, &self.folder));
+    }
+
+    pub(crate) fn ask(&self) -> Answer {
+        exchange(self.address, get(LOOKUP, ""))
+    }
+
+    pub(crate) fn readiness(&self) -> (u16, String) {
+        let answer = exchange(self.admin, get("/readyz", ""));
+        (answer.status, answer.text())
+    }
+
+    /// Returns what operators are told of a credential.
+    pub(crate) fn credential(&self, name: &str) -> Value {
+        let page = exchange(self.admin, get("/credentials", "")).json();
+        let all = page["credentials"].as_array().unwrap();
+        all.iter().find(|it| it["name"] == name).unwrap().clone()
+    }
+
+    /// Waits until a credential is in this state, and returns what is told of it then.
+    pub(crate) fn wait_for_state(&self, name: &str, state: &str) -> Value {
+        eventually(&format!("{name} {state}"), || {
+            let facts = self.credential(name);
+            (facts["state"] == state).then_some(facts)
+        })
+    }
+
+    /// Waits until a credential has a token of at least this generation.
+    pub(crate) fn wait_for_generation(&self, name: &str, generation: u64) {
+        eventually(&format!("generation {generation}"), || {
+            let facts = self.credential(name);
+            (facts["generation"].as_u64().unwrap() >= generation).then_some(())
+        });
+    }
+
+    /// Asks until a caller is served, and returns how long that took.
+    pub(crate) fn wait_for_service(&self) -> Duration {
+        let begun = Instant::now();
+        eventually("service", || (self.ask().status == 200).then_some(()));
+        begun.elapsed()
+    }
+
+    /// Returns the sum of a metric's samples.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text = exchange(self.admin, get("/metrics", "")).text();
+        let samples = text.lines().filter(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        });
+        samples
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    }
+
+    /// Stops it, and returns everything it printed.
+    pub(crate) fn stop(self) -> String {
+        self.process.terminate();
+        let (code, printed) = self.process.finish();
+        assert_eq!(code, Some(0), "{printed}");
+        printed
+    }
+}
+
+/// Returns the failed token calls that a credential's facts tell of.
+pub(crate) fn failed_calls(facts: &Value) -> u64 {
+    let calls = facts["token_calls"].as_object().unwrap();
+    let failed = calls.iter().filter(|(class, _)| *class != "minted");
+    failed.map(|(_, count)| count.as_u64().unwrap()).sum()
+}
+
+/// Looks again and again until there is something, for a time that no test takes unless it has failed.
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1), "no {what}");
+        pass(Duration::from_millis(20));
+    }
+}
+
+/// Lets real time pass: between two looks at another process, or while something must not happen.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process's time cannot be paused"
+)]
+pub(crate) fn pass(time: Duration) {
+    thread::sleep(time);
+}
+
+fn text(more: &str, folder: &TempDir) -> String {
+    let log = if more.contains("log:") { "" } else { LOG };
+    let text = format!("{COMMON}{log}{more}");
+    text.replace("$FOLDER", folder.path().to_str().unwrap())
+}
+
+const CONFIGURATION: &str = "gateway.yaml";
+
+/// Tells figures to whoever runs a test by hand.
+#[expect(
+    clippy::print_stdout,
+    reason = "the test runner shows it when asked to"
+)]
+pub(crate) fn report(figures: &str) {
+    println!("{figures}");
+}
+
+const COMMON: &str = "
+drain: 2s
+listeners: [{ address: '127.0.0.1:0' }]
+admin: { address: '127.0.0.1:0' }
+sandboxes: { dev-2: {} }
+";
+
+const LOG: &str = "log: { format: json }\n";
+
+/// A credential with a secret that nothing may show.
+pub(crate) const CREDENTIAL: &str = "
+credentials:
+  demo:
+    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
+    client_id: demo-client
+    client_secrets: [p8e-never-to-be-seen]
+";
+
+/// The secret of [`CREDENTIAL`].
+pub(crate) const SECRET: &str = "p8e-never-to-be-seen";
