@@ -224,6 +224,25 @@ async fn replicas_that_start_together_mint_one_token() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_gets_the_turn_looks_again_before_it_mints() {
+    // The shelf is so slow that others publish between a replica's look and its turn, again and again.
+    for _ in 0..20 {
+        local(async {
+            let (shelf, service) = (
+                Memory::default(),
+                Service::new(Duration::from_millis(150), DAY),
+            );
+            shelf.0.delay.set(Duration::from_millis(60));
+
+            let replicas = Replicas::start(10, &shelf, &service);
+
+            assert_eq!(replicas.tokens().await, ["Bearer token-1"]);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fleet_makes_one_call_a_renewal_and_nobody_is_ever_without_a_token() {
     local(async {
         let (shelf, service) = (
