@@ -12,9 +12,7 @@ use crate::error::{Error, Reason};
 /// A request that is being sent, as far as it is needed to send it again.
 #[derive(Debug)]
 pub(super) struct Again<B> {
-    target: Uri,
-    fields: Fields,
-    owned: OwnedFields,
+    head: Head,
     body: Upload<B>,
 }
 
@@ -23,35 +21,13 @@ impl<B> Again<B> {
     pub(super) fn keep(
         target: &Uri,
         fields: &HeaderMap,
-        owned: OwnedFields,
+        owned: &OwnedFields,
         body: &Upload<B>,
     ) -> Self {
         Self {
-            target: target.clone(),
-            fields: Fields::keep(fields),
-            owned,
+            head: Head::keep(target, fields, owned),
             body: body.hold(),
         }
-    }
-
-    /// Writes our fields into those of the request, and looks at them a last time before the bytes leave: whatever went
-    /// wrong above, no request goes out without its sandbox.
-    ///
-    /// # Errors
-    /// [`Reason::Internal`].
-    pub(super) fn complete(
-        &self,
-        fields: &mut HeaderMap,
-        exchange: &Exchange,
-    ) -> Result<(), Error> {
-        fields::write_owned(fields, exchange.version, &self.owned);
-        self.owned.verify(fields).map_err(|field| {
-            let detail = format!(
-                "the request would have left without its one {}",
-                field.name()
-            );
-            Error::new(Reason::Internal, detail)
-        })
     }
 
     /// Tells whether all of the request is still there.
@@ -64,83 +40,126 @@ impl<B> Again<B> {
         self.body.forget();
     }
 
-    /// Returns the request with another token, or `None` when its body cannot be sent again.
+    /// Returns the request with another token, or `None` when it is not whole any more.
     ///
     /// # Errors
     /// [`Reason::Internal`].
     pub(super) fn with(
-        &mut self,
+        &self,
         bearer: Bearer,
         exchange: &Exchange,
     ) -> Result<Option<Request<Upload<B>>>, Error> {
-        let (Some(mut fields), Some(body)) = (self.fields.restore(), self.body.again()) else {
+        let (Some((target, mut fields, owned)), Some(body)) =
+            (self.head.restore(bearer.value), self.body.again())
+        else {
             return Ok(None);
         };
-        self.owned.authorization = bearer.value;
-        self.complete(&mut fields, exchange)?;
+        complete(&mut fields, exchange, &owned)?;
         let mut request = Request::new(body);
         *request.method_mut() = exchange.method.clone();
-        *request.uri_mut() = self.target.clone();
+        *request.uri_mut() = target;
         *request.headers_mut() = fields;
         Ok(Some(request))
     }
 }
 
-/// Header fields as bytes, each with its length before it, a name and a value in turn.
+/// Writes our fields into those of a request, and looks at them a last time before the bytes leave: whatever went wrong
+/// above, no request goes out without its sandbox.
 ///
-/// A map of them, or a list, costs several times as much to keep: every name that is not a common one would take an
-/// allocation to be shared, and few requests go out again.
-struct Fields(Vec<u8>);
+/// # Errors
+/// [`Reason::Internal`].
+pub(super) fn complete(
+    fields: &mut HeaderMap,
+    exchange: &Exchange,
+    owned: &OwnedFields,
+) -> Result<(), Error> {
+    fields::write_owned(fields, exchange.version, owned);
+    owned.verify(fields).map_err(|field| {
+        let detail = format!(
+            "the request would have left without its one {}",
+            field.name()
+        );
+        Error::new(Reason::Internal, detail)
+    })
+}
 
-impl Fields {
-    fn keep(fields: &HeaderMap) -> Self {
-        let mut kept = Vec::with_capacity(ROOM);
-        for (name, value) in fields {
-            for part in [name.as_str().as_bytes(), value.as_bytes()] {
-                // A field is shorter than a head, and a head than 4 GiB.
-                let length = u32::try_from(part.len()).unwrap_or(0);
-                kept.extend_from_slice(&length.to_ne_bytes());
-                kept.extend_from_slice(part);
-            }
+/// The head of a request, but for its token, as bytes: pairs of a name and a value, each pair with its lengths before it.
+/// The first four are the target and our other fields, and have no names.
+///
+/// A map costs several times as much to keep: every name that is not a common one would take an allocation to be shared,
+/// and few requests go out again.
+struct Head(Vec<u8>);
+
+impl Head {
+    fn keep(target: &Uri, fields: &HeaderMap, owned: &OwnedFields) -> Self {
+        let mut kept = Self(Vec::with_capacity(ROOM));
+        let target = target
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        kept.put(b"", target.as_bytes());
+        for ours in [&owned.api_key, &owned.organization, &owned.sandbox] {
+            kept.put(b"", ours.as_bytes());
         }
-        Self(kept)
+        for (name, value) in fields {
+            kept.put(name.as_str().as_bytes(), value.as_bytes());
+        }
+        kept
     }
 
-    /// Returns the fields, or `None` should one of them not be what was kept.
-    fn restore(&self) -> Option<HeaderMap> {
+    fn put(&mut self, name: &[u8], value: &[u8]) {
+        // What came in a head has no more bytes than a head.
+        let length = |part: &[u8]| u64::try_from(part.len()).unwrap_or(0) & u64::from(u32::MAX);
+        let lengths = length(name) << 32 | length(value);
+        self.0.extend_from_slice(&lengths.to_ne_bytes());
+        self.0.extend_from_slice(name);
+        self.0.extend_from_slice(value);
+    }
+
+    /// Returns the target, the caller's fields, and ours with the token, or `None` should something not be what was kept.
+    fn restore(&self, token: HeaderValue) -> Option<(Uri, HeaderMap, OwnedFields)> {
+        let mut pairs = Pairs(&self.0);
+        let target = Uri::try_from(pairs.next()?.1).ok()?;
+        let mut ours = || HeaderValue::from_bytes(pairs.next()?.1).ok();
+        let owned = OwnedFields {
+            api_key: ours()?,
+            organization: ours()?,
+            sandbox: ours()?,
+            authorization: token,
+        };
         let mut fields = HeaderMap::new();
-        let mut parts = Parts(&self.0);
-        while let Some(name) = parts.next() {
+        for (name, value) in pairs {
             let name = HeaderName::from_bytes(name).ok()?;
-            fields.append(name, HeaderValue::from_bytes(parts.next()?).ok()?);
+            fields.append(name, HeaderValue::from_bytes(value).ok()?);
         }
-        Some(fields)
+        Some((target, fields, owned))
     }
 }
 
 /// Values may be somebody's own.
-impl fmt::Debug for Fields {
+impl fmt::Debug for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fields({} bytes)", self.0.len())
+        write!(f, "Head({} bytes)", self.0.len())
     }
 }
 
-struct Parts<'a>(&'a [u8]);
+struct Pairs<'a>(&'a [u8]);
 
-impl<'a> Iterator for Parts<'a> {
-    type Item = &'a [u8];
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
 
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (length, rest) = self.0.split_first_chunk()?;
-        let length = usize::try_from(u32::from_ne_bytes(*length)).ok()?;
-        let (part, rest) = rest.split_at_checked(length)?;
+    fn next(&mut self) -> Option<Self::Item> {
+        let (lengths, rest) = self.0.split_first_chunk()?;
+        let lengths = u64::from_ne_bytes(*lengths);
+        let (name, rest) = rest.split_at_checked(usize::try_from(lengths >> 32).ok()?)?;
+        let value = usize::try_from(lengths & u64::from(u32::MAX)).ok()?;
+        let (value, rest) = rest.split_at_checked(value)?;
         self.0 = rest;
-        Some(part)
+        Some((name, value))
     }
 }
 
-/// Bytes. Most callers' fields take less, and so need no more room while they are written.
-const ROOM: usize = 768;
+/// Bytes. Most heads take less, and so need no more room while they are written.
+const ROOM: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -150,9 +169,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fields_come_back_as_they_were(
+        fn a_head_comes_back_as_it_was(
+            query in "[!-~&&[^#<>\"]]{0,60}",
             pairs in prop::collection::vec(("[a-z][a-z0-9-]{0,30}", prop::collection::vec(0x20_u8..=0xff, 0..200)), 0..20),
         ) {
+            let owned = OwnedFields {
+                authorization: HeaderValue::from_static("Bearer one"),
+                api_key: HeaderValue::from_static("key"),
+                organization: HeaderValue::from_static("o@AdobeOrg"),
+                sandbox: HeaderValue::from_static("dev-2"),
+            };
+            let target: Uri = format!("/data/core/ups/x?{query}").parse().unwrap();
             let mut fields = HeaderMap::new();
             for (name, value) in pairs {
                 let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -161,7 +188,16 @@ mod tests {
                 }
             }
 
-            prop_assert_eq!(Fields::keep(&fields).restore(), Some(fields));
+            let kept = Head::keep(&target, &fields, &owned);
+            let next = HeaderValue::from_static("Bearer two");
+            let (target_again, fields_again, owned_again) = kept.restore(next).unwrap();
+
+            prop_assert_eq!(target_again, target);
+            prop_assert_eq!(fields_again, fields);
+            prop_assert_eq!(owned_again.authorization, "Bearer two");
+            prop_assert_eq!(owned_again.api_key, "key");
+            prop_assert_eq!(owned_again.organization, "o@AdobeOrg");
+            prop_assert_eq!(owned_again.sandbox, "dev-2");
         }
     }
 }

@@ -14,7 +14,7 @@ use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
-use super::again::Again;
+use super::again::{Again, complete};
 use super::upload::{self, Upload};
 use super::{ContentType, Download, Rule, Settings, fields, query, refusal};
 use crate::aep::OwnedFields;
@@ -110,8 +110,7 @@ struct Ready<B> {
     token: Token,
     deadline: Instant,
     exchange: Rc<Exchange>,
-    /// In a box, since the future that holds this has to stay among the small ones.
-    again: Box<Again<B>>,
+    again: Again<B>,
 }
 
 impl<B> Outgoing<B>
@@ -165,10 +164,10 @@ where
         if self.wants_content_type && !body.is_empty() {
             return Err(content_type_required());
         }
-        let again = Again::keep(&head.uri, &head.headers, owned, &body);
-        again.complete(&mut head.headers, &self.exchange)?;
+        let again = Again::keep(&head.uri, &head.headers, &owned, &body);
+        complete(&mut head.headers, &self.exchange, &owned)?;
         Ok(Ready {
-            again: Box::new(again),
+            again,
             request: Some(Request::from_parts(head, body)),
             token: self.token,
             deadline: self.deadline,
