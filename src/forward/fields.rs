@@ -53,7 +53,7 @@ pub fn write_owned(headers: &mut HeaderMap, version: Version, owned: &OwnedField
 
 /// Takes out of an answer what concerned only the connection it came over.
 pub fn inbound(headers: &mut HeaderMap) {
-    if Present::among(headers).hop_by_hop {
+    if headers.keys().any(|name| is_hop_by_hop(name.as_str())) {
         for name in nominated(headers) {
             headers.remove(name);
         }
@@ -82,27 +82,16 @@ impl Present {
         for name in headers.keys() {
             // Every name that is looked for below has to be found here: the tests try each.
             let name = name.as_str();
+            present.hop_by_hop |= is_hop_by_hop(name);
             match name.len() {
-                2 => present.hop_by_hop |= name == "te",
                 6 => {
                     present.cookie |= name == "cookie";
                     present.expect |= name == "expect";
                 }
-                7 => present.hop_by_hop |= matches!(name, "trailer" | "upgrade"),
-                10 => present.hop_by_hop |= matches!(name, "connection" | "keep-alive"),
                 12 => present.guarded |= matches!(name, "x-sandbox-id" | "x-user-token"),
                 13 => present.overrides |= matches!(name, "x-http-method" | "x-rewrite-url"),
-                14 => {
-                    present.hop_by_hop |= name == "http2-settings";
-                    present.overrides |= name == "x-original-url";
-                }
-                16 => present.hop_by_hop |= name == "proxy-connection",
-                17 => {
-                    present.hop_by_hop |= name == "transfer-encoding";
-                    present.overrides |= name == "x-method-override";
-                }
-                18 => present.hop_by_hop |= name == "proxy-authenticate",
-                19 => present.hop_by_hop |= name == "proxy-authorization",
+                14 => present.overrides |= name == "x-original-url",
+                17 => present.overrides |= name == "x-method-override",
                 22 => {
                     present.guarded |= name == "x-gw-ims-authorization";
                     present.overrides |= name == "x-http-method-override";
@@ -112,6 +101,21 @@ impl Present {
             present.underscore |= may_spell(name);
         }
         present
+    }
+}
+
+/// Tells whether a field concerns only the connection it came over: one of [`HOP_BY_HOP`], told by its length first.
+fn is_hop_by_hop(name: &str) -> bool {
+    match name.len() {
+        2 => name == "te",
+        7 => matches!(name, "trailer" | "upgrade"),
+        10 => matches!(name, "connection" | "keep-alive"),
+        14 => name == "http2-settings",
+        16 => name == "proxy-connection",
+        17 => name == "transfer-encoding",
+        18 => name == "proxy-authenticate",
+        19 => name == "proxy-authorization",
+        _ => false,
     }
 }
 
@@ -319,6 +323,13 @@ mod tests {
             let headers = sent(&[(name.as_str(), "1")], &rule(&[])).unwrap();
 
             assert!(!headers.contains_key(name), "{name}");
+        }
+        for name in &HOP_BY_HOP {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static("1"));
+            inbound(&mut headers);
+
+            assert!(headers.is_empty(), "{name}");
         }
     }
 
