@@ -32,6 +32,7 @@ fn facts(status: &Status) -> Value {
         "age_seconds": status.age.map(seconds),
         "usable_for_seconds": status.usable_for.map(seconds),
         "next_call_in_seconds": status.next_call.map(seconds),
+        "quiet_for_seconds": status.quiet_for.map(seconds),
         "last_success": status.last_success.map(date),
         "last_error": status.last_error.as_ref().map(|(failure, at)| json!({
             "at": date(*at),

@@ -154,7 +154,7 @@ fn missing_line(status: &Status) -> String {
     };
     let why = match &status.failure {
         Some(failure) => failure.to_string(),
-        None => "the first token call is under way".to_owned(),
+        None => "a token call is under way".to_owned(),
     };
     format!(
         "{begins}: credential {} has no valid token: {why}\n",

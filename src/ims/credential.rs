@@ -156,23 +156,29 @@ impl Credential {
     pub async fn wait(&self, deadline: Instant) -> Result<Bearer, Error> {
         let mut progress = self.progress.subscribe();
         loop {
-            if let Some(bearer) = self.bearer(Instant::now()) {
-                return Ok(bearer);
-            }
+            let mut look = deadline;
             {
-                let progress = progress.borrow_and_update();
-                let wait = progress.next.saturating_duration_since(Instant::now());
-                match &progress.phase {
+                // Looked at before the token, so that a token that comes in between is not missed.
+                let seen = progress.borrow_and_update();
+                let now = Instant::now();
+                if let Some(bearer) = self.bearer(now) {
+                    return Ok(bearer);
+                }
+                let wait = seen.next.saturating_duration_since(now);
+                match &seen.phase {
                     Phase::Failed(failure) if !wait.is_zero() => {
                         return Err(self.unavailable(failure, wait));
                     }
-                    // A clock has moved, and the keeper may not know.
-                    Phase::Resting => self.nudge.notify_one(),
+                    // A clock has moved, and the keeper may not know. It may move back as well, and then nobody tells.
+                    Phase::Resting => {
+                        self.nudge.notify_one();
+                        look = deadline.min(now + LOOK);
+                    }
                     Phase::Calling | Phase::Failed(_) => {}
                 }
             }
-            let changed = timeout_at(deadline, progress.changed()).await;
-            if !matches!(changed, Ok(Ok(()))) {
+            let changed = timeout_at(look, progress.changed()).await;
+            if !matches!(changed, Ok(Ok(()))) && Instant::now() >= deadline {
                 let late = Failure::new(Class::Unreachable, "IMS has not answered yet");
                 return Err(self.unavailable(&late, Duration::from_secs(1)));
             }
@@ -193,13 +199,13 @@ impl Credential {
     /// Notes that the upstream refused the token of this generation. However many say so, the token is replaced once.
     pub fn refuse(&self, generation: u64) {
         self.counts.refusals.fetch_add(1, Ordering::Relaxed);
-        if self.generation() != generation
-            || self.progress.borrow().is_final(generation, Instant::now())
-        {
+        if self.generation() != generation {
             return;
         }
-        self.refused.fetch_max(generation, Ordering::AcqRel);
-        self.nudge.notify_one();
+        let known = self.refused.fetch_max(generation, Ordering::AcqRel) >= generation;
+        if !known || !self.progress.borrow().is_final(generation, Instant::now()) {
+            self.nudge.notify_one();
+        }
     }
 
     /// Waits for a token after that of `generation`, which was refused, until `deadline`. Returns `None` when no newer
@@ -225,6 +231,14 @@ impl Credential {
         }
     }
 
+    /// Returns how long refusals of the token there is will still have no effect, if they have none.
+    pub(super) fn quiet_for(&self, now: Instant) -> Option<Duration> {
+        let quiet = self.progress.borrow().quiet;
+        let quiet = quiet.filter(|quiet| quiet.generation >= self.generation());
+        let left = quiet?.until.saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+
     /// Returns the generation of the token there is, usable or not; 0 without one.
     pub(super) fn generation(&self) -> u64 {
         let token = self.token.load();
@@ -242,3 +256,6 @@ impl Credential {
         self.nudge.notified().await;
     }
 }
+
+/// How often who waits looks for itself, when it is not known whether somebody will tell.
+const LOOK: Duration = Duration::from_millis(250);

@@ -21,13 +21,13 @@ pub fn renew_after(lifetime: Duration, random: f64) -> Duration {
 }
 
 /// Returns how long a replica on its own waits before it mints, so that not all of them do at once: up to a quarter
-/// second when there is nothing to serve with, else up to a quarter of what its token has left, at most 10 s. `random`
+/// second when there is nothing to serve with, else up to a quarter of what its token has left, at most 5 s. `random`
 /// is in 0…1.
 pub fn apart(valid_for: Duration, random: f64) -> Duration {
     let most = if valid_for.is_zero() {
         Duration::from_millis(250)
     } else {
-        (valid_for / 4).min(Duration::from_secs(10))
+        (valid_for / 4).min(Duration::from_secs(5))
     };
     most.mul_f64(random.clamp(0.0, 1.0))
 }
@@ -58,7 +58,7 @@ pub enum Supply {
 pub fn wait_after(failure: &Failure, failures: u32, supply: Supply, random: f64) -> Duration {
     let random = random.clamp(0.0, 1.0);
     if let Some(asked) = failure.retry_after {
-        let asked = asked.clamp(Duration::from_millis(500), Duration::from_mins(5));
+        let asked = asked.clamp(Duration::from_millis(500), LONGEST_PAUSE);
         return asked.mul_f64(1.0 + 0.1 * random);
     }
     let doublings = 2_u32.saturating_pow(failures.saturating_sub(1).min(16));
@@ -87,6 +87,8 @@ pub fn wait_after(failure: &Failure, failures: u32, supply: Supply, random: f64)
     bound.mul_f64(random).max(floor).max(FLOOR)
 }
 
+/// The longest pause that is kept when IMS asks for one.
+pub const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 const FIRST_BOUND: Duration = Duration::from_millis(500);
 /// So that jitter never makes a try follow on the heels of another.
 const FLOOR: Duration = Duration::from_millis(350);

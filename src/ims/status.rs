@@ -46,6 +46,8 @@ pub enum State {
     Failing,
     /// There is no usable token, and token calls fail.
     Missing,
+    /// The token is valid as far as IMS is concerned, but the upstream refuses it, and the one before it.
+    Refused,
     /// There has been no answer to the first token call.
     Starting,
     /// The token is valid.
@@ -58,6 +60,7 @@ impl State {
         match self {
             Self::Failing => "failing",
             Self::Missing => "missing",
+            Self::Refused => "refused",
             Self::Starting => "starting",
             Self::Valid => "valid",
         }
@@ -83,6 +86,8 @@ pub struct Status {
     pub usable_for: Option<Duration>,
     /// How long it is until the next token call; `None` while one is under way.
     pub next_call: Option<Duration>,
+    /// How long refusals of the token will still have no effect, if they have none.
+    pub quiet_for: Option<Duration>,
     /// When a token was last minted or taken, since the Unix epoch.
     pub last_success: Option<Duration>,
     /// The latest failure, and when it was, since the Unix epoch. It stays when a later call succeeds.
@@ -116,11 +121,13 @@ impl Credential {
         let calling = matches!(progress.phase, Phase::Calling);
         let last_error = progress.record.last_error;
         let failure = last_error.as_ref().filter(|_| progress.failing);
+        let quiet_for = self.quiet_for(now.monotonic);
         let counted = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Status {
             name: self.name.clone(),
             required: self.required,
             state: match usable_for {
+                Some(_) if quiet_for.is_some() => State::Refused,
                 Some(_) if progress.failing => State::Failing,
                 Some(_) => State::Valid,
                 None if progress.failing || token.is_some() => State::Missing,
@@ -131,6 +138,7 @@ impl Credential {
             age: token.map(|token| token.asked_for.age(now)),
             usable_for,
             next_call: (!calling).then(|| progress.next.saturating_duration_since(now.monotonic)),
+            quiet_for,
             last_success: progress.record.last_success,
             failure: failure.map(|(failure, _)| failure.clone()),
             last_error,

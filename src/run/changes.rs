@@ -7,26 +7,37 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{Diagnostics, Settings, Watch};
 use crate::ims::Credentials;
+use crate::shared::Store;
 
 /// Follows the changes of a configuration.
 #[derive(Debug)]
 pub(super) struct Changes {
     watch: Watch,
+    credentials: Credentials,
+    store: Option<Store>,
     /// What the gateway was started with, but for what it takes while it runs.
     fixed: String,
 }
 
 impl Changes {
-    /// Prepares to follow the changes of a configuration that `settings` were loaded from.
-    pub(super) fn new(watch: Watch, settings: &Settings) -> Self {
+    /// Prepares to follow the changes of a configuration that `settings` were loaded from, and to give what is new to
+    /// `credentials` and `store`.
+    pub(super) fn new(
+        watch: Watch,
+        settings: &Settings,
+        credentials: Credentials,
+        store: Option<Store>,
+    ) -> Self {
         Self {
             watch,
+            credentials,
+            store,
             fixed: fixed(settings),
         }
     }
 
-    /// Looks at the files for ever, and gives new secrets to the credentials.
-    pub(super) async fn follow(mut self, credentials: &Credentials) {
+    /// Looks at the files for ever, and gives on what is new.
+    pub(super) async fn follow(mut self) {
         let mut looks = interval(BETWEEN_LOOKS);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -36,26 +47,37 @@ impl Changes {
                 (self, changed)
             });
             let Ok((changes, changed)) = looking.await else {
-                // The panic is in the log. Tokens are kept fresh with the secrets there are.
-                return;
+                return tracing::error!(
+                    "files of the configuration are not looked at any more; tokens are renewed with the secrets there are"
+                );
             };
             self = changes;
             if let Some(loaded) = changed {
-                self.take(credentials, loaded);
+                self.take(loaded);
             }
         }
     }
 
-    fn take(&mut self, credentials: &Credentials, loaded: Result<Settings, Diagnostics>) {
+    fn take(&mut self, loaded: Result<Settings, Diagnostics>) {
         match loaded {
             Ok(settings) => {
                 tracing::info!("files of the configuration changed");
-                credentials.update(&settings.ims);
+                self.credentials.update(&settings.ims);
+                if let (Some(store), Some(settings)) = (&self.store, &settings.shared) {
+                    match store.update(settings) {
+                        Ok(true) => tracing::info!("the shared store is used with new settings"),
+                        Ok(false) => {}
+                        Err(error) => tracing::error!(
+                            %error,
+                            "the shared store's new settings cannot be used; the old ones are"
+                        ),
+                    }
+                }
                 let fixed = fixed(&settings);
                 if fixed != self.fixed {
                     self.fixed = fixed;
                     tracing::warn!(
-                        "the configuration changed in more than secrets, scopes and keys; that takes effect at the next start"
+                        "the configuration changed in more than secrets, scopes, keys and the shared store; that takes effect at the next start"
                     );
                 }
             }
@@ -73,7 +95,8 @@ fn fixed(settings: &Settings) -> String {
     for credential in &mut settings.ims.credentials {
         credential.forget_minting();
     }
-    format!("{settings:?}")
+    let shares = settings.shared.take().is_some();
+    format!("{shares} {settings:?}")
 }
 
 /// With the two looks that a change takes, and the time that a kubelet takes, soon enough.

@@ -47,11 +47,10 @@ impl Control {
             self.facts
                 .credentials
                 .keep_fresh(&self.ims, &self.dialer, self.store.as_ref(), local);
-        let credentials = self.facts.credentials.clone();
         let changes = self.changes.take();
         let changes = async {
             if let Some(changes) = changes {
-                changes.follow(&credentials).await;
+                changes.follow().await;
             }
             std::future::pending::<()>().await;
         };

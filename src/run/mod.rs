@@ -117,14 +117,14 @@ impl Gateway {
         let control = Control {
             admin,
             facts: admin::Facts {
-                credentials,
+                credentials: credentials.clone(),
                 draining: drain_begins.clone(),
                 registry: Arc::new(registry),
             },
             ims: settings.ims.clone(),
             dialer: dialer(settings.ims.connect.clone())?,
+            changes: watch.map(|watch| Changes::new(watch, settings, credentials, store.clone())),
             store,
-            changes: watch.map(|watch| Changes::new(watch, settings)),
             stop,
         };
         let (team, inboxes) = Team::new(settings.workers.get(), plan.metrics.connections().clone());

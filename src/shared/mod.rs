@@ -26,7 +26,7 @@ pub use store::{Lease, Leased, Record, Store, Unavailable};
 use crate::secret::Secret;
 
 /// How the store is reached, and how records are sealed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where records are.
     pub mode: Mode,
@@ -48,7 +48,7 @@ pub struct Settings {
 }
 
 /// Where records are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// In a cluster, which is asked through any of its nodes.
     Cluster {
@@ -76,7 +76,7 @@ pub enum Mode {
 }
 
 /// A user of a server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// The name. Default: the server's own, `default`.
     pub username: Option<String>,

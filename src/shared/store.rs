@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -17,7 +18,7 @@ use super::dial::Dialer;
 use super::link::{Fault, Links};
 use super::script::{Call, Keys};
 use super::seal::Place;
-use super::{Keyring, Settings, SetupError};
+use super::{Settings, SetupError};
 use crate::secret::SecretBytes;
 
 /// Small secret records that replicas share by name.
@@ -28,13 +29,24 @@ use crate::secret::SecretBytes;
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    links: Links,
-    prefix: String,
-    timeout: Duration,
-    keys: Keyring,
+    parts: ArcSwap<Parts>,
     breaker: Mutex<Breaker>,
     /// What was last wrong with the record of a name, so that it is told once.
     told: Mutex<HashMap<String, String>>,
+}
+
+/// What is made from the settings, and goes with them.
+struct Parts {
+    settings: Settings,
+    links: Links,
+}
+
+impl Parts {
+    fn new(settings: Settings) -> Result<Self, SetupError> {
+        let dialer = Dialer::new(&settings)?;
+        let links = Links::new(settings.mode.clone(), settings.login.clone(), dialer);
+        Ok(Self { settings, links })
+    }
 }
 
 /// A record that somebody has published.
@@ -87,20 +99,32 @@ impl Store {
     /// # Errors
     /// When TLS is asked for and cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
-        let dialer = Dialer::new(&settings)?;
         Ok(Self(Arc::new(Inner {
-            links: Links::new(settings.mode, settings.login, dialer),
-            prefix: settings.prefix,
-            timeout: settings.timeout,
-            keys: settings.keys,
+            parts: ArcSwap::from_pointee(Parts::new(settings)?),
             breaker: Mutex::default(),
             told: Mutex::default(),
         })))
     }
 
-    /// Returns 16 hexadecimal digits that are the same for the same text on all replicas ([`Keyring::fingerprint`]).
+    /// Takes new settings: servers, users, passwords, keys. Calls under way end with the old ones. Tells whether anything
+    /// has changed.
+    ///
+    /// # Errors
+    /// When TLS is asked for and cannot be set up; the old settings stay.
+    pub fn update(&self, settings: &Settings) -> Result<bool, SetupError> {
+        if self.0.parts.load().settings == *settings {
+            return Ok(false);
+        }
+        self.0.parts.store(Arc::new(Parts::new(settings.clone())?));
+        // What was the matter may not be the matter any more.
+        *lock(&self.0.breaker) = Breaker::default();
+        lock(&self.0.told).clear();
+        Ok(true)
+    }
+
+    /// Returns 16 hexadecimal digits that are the same for the same text on all replicas ([`super::Keyring::fingerprint`]).
     pub fn fingerprint(&self, text: &[u8]) -> String {
-        self.0.keys.fingerprint(text)
+        self.0.parts.load().settings.keys.fingerprint(text)
     }
 
     /// Tells whether the store has answered when it was last asked, or has not been asked yet.
@@ -116,16 +140,17 @@ impl Store {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn read(&self, name: &str) -> Result<Option<Record>, Unavailable> {
-        let call = Call::read(&self.keys(name));
+        let parts = self.0.parts.load_full();
+        let call = Call::read(&parts.keys(name));
         let (fence, sealed, left): (Option<Vec<u8>>, Option<Vec<u8>>, i64) =
-            self.run(name, &call).await?;
+            self.run(&parts, name, &call).await?;
         let Some(sealed) = sealed else {
             return Ok(None);
         };
         // What no script of ours has written has no fence, or never ends.
         let fence = fence.as_deref().and_then(number).unwrap_or(0);
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        match self.0.keys.open(self.place(name, fence), &sealed) {
+        match parts.settings.keys.open(parts.place(name, fence), &sealed) {
             Ok(plain) => {
                 lock(&self.0.told).remove(name);
                 Ok(Some(Record { fence, plain, left }))
@@ -153,8 +178,9 @@ impl Store {
         let holder = format!("{:032x}", fastrand::u128(..));
         // From before the request on, so that ours never seems to last longer than the server's.
         let until = Instant::now() + lasts.min(LONGEST);
-        let call = Call::lease(&self.keys(name), &holder, millis(lasts));
-        let (ours, number): (bool, u64) = self.run(name, &call).await?;
+        let parts = self.0.parts.load_full();
+        let call = Call::lease(&parts.keys(name), &holder, millis(lasts));
+        let (ours, number): (bool, u64) = self.run(&parts, name, &call).await?;
         Ok(if ours {
             Leased::Ours(Lease {
                 name: name.to_owned(),
@@ -185,18 +211,19 @@ impl Store {
         plain: &[u8],
         lives: Duration,
     ) -> Result<bool, Unavailable> {
-        let place = self.place(&lease.name, lease.fence);
-        let sealed = self
-            .0
+        let parts = self.0.parts.load_full();
+        let place = parts.place(&lease.name, lease.fence);
+        let sealed = parts
+            .settings
             .keys
             .seal(place, plain)
             .map_err(|error| Unavailable {
                 why: error.to_string(),
                 retry_in: Duration::ZERO,
             })?;
-        let keys = self.keys(&lease.name);
+        let keys = parts.keys(&lease.name);
         let call = Call::publish(&keys, &lease.holder, lease.fence, sealed, millis(lives));
-        self.run(&lease.name, &call).await
+        self.run(&parts, &lease.name, &call).await
     }
 
     /// Ends a lease without a record, so that the next may try at once.
@@ -207,13 +234,19 @@ impl Store {
     /// # Cancel safety
     /// As with an error.
     pub async fn release(&self, lease: Lease) -> Result<(), Unavailable> {
-        let call = Call::release(&self.keys(&lease.name), &lease.holder, lease.fence);
-        self.run::<bool>(&lease.name, &call).await.map(drop)
+        let parts = self.0.parts.load_full();
+        let call = Call::release(&parts.keys(&lease.name), &lease.holder, lease.fence);
+        self.run::<bool>(&parts, &lease.name, &call).await.map(drop)
     }
 
     /// Runs a script unless the store is away, and notes what comes of it.
-    async fn run<T: FromRedisValue>(&self, name: &str, call: &Call) -> Result<T, Unavailable> {
-        let limit = self.0.timeout;
+    async fn run<T: FromRedisValue>(
+        &self,
+        parts: &Parts,
+        name: &str,
+        call: &Call,
+    ) -> Result<T, Unavailable> {
+        let limit = parts.settings.timeout;
         let begun = Instant::now();
         let entered = lock(&self.0.breaker).enter(begun, limit);
         let pass = entered.map_err(|Refusal { why, left }| Unavailable {
@@ -222,7 +255,7 @@ impl Store {
         })?;
         let deadline = begun + limit;
         // Boxed, since a connection in the making is large and seldom.
-        let running = Box::pin(self.0.links.run(name, call, deadline));
+        let running = Box::pin(parts.links.run(name, call, deadline));
         match timeout_at(deadline, running).await {
             Ok(Ok(answer)) => {
                 let away = lock(&self.0.breaker).succeeded(Instant::now());
@@ -234,7 +267,7 @@ impl Store {
             Ok(Err(Fault(why))) => Err(self.failed(pass, why)),
             Err(_) => {
                 // Who does not answer may never do so on these connections.
-                self.0.links.forget_all();
+                parts.links.forget_all();
                 Err(self.failed(pass, format!("no answer within {limit:?}")))
             }
         }
@@ -254,14 +287,16 @@ impl Store {
         }
         Unavailable { why, retry_in }
     }
+}
 
+impl Parts {
     fn keys(&self, name: &str) -> Keys {
-        Keys::new(&self.0.prefix, name)
+        Keys::new(&self.settings.prefix, name)
     }
 
     fn place<'a>(&'a self, name: &'a str, fence: u64) -> Place<'a> {
         Place {
-            prefix: &self.0.prefix,
+            prefix: &self.settings.prefix,
             name,
             fence,
         }
@@ -283,8 +318,7 @@ impl Collector for Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
-            .field("prefix", &self.0.prefix)
-            .field("keys", &self.0.keys)
+            .field("settings", &self.0.parts.load().settings)
             .finish_non_exhaustive()
     }
 }

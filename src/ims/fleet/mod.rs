@@ -11,8 +11,9 @@ use super::answer::{Class, Failure};
 use super::mint::TokenService;
 use super::minter::Minter;
 use super::token::{Obtained, Origin};
-use super::{CredentialSettings, Settings, schedule};
+use super::{CredentialSettings, Paths, Settings, schedule};
 use crate::clock::{Clock, Moment};
+use crate::connect;
 use crate::secret::{Secret, SecretBytes, digits};
 use crate::shared;
 
@@ -66,11 +67,15 @@ pub struct Away;
 #[derive(Debug)]
 pub struct Fleet<H: Shelf> {
     shelf: H,
+    ims: connect::Origin,
+    paths: Paths,
     name: String,
     /// Time for one token call.
     call: Duration,
-    /// How long a turn lasts: longer than the token calls that are made in it.
+    /// How long a turn lasts: longer than a token call.
     lasts: Duration,
+    /// How often in a row the turn was waited for in vain.
+    denied: u32,
     /// The turn in which a call has failed, kept for the pause after it.
     turn: Option<H::Lease>,
 }
@@ -82,6 +87,14 @@ pub(super) struct Wish {
     pub(super) newer_than: Option<u64>,
     /// How long the token there is still serves: another one has to serve longer.
     pub(super) valid_for: Duration,
+}
+
+impl Wish {
+    /// Whatever can be used.
+    pub(super) const ANY: Self = Self {
+        newer_than: None,
+        valid_for: Duration::ZERO,
+    };
 }
 
 /// A token on the shelf.
@@ -98,24 +111,39 @@ impl<H: Shelf> Fleet<H> {
     pub fn new(shelf: H, settings: &Settings, credential: &CredentialSettings) -> Self {
         Self {
             shelf,
-            name: name(settings, credential),
+            name: name(&settings.connect.origin, &settings.paths, credential),
+            ims: settings.connect.origin.clone(),
+            paths: settings.paths.clone(),
             call: settings.timeout,
             // Should the calls take longer, as with two secrets they may, the fence tells who was late.
             lasts: settings.timeout + Duration::from_secs(1),
+            denied: 0,
             turn: None,
         }
+    }
+
+    /// Finds the place that the token has with these settings. Tells whether it is another one than before.
+    pub(super) fn settle(&mut self, settings: &CredentialSettings) -> bool {
+        let name = name(&self.ims, &self.paths, settings);
+        let moved = name != self.name;
+        if moved {
+            // A turn at the old place ends by itself.
+            self.turn = None;
+            self.name = name;
+        }
+        moved
     }
 
     /// Returns a token from the shelf that is as good as is wished for, or mints one for all.
     ///
     /// While another replica has the turn it is waited for, as long as that replica and one after it may take. When the
-    /// shelf is away, or nobody else gets anywhere, a token is minted for this replica alone.
+    /// shelf is away, or gives the turn to nobody who gets anywhere, a token is minted for this replica alone.
     ///
     /// # Errors
-    /// [`Failure`] of the token call.
+    /// [`Failure`] of the token call, or of others' that this replica has waited for.
     pub(super) async fn obtain<S: TokenService>(
         &mut self,
-        wish: Wish,
+        wish: impl Fn() -> Wish,
         minter: &mut Minter<S>,
         settings: &CredentialSettings,
         clock: &Clock,
@@ -128,31 +156,35 @@ impl<H: Shelf> Fleet<H> {
         }
         let patience = Instant::now() + self.lasts + self.call + POLL * 4;
         loop {
-            match self.find(wish, clock).await {
-                Ok(Some(token)) => return Ok(token),
-                Ok(None) => {}
-                Err(Away) => return alone(wish, minter, settings, clock).await,
-            }
-            match self.shelf.lease(&self.name, self.lasts).await {
+            let turn = match self.find(wish(), clock).await {
+                Ok(Some(token)) => {
+                    self.denied = 0;
+                    return Ok(token);
+                }
+                Ok(None) => self.shelf.lease(&self.name, self.lasts).await,
+                Err(Away) => Err(Away),
+            };
+            match turn {
                 Ok(Ok(turn)) => {
+                    self.denied = 0;
                     // Somebody may have published between the look and the turn.
-                    if let Ok(Some(token)) = self.find(wish, clock).await {
+                    if let Ok(Some(token)) = self.find(wish(), clock).await {
                         self.shelf.release(turn).await;
                         return Ok(token);
                     }
                     return self.for_all(turn, minter, settings, clock).await;
                 }
+                // Only a pause that IMS asked for takes longer than a turn.
+                Ok(Err(left)) if left > self.lasts => return Err(paused(left)),
                 Ok(Err(left)) if Instant::now() < patience => {
                     sleep(left.min(POLL.mul_f64(0.5 + fastrand::f64()))).await;
                 }
-                Ok(Err(_)) if wish.valid_for.is_zero() => {
-                    return alone(wish, minter, settings, clock).await;
-                }
-                Ok(Err(_)) => {
+                Ok(Err(_)) if self.denied < MOST_DENIED || !wish().valid_for.is_zero() => {
+                    self.denied += 1;
                     let message = "other replicas have tried to get a token, and have none yet";
                     return Err(Failure::new(Class::Unreachable, message));
                 }
-                Err(Away) => return alone(wish, minter, settings, clock).await,
+                Ok(Err(_)) | Err(Away) => return alone(wish(), minter, settings, clock).await,
             }
         }
     }
@@ -179,7 +211,10 @@ impl<H: Shelf> Fleet<H> {
                 return Err(failure);
             }
             Err(failure) => {
-                self.turn = Some(turn);
+                self.turn = match failure.retry_after {
+                    Some(pause) if pause > self.lasts => self.pause(turn, pause).await,
+                    _ => Some(turn),
+                };
                 return Err(failure);
             }
         };
@@ -187,8 +222,10 @@ impl<H: Shelf> Fleet<H> {
             .lifetime
             .saturating_sub(obtained.asked_for.age(clock.now()));
         let entry = Entry::of(&obtained);
+        // Also when it is not known whether it was published: should it be read again, it is known for the same.
+        obtained.fence = Some(turn.fence());
         match self.shelf.publish(&turn, &entry, left).await {
-            Ok(true) => obtained.fence = Some(turn.fence()),
+            Ok(true) => {}
             Ok(false) => tracing::info!(
                 credential = settings.name,
                 "a replica with a later turn has published a token already"
@@ -196,6 +233,22 @@ impl<H: Shelf> Fleet<H> {
             Err(Away) => {}
         }
         Ok(obtained)
+    }
+
+    /// Keeps the others from trying for as long as IMS asked.
+    async fn pause(&self, turn: H::Lease, pause: Duration) -> Option<H::Lease> {
+        self.shelf.release(turn).await;
+        let longest = pause.min(schedule::LONGEST_PAUSE);
+        self.shelf.lease(&self.name, longest).await.ok()?.ok()
+    }
+}
+
+/// Says that another replica was told to wait.
+fn paused(left: Duration) -> Failure {
+    let message = "IMS asked another replica for a pause";
+    Failure {
+        retry_after: Some(left),
+        ..Failure::new(Class::Throttled, message)
     }
 }
 
@@ -207,8 +260,16 @@ async fn alone<S: TokenService>(
     clock: &Clock,
 ) -> Result<Obtained, Failure> {
     sleep(schedule::apart(wish.valid_for, fastrand::f64())).await;
-    mint(minter, settings, clock).await
+    let obtained = mint(minter, settings, clock).await?;
+    Ok(Obtained {
+        // What is on the shelf is still no newer than it was.
+        fence: wish.newer_than,
+        ..obtained
+    })
 }
+
+/// How often in a row a replica lets the others try before it goes alone without the turn.
+const MOST_DENIED: u32 = 3;
 
 /// How often it is looked whether another replica has published, or its turn is over.
 const POLL: Duration = Duration::from_millis(100);
@@ -278,10 +339,10 @@ impl Entry {
 }
 
 /// Names a token by what it is: who asks whom for what.
-fn name(settings: &Settings, credential: &CredentialSettings) -> String {
+fn name(ims: &connect::Origin, paths: &Paths, credential: &CredentialSettings) -> String {
     let parts = [
-        settings.connect.origin.to_string(),
-        settings.paths.of(&credential.grant).to_owned(),
+        ims.to_string(),
+        paths.of(&credential.grant).to_owned(),
         credential.client_id.as_str().to_owned(),
         credential.organization.as_str().to_owned(),
         credential.grant.asks_for(),

@@ -24,6 +24,8 @@ struct Inner {
     fences: Cell<u64>,
     delay: Cell<Duration>,
     is_away: Cell<bool>,
+    /// Whether answers to publishing are lost.
+    is_mute: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,9 @@ impl Shelf for Memory {
         }
         *record = Some((turn.fence, plain.to_vec(), Instant::now() + lives));
         self.release_turn(turn.fence);
+        if self.0.is_mute.get() {
+            return Err(Away);
+        }
         Ok(true)
     }
 
@@ -108,6 +113,8 @@ struct Service {
     takes: Rc<Cell<Duration>>,
     lives: Duration,
     is_down: Rc<Cell<bool>>,
+    /// What it asks for while it is down.
+    pause: Option<Duration>,
 }
 
 impl Service {
@@ -117,6 +124,7 @@ impl Service {
             takes: Rc::new(Cell::new(takes)),
             lives,
             is_down: Rc::default(),
+            pause: None,
         }
     }
 }
@@ -127,7 +135,10 @@ impl TokenService for Service {
         let number = self.calls.get();
         sleep(self.takes.get()).await;
         if self.is_down.get() {
-            return Err(Failure::new(Class::Unwell, "down"));
+            return Err(Failure {
+                retry_after: self.pause,
+                ..Failure::new(Class::Unwell, "down")
+            });
         }
         let bearer = Secret::new(format!("token-{number}")).to_bearer().unwrap();
         Ok(Minted::new(bearer, self.lives))
@@ -162,7 +173,13 @@ impl Replicas {
             let credential = Credential::with_clock(settings(), wall.clock());
             let fleet = Fleet {
                 shelf: shelf.clone(),
-                name: "token".to_owned(),
+                ims: "https://ims.example".parse().unwrap(),
+                paths: Paths {
+                    exchange: "/ims/exchange/jwt".to_owned(),
+                    token: "/ims/token/v3".to_owned(),
+                },
+                name: String::new(),
+                denied: 0,
                 call: Duration::from_secs(5),
                 lasts: Duration::from_secs(6),
                 turn: None,
@@ -441,4 +458,103 @@ async fn what_nobody_of_this_version_has_written_is_replaced() {
         }
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_not_taken_back_when_nobody_knows_whether_it_was_published() {
+    local(async {
+        let (shelf, service) = (
+            Memory::default(),
+            Service::new(Duration::from_millis(20), DAY),
+        );
+        shelf.0.is_mute.set(true);
+        let replicas = Replicas::start(1, &shelf, &service);
+        replicas.tokens().await;
+        sleep(Duration::from_mins(1)).await;
+
+        let credential = &replicas.credentials[0];
+        credential.refuse(1);
+        let next = credential.successor(1, Instant::now() + DAY).await;
+
+        assert_eq!(next.unwrap().value, "Bearer token-2");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_ims_asks_for_is_kept_by_all() {
+    local(async {
+        let (shelf, mut service) = (
+            Memory::default(),
+            Service::new(Duration::from_millis(20), DAY),
+        );
+        service.pause = Some(Duration::from_secs(120));
+        service.is_down.set(true);
+        let replicas = Replicas::start(10, &shelf, &service);
+
+        sleep(Duration::from_secs(100)).await;
+        assert_eq!(service.calls.get(), 1);
+
+        service.is_down.set(false);
+        sleep(Duration::from_secs(50)).await;
+        assert_eq!(replicas.tokens().await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_refused_in_a_pause_gives_way_to_the_one_another_replica_has() {
+    local(async {
+        let (shelf, service) = (
+            Memory::default(),
+            Service::new(Duration::from_millis(20), DAY),
+        );
+        let replicas = Replicas::start(2, &shelf, &service);
+        replicas.tokens().await;
+        // The first cannot renew and rests for long; the second has not come to its renewal.
+        let [first, second] = &replicas.credentials[..] else {
+            panic!("two replicas")
+        };
+        service.is_down.set(true);
+        first.refuse(1);
+        assert!(first.successor(1, Instant::now() + DAY).await.is_none());
+        service.is_down.set(false);
+        second.refuse(1);
+        assert!(second.successor(1, Instant::now() + DAY).await.is_some());
+
+        sleep(Duration::from_millis(600)).await;
+
+        let bearer = first.bearer(Instant::now()).unwrap();
+        assert_eq!(bearer.value, second.bearer(Instant::now()).unwrap().value);
+    })
+    .await;
+}
+
+#[test]
+fn what_is_asked_for_otherwise_has_another_place() {
+    let mut fleet = Fleet {
+        shelf: Memory::default(),
+        ims: "https://ims.example".parse().unwrap(),
+        paths: Paths {
+            exchange: "/ims/exchange/jwt".to_owned(),
+            token: "/ims/token/v3".to_owned(),
+        },
+        name: String::new(),
+        call: Duration::from_secs(5),
+        lasts: Duration::from_secs(6),
+        denied: 0,
+        turn: None,
+    };
+    let with = |scopes: &str, secret: &str| CredentialSettings {
+        client_secrets: vec![Secret::new(secret.to_owned())],
+        grant: Grant::ClientCredentials {
+            scopes: scopes.to_owned(),
+            send_org_id: false,
+        },
+        ..settings()
+    };
+
+    assert!(fleet.settle(&with("openid", "one")));
+    assert!(!fleet.settle(&with("openid", "two")));
+    assert!(fleet.settle(&with("openid,session", "two")));
 }

@@ -26,6 +26,8 @@ pub struct Keeper<S, H: Shelf = Store> {
     minter: Minter<S>,
     fleet: Option<Fleet<H>>,
     settings: watch::Receiver<Arc<CredentialSettings>>,
+    /// The settings of the latest call.
+    used: Arc<CredentialSettings>,
     fingerprints: Fingerprints,
     refusals: Refusals,
     /// Failed calls in a row.
@@ -35,8 +37,11 @@ pub struct Keeper<S, H: Shelf = Store> {
 impl<S: TokenService> Keeper<S> {
     /// Prepares to keep the token of `credential` fresh with calls of `service`.
     pub fn new(credential: Arc<Credential>, service: S, fingerprints: Fingerprints) -> Self {
+        let settings = credential.settings.subscribe();
+        let used = Arc::clone(&settings.borrow());
         Self {
-            settings: credential.settings.subscribe(),
+            settings,
+            used,
             credential,
             minter: Minter::new(service),
             fleet: None,
@@ -54,6 +59,7 @@ impl<S: TokenService> Keeper<S> {
             minter: self.minter,
             fleet: Some(fleet),
             settings: self.settings,
+            used: self.used,
             fingerprints: self.fingerprints,
             refusals: self.refusals,
             failures: self.failures,
@@ -80,10 +86,14 @@ impl<S: TokenService, H: Shelf> Keeper<S, H> {
             .progress
             .send_modify(|progress| progress.phase = Phase::Calling);
         let settings = Arc::clone(&self.settings.borrow_and_update());
+        if !Arc::ptr_eq(&settings, &self.used) {
+            self.begin_anew(&settings);
+        }
         let clock = &credential.clock;
         let obtained = match &mut self.fleet {
             Some(fleet) => {
-                let wish = wish(&credential);
+                let moved = fleet.settle(&settings);
+                let wish = || if moved { Wish::ANY } else { wish(&credential) };
                 fleet.obtain(wish, &mut self.minter, &settings, clock).await
             }
             None => fleet::mint(&mut self.minter, &settings, clock).await,
@@ -179,7 +189,6 @@ impl<S: TokenService, H: Shelf> Keeper<S, H> {
         loop {
             tokio::select! {
                 changed = self.settings.changed() => if changed.is_ok() {
-                    self.begin_anew();
                     return None;
                 },
                 () = self.credential.nudged() => {}
@@ -214,18 +223,23 @@ impl<S: TokenService, H: Shelf> Keeper<S, H> {
     /// while the machine slept; and, while there is nothing to serve with, what other replicas have.
     fn between_looks(&self) -> Duration {
         if self.fleet.is_some() && is_empty_handed(&self.credential) {
-            Duration::from_millis(250)
-        } else {
-            Duration::from_secs(15)
+            return Duration::from_millis(250);
+        }
+        let seldom = Duration::from_secs(15);
+        // The end of a token is a moment to look as well.
+        match wish(&self.credential).valid_for {
+            Duration::ZERO => seldom,
+            left => left.min(seldom),
         }
     }
 
     /// New secrets end every pause, and are tried in the order they are written.
-    fn begin_anew(&mut self) {
+    fn begin_anew(&mut self, settings: &Arc<CredentialSettings>) {
         tracing::info!(
             credential = self.credential.name,
-            "the credential's settings changed; a token is minted with them"
+            "the credential's settings changed; a new token is got"
         );
+        self.used = Arc::clone(settings);
         self.failures = 0;
         self.minter.begin_anew();
     }
