@@ -8,10 +8,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::refusal::Beginning;
 use crate::context::Exchange;
 use crate::error::{Error, Reason, Source};
 
@@ -23,12 +25,14 @@ pin_project! {
         body: B,
         // What has been taken of the body already.
         beginning: Option<Bytes>,
+        trailers: Option<Box<HeaderMap>>,
         // Made when the upstream is first waited for; most bodies are there at once and never need it.
         silence: Option<Pin<Box<Sleep>>>,
         waiting: bool,
         patience: Duration,
         exchange: Rc<Exchange>,
         broken: Option<Error>,
+        sent_on: bool,
     }
 }
 
@@ -38,18 +42,32 @@ impl<B> Download<B> {
         Self {
             body,
             beginning: None,
+            trailers: None,
             silence: None,
             waiting: false,
             patience,
             exchange,
             broken: None,
+            sent_on: false,
         }
     }
 
     /// Puts what has been taken of the body in front of what is left.
     #[must_use]
-    pub fn after(mut self, beginning: Bytes) -> Self {
-        self.beginning = (!beginning.is_empty()).then_some(beginning);
+    pub(super) fn after(mut self, beginning: Beginning) -> Self {
+        let Beginning {
+            bytes,
+            trailers,
+            broken,
+            ..
+        } = beginning;
+        self.beginning = (!bytes.is_empty()).then_some(bytes);
+        self.trailers = trailers.map(Box::new);
+        if let Some(error) = &broken {
+            self.exchange.reason.set(Some(error.reason()));
+            tracing::warn!(cause = error.chain(), "an answer was broken off");
+        }
+        self.broken = broken;
         self
     }
 }
@@ -70,8 +88,16 @@ where
         if let Some(beginning) = this.beginning.take() {
             return Poll::Ready(Some(Ok(Frame::data(beginning))));
         }
+        if this.broken.is_some() && !mem::replace(this.sent_on, true) {
+            // An error ends the caller's connection with all that waits to be written, so first what came is sent on.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Some(error) = this.broken.take() {
             return Poll::Ready(Some(Err(error)));
+        }
+        if let Some(trailers) = this.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(*trailers))));
         }
         let error = match this.body.poll_frame(cx) {
             Poll::Ready(None) => return Poll::Ready(None),
@@ -98,14 +124,16 @@ where
         };
         this.exchange.reason.set(Some(error.reason()));
         tracing::warn!(cause = error.chain(), "an answer was broken off");
-        // An error ends the caller's connection with all that waits to be written, so first what came is sent on.
         *this.broken = Some(error);
+        *this.sent_on = true;
+        // An error ends the caller's connection with all that waits to be written, so first what came is sent on.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
-        self.beginning.is_none() && self.body.is_end_stream()
+        let taken = self.beginning.is_none() && self.trailers.is_none() && self.broken.is_none();
+        taken && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
 use super::again::{Again, complete};
+use super::refusal::Beginning;
 use super::upload::{self, Upload};
 use super::{ContentType, Download, Rule, Settings, fields, query, refusal};
 use crate::aep::OwnedFields;
@@ -92,6 +93,7 @@ struct Outgoing<B> {
     body: Upload<B>,
     owned: OwnedFields,
     wants_content_type: bool,
+    replaces_tokens: bool,
     token: Token,
     deadline: Instant,
     exchange: Rc<Exchange>,
@@ -110,7 +112,8 @@ struct Ready<B> {
     token: Token,
     deadline: Instant,
     exchange: Rc<Exchange>,
-    again: Again<B>,
+    /// `None` where tokens are not replaced.
+    again: Option<Again<B>>,
 }
 
 impl<B> Outgoing<B>
@@ -139,7 +142,13 @@ where
         // speaks.
         head.version = Version::HTTP_11;
         Ok(Self {
-            body: Upload::new(body, &exchange, settings.request_body_bytes),
+            body: Upload::new(
+                body,
+                &exchange,
+                settings.request_body_bytes,
+                settings.replaces_tokens(),
+            ),
+            replaces_tokens: settings.replaces_tokens(),
             wants_content_type: names_no_content_type(rule, &head.headers),
             head,
             owned,
@@ -164,7 +173,8 @@ where
         if self.wants_content_type && !body.is_empty() {
             return Err(content_type_required());
         }
-        let again = Again::keep(&head.uri, &head.headers, &owned, &body);
+        let keep = || Again::keep(&head.uri, &head.headers, &owned, &body);
+        let again = self.replaces_tokens.then(keep);
         complete(&mut head.headers, &self.exchange, &owned)?;
         Ok(Ready {
             again,
@@ -195,11 +205,11 @@ where
             .send(&mut ready.request, leave_by, ready.deadline)
             .await;
         let response = ready.end_attempt(sent)?;
-        if refusal::is_suspicious(response.status()) && !settings.token_refused_by.is_empty() {
+        if refusal::is_suspicious(response.status()) && ready.again.is_some() {
             // In a box, so that who is answered well does not hold room for it.
             return Box::pin(look_closer(settings, pool, ready, response)).await;
         }
-        Ok(ready.pass_on(&settings, response, Bytes::new()))
+        Ok(ready.pass_on(&settings, response, Beginning::default()))
     }
 }
 
@@ -216,19 +226,15 @@ where
     B::Error: Into<Source>,
 {
     loop {
-        let reading = refusal::beginning(&mut response);
-        let beginning = match timeout_at(ready.deadline, reading).await {
-            Ok(read) => read?,
-            Err(_) => return Err(answer_too_late()),
-        };
+        let beginning = refusal::beginning(&mut response, ready.deadline).await;
         let status = response.status();
         if !refusal::refuses(&settings.token_refused_by, status, &beginning) {
-            return Ok(ready.pass_on(&settings, response, beginning.into_bytes()));
+            return Ok(ready.pass_on(&settings, response, beginning));
         }
         let refused = ready.token.generation;
         ready.token.successors.refuse(refused);
         if ready.exchange.attempts.get() > 1 || !ready.begin_again(refused).await? {
-            return Ok(ready.pass_on(&settings, response, beginning.into_bytes()));
+            return Ok(ready.pass_on(&settings, response, beginning));
         }
         // Its connection is free for the next attempt.
         drop(response);
@@ -238,7 +244,7 @@ where
             .await;
         response = ready.end_attempt(sent)?;
         if !refusal::is_suspicious(response.status()) {
-            return Ok(ready.pass_on(&settings, response, Bytes::new()));
+            return Ok(ready.pass_on(&settings, response, Beginning::default()));
         }
     }
 }
@@ -268,9 +274,9 @@ where
 
     /// Prepares the request for the token after the refused one. Returns whether there is one, and the request is whole.
     async fn begin_again(&mut self, refused: u64) -> Result<bool, Error> {
-        if !self.again.is_possible() {
+        let Some(again) = self.again.as_ref().filter(|again| again.is_possible()) else {
             return Ok(false);
-        }
+        };
         let next = self
             .token
             .successors
@@ -280,7 +286,7 @@ where
             return Ok(false);
         };
         let (generation, leave_by) = (bearer.generation, bearer.leave_by);
-        let Some(request) = self.again.with(bearer, &self.exchange)? else {
+        let Some(request) = again.with(bearer, &self.exchange)? else {
             return Ok(false);
         };
         self.request = Some(request);
@@ -294,9 +300,11 @@ where
         &self,
         settings: &Settings,
         response: Response<LeasedBody<Upload<B>>>,
-        beginning: Bytes,
+        beginning: Beginning,
     ) -> Response<UpstreamBody<B>> {
-        self.again.forget();
+        if let Some(again) = &self.again {
+            again.forget();
+        }
         let (mut head, body) = response.into_parts();
         fields::inbound(&mut head.headers);
         // An answer from HTTP/1.0 goes on as what the caller speaks.
@@ -367,11 +375,6 @@ fn whose_fault(exchange: &Exchange, error: Error) -> Error {
 fn token_ran_out() -> Error {
     let detail = "the token ran out while the request waited to be sent";
     Error::new(Reason::TokenUnavailable, detail).after(Duration::from_secs(1))
-}
-
-fn answer_too_late() -> Error {
-    let detail = "the upstream's answer did not go on before the request's deadline";
-    Error::new(Reason::UpstreamTimeout, detail)
 }
 
 fn body_too_late() -> Error {

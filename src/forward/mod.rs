@@ -32,6 +32,13 @@ pub struct Settings {
     pub token_refused_by: Vec<Sign>,
 }
 
+impl Settings {
+    /// Tells whether a refused token is replaced, so that requests may go out again.
+    pub(crate) fn replaces_tokens(&self) -> bool {
+        !self.token_refused_by.is_empty()
+    }
+}
+
 /// What a route passes on.
 #[derive(Clone, Debug)]
 pub struct Rule {

@@ -1,11 +1,13 @@
 //! Which answers say that the upstream no longer takes the token.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
 
 use crate::aep;
 use crate::error::{Error, Reason, Source};
@@ -70,12 +72,12 @@ pub(super) fn is_suspicious(status: StatusCode) -> bool {
     )
 }
 
-/// Tells whether an answer refuses the token, by any of the signs. A long one does not.
+/// Tells whether an answer refuses the token, by any of the signs. One that is long, slow or broken does not.
 pub(super) fn refuses(signs: &[Sign], status: StatusCode, beginning: &Beginning) -> bool {
-    let Beginning::Whole(body) = beginning else {
+    if !beginning.is_whole {
         return false;
-    };
-    match aep::error_code(body) {
+    }
+    match aep::error_code(&beginning.bytes) {
         Some(code) => signs
             .iter()
             .any(|sign| matches!(sign, Sign::Code(known) if *known == code)),
@@ -84,51 +86,58 @@ pub(super) fn refuses(signs: &[Sign], status: StatusCode, beginning: &Beginning)
 }
 
 /// What has been read of an answer's body.
-#[derive(Debug)]
-pub(super) enum Beginning {
-    /// There is more.
-    Part(Bytes),
-    /// That is all.
-    Whole(Bytes),
+#[derive(Debug, Default)]
+pub(super) struct Beginning {
+    pub(super) bytes: Bytes,
+    /// The trailers, when they have come.
+    pub(super) trailers: Option<HeaderMap>,
+    /// How the body broke off, if it did.
+    pub(super) broken: Option<Error>,
+    is_whole: bool,
 }
 
-impl Beginning {
-    /// Returns what has been read.
-    pub(super) fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Part(bytes) | Self::Whole(bytes) => bytes,
-        }
-    }
-}
-
-/// Takes the beginning of an answer's body: all of it, unless it is longer than one that refuses a token.
-///
-/// # Errors
-/// [`Reason::UpstreamReset`] when the body breaks off.
-pub(super) async fn beginning<B>(response: &mut Response<B>) -> Result<Beginning, Error>
+/// Takes the beginning of an answer's body: all of it, unless it is longer than one that refuses a token, or slower.
+pub(super) async fn beginning<B>(response: &mut Response<B>, deadline: Instant) -> Beginning
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Source>,
 {
+    let mut beginning = Beginning::default();
     if response.body().size_hint().lower() > LONGEST {
-        return Ok(Beginning::Part(Bytes::new()));
+        return beginning;
     }
     let body = response.body_mut();
-    let mut beginning = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            let detail = "the upstream broke its answer off";
-            Error::new(Reason::UpstreamReset, detail).because(error)
-        })?;
-        if let Ok(data) = frame.into_data() {
-            beginning.extend_from_slice(&data);
+    let mut bytes = BytesMut::new();
+    let deadline = deadline.min(Instant::now() + PATIENCE);
+    loop {
+        match timeout_at(deadline, body.frame()).await {
+            Ok(None) => beginning.is_whole = true,
+            Ok(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => {
+                    bytes.extend_from_slice(&data);
+                    if u64::try_from(bytes.len()).is_ok_and(|length| length <= LONGEST) {
+                        continue;
+                    }
+                }
+                Err(frame) => {
+                    // Nothing follows trailers.
+                    beginning.trailers = frame.into_trailers().ok();
+                    beginning.is_whole = true;
+                }
+            },
+            Ok(Some(Err(error))) => {
+                let detail = "the upstream broke its answer off";
+                beginning.broken = Some(Error::new(Reason::UpstreamReset, detail).because(error));
+            }
+            Err(_) => {}
         }
-        if u64::try_from(beginning.len()).is_ok_and(|length| length > LONGEST) {
-            return Ok(Beginning::Part(beginning.freeze()));
-        }
+        beginning.bytes = bytes.freeze();
+        return beginning;
     }
-    Ok(Beginning::Whole(beginning.freeze()))
 }
+
+/// How long a body is waited for that may refuse the token, before what has come of it is passed on.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes. Adobe's refusals are a line long.
 const LONGEST: u64 = 16 * 1024;
@@ -139,7 +148,11 @@ mod tests {
 
     fn refuses(status: u16, body: &str) -> bool {
         let signs = Sign::DEFAULT.map(|sign| sign.parse().unwrap());
-        let whole = Beginning::Whole(Bytes::copy_from_slice(body.as_bytes()));
+        let whole = Beginning {
+            bytes: Bytes::copy_from_slice(body.as_bytes()),
+            is_whole: true,
+            ..Beginning::default()
+        };
         super::refuses(&signs, StatusCode::from_u16(status).unwrap(), &whole)
     }
 

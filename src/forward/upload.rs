@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -30,23 +31,22 @@ struct Shared<B> {
     body: Option<B>,
     /// What came first, for another turn.
     kept: Kept,
-    /// What has come but is not kept, and has not been given yet.
+    /// What has come and has not been given yet.
     pending: Option<Bytes>,
     turn: u32,
+    /// Wakes the upload whose turn it is, when it waits.
+    waker: Option<Waker>,
     exchange: Rc<Exchange>,
     limit: u64,
 }
 
-/// The beginning of a body.
-#[derive(Debug, Default)]
-struct Kept {
-    pieces: Vec<Bytes>,
-    /// What the pieces take in memory, about.
-    cost: usize,
-    /// How many pieces the upload whose turn it is has given.
-    given: usize,
-    /// Whether something is missing already.
-    incomplete: bool,
+/// The beginning of a body. It is copied, since a piece may hold on to a buffer many times its size.
+#[derive(Debug)]
+enum Kept {
+    /// All that has come, of which the upload whose turn it is has been given so much.
+    All { bytes: Vec<u8>, given: usize },
+    /// Something is missing already. What is here is still to be given.
+    Rest { bytes: Bytes },
 }
 
 impl<B> Upload<B>
@@ -54,14 +54,22 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Source>,
 {
-    /// Takes a body of at most `limit` bytes.
-    pub fn new(body: B, exchange: &Rc<Exchange>, limit: u64) -> Self {
+    /// Takes a body of at most `limit` bytes. Its beginning is kept if it `may_go_again`.
+    pub fn new(body: B, exchange: &Rc<Exchange>, limit: u64, may_go_again: bool) -> Self {
         let shared = (!body.is_end_stream()).then(|| {
             Rc::new(RefCell::new(Shared {
                 body: Some(body),
-                kept: Kept::default(),
+                kept: if may_go_again {
+                    Kept::All {
+                        bytes: Vec::new(),
+                        given: 0,
+                    }
+                } else {
+                    Kept::nothing()
+                },
                 pending: None,
                 turn: 0,
+                waker: None,
                 exchange: Rc::clone(exchange),
                 limit,
             }))
@@ -109,7 +117,8 @@ impl<B> Upload<B> {
     pub fn is_whole(&self) -> bool {
         self.shared.as_ref().is_none_or(|shared| {
             let shared = shared.borrow();
-            !shared.kept.incomplete && shared.exchange.upload.fault.get().is_none()
+            let whole = matches!(shared.kept, Kept::All { .. });
+            whole && shared.exchange.upload.fault.get().is_none()
         })
     }
 
@@ -124,8 +133,17 @@ impl<B> Upload<B> {
             return Some(self.hold());
         };
         let mut open = shared.borrow_mut();
+        if let Kept::All { given, .. } = &mut open.kept {
+            *given = 0;
+        }
+        // It is the beginning of what was kept, or the end of it.
+        open.pending = None;
         open.turn += 1;
-        open.kept.given = 0;
+        open.exchange.upload.waiting.set(false);
+        if let Some(waker) = open.waker.take() {
+            // The upload before sees that its turn is over, and ends its exchange.
+            waker.wake();
+        }
         Some(Self {
             turn: open.turn,
             shared: Some(Rc::clone(shared)),
@@ -135,7 +153,8 @@ impl<B> Upload<B> {
     /// Lets go of what was kept: the body will not go up again.
     pub fn forget(&self) {
         if let Some(shared) = &self.shared {
-            shared.borrow_mut().kept.forget();
+            let shared = &mut *shared.borrow_mut();
+            shared.kept.forget(shared.pending.as_ref());
         }
     }
 }
@@ -145,31 +164,23 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Source>,
 {
-    /// Takes a first piece, and keeps it for the upload.
+    /// Takes a first piece, which the upload is given first.
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.poll_body(cx).map(|polled| {
-            let piece = polled.transpose()?.filter(|piece| !piece.is_empty());
-            if let Some(piece) = piece
-                && !self.kept.keep(&piece)
-            {
-                self.pending = Some(piece);
-            }
+            let piece = polled.transpose()?;
+            self.pending = piece.filter(|piece| !piece.is_empty());
             Ok(())
         })
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        if let Some(piece) = self.kept.next() {
-            return Poll::Ready(Some(Ok(piece)));
-        }
-        if let Some(piece) = self.pending.take() {
-            return Poll::Ready(Some(Ok(piece)));
-        }
-        let polled = self.poll_body(cx);
-        if let Poll::Ready(Some(Ok(piece))) = &polled
-            && self.kept.keep(piece)
-        {
-            self.kept.given += 1;
+        let piece = self.pending.take().or_else(|| self.kept.next());
+        let polled = match piece {
+            Some(piece) => Poll::Ready(Some(Ok(piece))),
+            None => self.poll_body(cx),
+        };
+        if let Poll::Ready(Some(Ok(piece))) = &polled {
+            self.kept.give(piece.len());
         }
         polled
     }
@@ -182,7 +193,10 @@ where
         let upload = &self.exchange.upload;
         upload.waiting.set(polled.is_pending());
         let data = match polled {
-            Poll::Pending => return Poll::Pending,
+            Poll::Pending => {
+                self.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
             Poll::Ready(None) => None,
             Poll::Ready(Some(Err(error))) => {
                 let detail = "the request body broke off or broke its framing";
@@ -201,6 +215,7 @@ where
         if bytes > self.limit {
             return self.give_up(too_large(self.limit));
         }
+        self.kept.keep(&data);
         Poll::Ready(Some(Ok(data)))
     }
 
@@ -211,7 +226,7 @@ where
 
     /// Returns how much the upload whose turn it is will still be given.
     fn size_hint(&self) -> SizeHint {
-        let taken = self.kept.left() + self.pending.as_ref().map_or(0, Bytes::len);
+        let taken = self.left();
         let taken = u64::try_from(taken).unwrap_or(u64::MAX);
         let rest = match &self.body {
             Some(body) => body.size_hint(),
@@ -225,54 +240,75 @@ where
         hint
     }
 
+    /// Returns how much has come that the upload whose turn it is has not been given.
+    fn left(&self) -> usize {
+        let pending = self.pending.as_ref().map(Bytes::len);
+        pending.unwrap_or_else(|| self.kept.left())
+    }
+
     fn is_end_stream(&self) -> bool {
-        self.kept.left() == 0
-            && self.pending.is_none()
-            && self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.left() == 0 && self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 }
 
 impl Kept {
-    /// Keeps a piece if there is room and nothing is missing before it. Once something is missing, nothing is kept.
-    fn keep(&mut self, piece: &Bytes) -> bool {
-        let cost = piece.len() + size_of::<Bytes>();
-        if self.incomplete || self.cost + cost > MOST_KEPT {
-            self.forget();
-            return false;
+    fn nothing() -> Self {
+        Self::Rest {
+            bytes: Bytes::new(),
         }
-        self.cost += cost;
-        self.pieces.push(if piece.len() < SMALL {
-            // A small piece may hold on to a large buffer.
-            Bytes::copy_from_slice(piece)
-        } else {
-            piece.clone()
-        });
-        true
     }
 
-    /// Returns the next piece for the upload whose turn it is.
+    /// Keeps what has come, if there is room and nothing is missing before it.
+    fn keep(&mut self, piece: &Bytes) {
+        match self {
+            Self::All { bytes, .. } if bytes.len() + piece.len() <= MOST_KEPT => {
+                bytes.extend_from_slice(piece);
+            }
+            // Who takes this piece has been given all before it.
+            Self::All { .. } => *self = Self::nothing(),
+            Self::Rest { .. } => {}
+        }
+    }
+
+    /// Returns what the upload whose turn it is has not been given.
     fn next(&mut self) -> Option<Bytes> {
-        let piece = self.pieces.get(self.given)?;
-        self.given += 1;
-        Some(piece.clone())
+        match self {
+            Self::All { bytes, given } => {
+                let rest = bytes.get(*given..)?;
+                (!rest.is_empty()).then(|| Bytes::copy_from_slice(rest))
+            }
+            Self::Rest { bytes } => {
+                let rest = mem::take(bytes);
+                (!rest.is_empty()).then_some(rest)
+            }
+        }
     }
 
-    /// Lets go of all that has been given.
-    fn forget(&mut self) {
-        self.incomplete = true;
-        self.pieces.drain(..self.given.min(self.pieces.len()));
-        self.given = 0;
+    /// Notes that the upload whose turn it is was given so much.
+    fn give(&mut self, length: usize) {
+        if let Self::All { given, .. } = self {
+            *given += length;
+        }
+    }
+
+    /// Lets go of all that has been given, or is `pending` besides.
+    fn forget(&mut self, pending: Option<&Bytes>) {
+        let rest = self.next().filter(|_| pending.is_none());
+        *self = Self::Rest {
+            bytes: rest.unwrap_or_default(),
+        };
     }
 
     fn left(&self) -> usize {
-        let pieces = self.pieces.iter().skip(self.given);
-        pieces.map(Bytes::len).sum()
+        match self {
+            Self::All { bytes, given } => bytes.len().saturating_sub(*given),
+            Self::Rest { bytes } => bytes.len(),
+        }
     }
 }
 
 /// Bytes of a body that are kept to send them again: more than all but the largest bodies Adobe takes.
 pub const MOST_KEPT: usize = 256 * 1024;
-const SMALL: usize = 512;
 
 impl<B> Body for Upload<B>
 where
@@ -318,4 +354,122 @@ pub fn too_large(limit: u64) -> Error {
         Reason::TooLarge,
         format!("a request body may have {limit} bytes"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use http::{HeaderValue, Method, Version};
+    use http_body_util::BodyExt;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::context::Connection;
+
+    /// A body in pieces whose length is not known.
+    struct Pieces(VecDeque<Bytes>);
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    fn upload(pieces: &[usize], may_go_again: bool) -> Upload<Pieces> {
+        let address = ([127, 0, 0, 1], 1).into();
+        let exchange = Exchange::new(
+            Method::POST,
+            Version::HTTP_11,
+            HeaderValue::from_static("id"),
+            Rc::new(Connection::new(address, address, true)),
+        );
+        let pieces = pieces.iter().enumerate();
+        let pieces = pieces.map(|(number, length)| {
+            let byte = u8::try_from(number % 251).unwrap();
+            Bytes::from(vec![byte; *length])
+        });
+        Upload::new(
+            Pieces(pieces.collect()),
+            &Rc::new(exchange),
+            u64::MAX,
+            may_go_again,
+        )
+    }
+
+    fn whole(pieces: &[usize]) -> Vec<u8> {
+        let pieces = pieces.iter().enumerate();
+        pieces.fold(Vec::new(), |mut all, (number, length)| {
+            all.extend(vec![u8::try_from(number % 251).unwrap(); *length]);
+            all
+        })
+    }
+
+    /// Takes at most `frames` of an upload.
+    async fn take(upload: &mut Upload<Pieces>, frames: usize) -> Vec<u8> {
+        let mut taken = Vec::new();
+        for _ in 0..frames {
+            let Some(frame) = upload.frame().await else {
+                break;
+            };
+            taken.extend_from_slice(&frame.unwrap().into_data().unwrap());
+        }
+        taken
+    }
+
+    proptest! {
+        #[test]
+        fn a_body_goes_up_again_from_its_beginning_whatever_had_gone(
+            pieces in prop::collection::vec(0_usize..70_000, 1..8),
+            begun in any::<bool>(),
+            frames in 0_usize..10,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let mut first = upload(&pieces, true);
+                if begun {
+                    first.begin().await.unwrap();
+                }
+                let hold = first.hold();
+                let gone = take(&mut first, frames).await;
+                assert!(whole(&pieces).starts_with(&gone));
+                let Some(mut second) = hold.again() else {
+                    assert!(gone.len() > MOST_KEPT || whole(&pieces).len() > MOST_KEPT);
+                    return;
+                };
+                assert!(gone.len() <= MOST_KEPT);
+                assert!(first.frame().await.unwrap().is_err(), "its turn is over");
+                let again = take(&mut second, usize::MAX).await;
+                assert_eq!(again, whole(&pieces));
+                assert!(second.is_end_stream());
+            });
+        }
+
+        #[test]
+        fn what_is_forgotten_has_been_given_and_nothing_else_is(
+            pieces in prop::collection::vec(1_usize..70_000, 1..8),
+            begun in any::<bool>(),
+            frames in 0_usize..10,
+            may_go_again in any::<bool>(),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let mut upload = upload(&pieces, may_go_again);
+                if begun {
+                    upload.begin().await.unwrap();
+                }
+                let mut all = take(&mut upload, frames).await;
+                upload.forget();
+                assert!(!upload.is_whole() && upload.again().is_none());
+                all.extend(take(&mut upload, usize::MAX).await);
+                assert_eq!(all, whole(&pieces));
+            });
+        }
+    }
 }

@@ -311,7 +311,7 @@ fn a_long_answer_with_the_status_of_a_refusal_is_passed_on_whole() {
 }
 
 #[test]
-fn a_refusal_that_breaks_off_is_the_upstreams_fault() {
+fn an_answer_that_breaks_off_refuses_nothing_and_breaks_off_for_the_caller() {
     let adobe = Adobe::start(|_| {
         Act::AnswerAndClose(
             b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\n{\"error".to_vec(),
@@ -321,5 +321,25 @@ fn a_refusal_that_breaks_off_is_the_upstreams_fault() {
 
     let answer = exchange(gateway.address, get(LOOKUP, ""));
 
-    assert_eq!(answer.problem(), (502, "upstream_reset".to_owned()));
+    assert_eq!((answer.status, answer.complete), (401, false));
+    assert_eq!(answer.body, b"{\"error");
+    assert_eq!(adobe.token_calls().len(), 1);
+}
+
+#[test]
+fn a_token_is_kept_and_a_body_not_where_nothing_is_replaced() {
+    let adobe = Revoking::start();
+    adobe.revoke_before(2);
+    let url = adobe.adobe.url();
+    let gateway = Gateway::with(&format!(
+        "ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}', token_refused_by: [] }}\n{ROUTES}"
+    ));
+
+    let body = "x".repeat(200 * 1024);
+    let target = "/data/core/ups/config/mergePolicies/1";
+    let answer = exchange(gateway.address, send("PUT", target, "", &body));
+
+    assert_eq!(answer.status, 401);
+    assert_eq!(adobe.adobe.seen()[0].body, body.as_bytes());
+    assert_eq!(adobe.adobe.token_calls().len(), 1);
 }
