@@ -224,13 +224,11 @@ impl<H: Shelf> Fleet<H> {
         let entry = Entry::of(&obtained);
         // Also when it is not known whether it was published: should it be read again, it is known for the same.
         obtained.fence = Some(turn.fence());
-        match self.shelf.publish(&turn, &entry, left).await {
-            Ok(true) => {}
-            Ok(false) => tracing::info!(
+        if self.shelf.publish(&turn, &entry, left).await == Ok(false) {
+            tracing::info!(
                 credential = settings.name,
                 "a replica with a later turn has published a token already"
-            ),
-            Err(Away) => {}
+            );
         }
         Ok(obtained)
     }

@@ -488,7 +488,7 @@ async fn a_pause_that_ims_asks_for_is_kept_by_all() {
             Memory::default(),
             Service::new(Duration::from_millis(20), DAY),
         );
-        service.pause = Some(Duration::from_secs(120));
+        service.pause = Some(Duration::from_mins(2));
         service.is_down.set(true);
         let replicas = Replicas::start(10, &shelf, &service);
 
