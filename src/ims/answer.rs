@@ -233,13 +233,29 @@ pub fn read(head: &Head, body: &[u8], unit: Unit) -> Result<Minted, Failure> {
     } else {
         Err(refused(head.status, body))
     };
-    result.map_err(|failure| Failure {
+    result.map_err(|failure| with_head(head, failure))
+}
+
+/// Returns what an answer means whose body did not come, or not as a whole, because of `broken`.
+///
+/// The status says enough when it is that of an error, and a pause that IMS asks for counts without its reasons.
+pub fn without_body(head: &Head, broken: Failure) -> Failure {
+    if head.status == StatusCode::OK {
+        return with_head(head, broken);
+    }
+    let refused = refused(head.status, b"");
+    let message = format!("{}; {}", refused.message, broken.message);
+    with_head(head, Failure { message, ..refused })
+}
+
+fn with_head(head: &Head, failure: Failure) -> Failure {
+    Failure {
         status: Some(head.status),
         retry_after: head.retry_after,
         debug_id: head.debug_id.clone(),
         clock_ahead_s: head.clock_ahead_s,
         ..failure
-    })
+    }
 }
 
 fn token(head: &Head, body: &[u8], unit: Unit) -> Result<Minted, Failure> {
@@ -584,6 +600,39 @@ mod tests {
         assert_eq!(failure.to_string(), "IMS answered 429 (x-debug-id abc-1)");
         assert_eq!(failure.retry_after, head.retry_after);
         assert_eq!(failure.clock_ahead_s, Some(-90));
+    }
+
+    #[test]
+    fn an_answer_without_its_body_means_what_its_head_says() {
+        for (status, class, message) in [
+            (200, Class::Unreachable, "the end is missing"),
+            (302, Class::Answer, "IMS answered 302; the end is missing"),
+            (
+                401,
+                Class::Configuration,
+                "IMS answered 401; the end is missing",
+            ),
+            (
+                429,
+                Class::Throttled,
+                "IMS answered 429; the end is missing",
+            ),
+            (503, Class::Unwell, "IMS answered 503; the end is missing"),
+        ] {
+            let head = Head {
+                retry_after: Some(Duration::from_secs(38)),
+                debug_id: Some("abc-1".to_owned()),
+                ..Head::from(StatusCode::from_u16(status).unwrap())
+            };
+            let broken = Failure::new(Class::Unreachable, "the end is missing");
+
+            let failure = without_body(&head, broken);
+
+            assert_eq!((failure.class, &*failure.message), (class, message));
+            assert_eq!(failure.status, Some(head.status));
+            assert_eq!(failure.retry_after, head.retry_after);
+            assert_eq!(failure.debug_id, head.debug_id);
+        }
     }
 
     /// JSON that often has the members of a token answer.

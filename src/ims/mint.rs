@@ -112,10 +112,24 @@ impl Mint {
                 fastrand::u64(1..EXACT_IN_JSON),
             )?),
         };
-        let call = self.call(credential, secret, assertion.as_ref());
+        // It outlives the call, so that what it says counts even if the body comes too late.
+        let mut head = None;
+        let call = self.call(credential, secret, assertion.as_ref(), &mut head);
         let result = timeout(self.timeout, call)
             .await
-            .unwrap_or_else(|_| Err(self.late()));
+            .unwrap_or_else(|_| {
+                Err(match &head {
+                    Some(head) if head.status != StatusCode::OK => Failure::new(
+                        Class::Unreachable,
+                        format!("the rest did not come within {:?}", self.timeout),
+                    ),
+                    _ => self.late(),
+                })
+            })
+            .map_err(|failure| match &head {
+                Some(head) if failure.status.is_none() => answer::without_body(head, failure),
+                _ => failure,
+            });
         let hidden = Hidden {
             credential,
             assertion: assertion.as_ref(),
@@ -138,6 +152,7 @@ impl Mint {
         credential: &CredentialSettings,
         secret: &Secret,
         assertion: Option<&Secret>,
+        arrived: &mut Option<Head>,
     ) -> Result<Minted, Failure> {
         let form = grant::form(credential, secret, assertion);
         let request = Request::builder()
@@ -164,12 +179,12 @@ impl Mint {
                 }
             })?;
         let (head, body) = response.into_parts();
-        let head = head_of(head.status, &head.headers, now());
+        let head = arrived.insert(head_of(head.status, &head.headers, now()));
         let body = Limited::new(body, ANSWER_BYTES)
             .collect()
             .await
-            .map_err(|error| unread(&head, error.as_ref()))?;
-        answer::read(&head, &body.to_bytes(), credential.grant.unit())
+            .map_err(|error| unread(error.as_ref()))?;
+        answer::read(head, &body.to_bytes(), credential.grant.unit())
     }
 
     fn late(&self) -> Failure {
@@ -210,18 +225,13 @@ fn head_of(status: StatusCode, fields: &HeaderMap, now: Duration) -> Head {
 /// A longer number is none of Adobe's, and the number goes into logs.
 const DEBUG_ID_CHARS: usize = 64;
 
-fn unread(head: &Head, error: &(dyn std::error::Error + 'static)) -> Failure {
+fn unread(error: &(dyn std::error::Error + 'static)) -> Failure {
     let message = if error.is::<LengthLimitError>() {
         "the answer is larger than 64 KiB"
     } else {
         "the answer broke off"
     };
-    Failure {
-        status: Some(head.status),
-        debug_id: head.debug_id.clone(),
-        clock_ahead_s: head.clock_ahead_s,
-        ..Failure::new(Class::Answer, message)
-    }
+    Failure::new(Class::Answer, message)
 }
 
 /// What IMS was told in confidence and may repeat.

@@ -164,6 +164,32 @@ fn pauses() -> Vec<Fault> {
             )
         },
         Fault {
+            calls: 2,
+            ..passing(
+                "429 with Retry-After, cut",
+                Act::AnswerAndClose(
+                    b"HTTP/1.1 429 Slow\r\nRetry-After: 5\r\nContent-Length: 100\r\n\r\n{".to_vec(),
+                ),
+                "throttled",
+                "IMS answered 429; the answer broke off",
+            )
+        },
+        Fault {
+            ims: "timeout: 1s, ",
+            calls: 2,
+            ..passing(
+                "503 with Retry-After, silent in mid-body",
+                Act::play(|wire| {
+                    wire.write(
+                        "HTTP/1.1 503 Busy\r\nRetry-After: 4\r\nContent-Length: 100\r\n\r\n{",
+                    );
+                    wire.wait_for_end();
+                }),
+                "server_error",
+                "IMS answered 503; the rest did not come within 1s",
+            )
+        },
+        Fault {
             lasts: Duration::from_secs(2),
             back_within: Duration::from_secs(30),
             ..passing(
@@ -312,9 +338,21 @@ fn floods(most: &Arc<AtomicUsize>) -> Vec<Fault> {
                 "HTTP/1.1 500 Oh\r\nContent-Length: 20000000\r\n\r\n",
                 20_000_000,
             ),
-            "bad_answer",
-            says,
+            "server_error",
+            "IMS answered 500; the answer is larger than 64 KiB",
         ),
+        Fault {
+            calls: 2,
+            ..passing(
+                "20 MB with 429 and Retry-After",
+                endless(
+                    "HTTP/1.1 429 Slow\r\nRetry-After: 5\r\nContent-Length: 20000000\r\n\r\n",
+                    20_000_000,
+                ),
+                "throttled",
+                "IMS answered 429; the answer is larger than 64 KiB",
+            )
+        },
     ]
 }
 
