@@ -279,11 +279,11 @@ fn unreachable(error: &Error) -> Failure {
     }
 }
 
-/// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds or a date.
+/// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds or a date. A number that is too large to be read is a long pause.
 fn pause(value: &HeaderValue, now: Duration) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     Some(date(text)?.saturating_sub(now))
 }
@@ -350,6 +350,11 @@ mod tests {
         let pause = |text: &str| pause(&HeaderValue::from_str(text).unwrap(), now);
 
         assert_eq!(pause("38"), Some(Duration::from_secs(38)));
+        assert_eq!(
+            pause("99999999999999999999"),
+            Some(Duration::from_secs(u64::MAX))
+        );
+        assert_eq!(pause(""), None);
         assert_eq!(pause("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
         assert!(pause("Tue, 31 Dec 2999 23:59:59 GMT").unwrap() > Duration::from_hours(1));
         assert_eq!(pause("soon"), None);
