@@ -140,7 +140,7 @@ impl Mint {
                 ..minted
             }),
             Err(failure) => Err(Failure {
-                message: printable(&hidden.taken_out_of(&failure.message), QUOTED_CHARS),
+                message: hidden.quoted(&failure.message),
                 debug_id: failure.debug_id.filter(|id| hidden.spares(id)),
                 ..failure
             }),
@@ -243,8 +243,16 @@ struct Hidden<'a> {
 }
 
 impl Hidden<'_> {
-    /// Takes everything secret out of what IMS said. Only then may it be shortened, since a secret that is cut in two
-    /// would not be found.
+    /// Returns what may be shown of what IMS said.
+    ///
+    /// What cannot be seen goes first, since a secret with a line break in it would not be found, and would be whole again
+    /// afterwards; base64 in lines is the likely case. The text is shortened last: half a secret would not be found either.
+    fn quoted(&self, said: &str) -> String {
+        let clean = self.taken_out_of(&printable(said, usize::MAX));
+        clean.chars().take(QUOTED_CHARS).collect()
+    }
+
+    /// Takes everything secret out of what IMS said.
     fn taken_out_of(&self, said: &str) -> String {
         let secrets = self.credential.client_secrets.iter();
         let clean = secrets.fold(said.to_owned(), |text, secret| secret.taken_out_of(&text));
@@ -336,12 +344,34 @@ mod tests {
 
         let head = Head::from(StatusCode::BAD_REQUEST);
         let failure = answer::read(&head, body.as_bytes(), Unit::Seconds).unwrap_err();
-        let quoted = printable(&hidden.taken_out_of(&failure.message), QUOTED_CHARS);
+        let quoted = hidden.quoted(&failure.message);
 
         let message = &failure.message;
         assert!(message.contains("p8e-one p8e/two"), "{message}");
         assert!(quoted.contains("x… … … … … …yyy"), "{quoted}");
         assert!(quoted.chars().count() == QUOTED_CHARS && !quoted.contains('\n'));
+    }
+
+    #[test]
+    fn a_secret_with_something_unseen_in_it_is_found() {
+        let assertion = Secret::new(format!("header00.{}.signature", "claims".repeat(30)));
+        let mut credential = credential();
+        credential.client_secrets = vec![Secret::new("p8e-".repeat(30))];
+        let hidden = Hidden {
+            credential: &credential,
+            assertion: Some(&assertion),
+        };
+        let secret = "p8e-".repeat(30);
+        let encoded = STANDARD.encode(&secret);
+        for whole in [&secret, &encoded, assertion.expose()] {
+            for unseen in ["\n", "\r\n", "\0", "\u{200e}", "\u{202e}"] {
+                let (first, second) = whole.split_at(76);
+
+                let quoted = hidden.quoted(&format!("it was {first}{unseen}{second}."));
+
+                assert_eq!(quoted, "it was ….", "{unseen:?}");
+            }
+        }
     }
 
     #[test]

@@ -49,7 +49,9 @@ impl Lifetime {
 }
 
 impl Report<'_> {
-    /// Returns what the token says about itself, without a secret that IMS might have put there.
+    /// Returns what may be shown of what the token says about itself.
+    ///
+    /// A secret that IMS might have put there is taken out before a text is shortened: half a secret would not be found.
     pub(super) fn claims(&self, minted: &Minted) -> Option<Claims> {
         let mut claims = claims(&minted.bearer)?;
         for text in [
@@ -58,12 +60,15 @@ impl Report<'_> {
             &mut claims.environment,
             &mut claims.scope,
         ] {
-            let secrets = self.credential.client_secrets.iter();
-            *text = text
-                .take()
-                .map(|text| secrets.fold(text, |text, secret| secret.taken_out_of(&text)));
+            *text = text.take().map(|text| self.quoted(text));
         }
         Some(claims)
+    }
+
+    fn quoted(&self, text: String) -> String {
+        let secrets = self.credential.client_secrets.iter();
+        let clean = secrets.fold(text, |text, secret| secret.taken_out_of(&text));
+        clean.chars().take(SHOWN_CHARS).collect()
     }
 
     /// Returns what is amiss although it does not keep a token from being had.
@@ -149,6 +154,8 @@ impl Report<'_> {
     }
 }
 
+const SHOWN_CHARS: usize = 300;
+
 /// Tells whether two lifetimes in seconds are not the same one rounded: IMS takes off up to a second.
 fn differ(left: f64, right: f64) -> bool {
     (left - right).abs() > (left.max(right) * 0.05).clamp(2.0, 60.0)
@@ -178,7 +185,63 @@ const YEAR_10000: Duration = Duration::from_hours(70_389_528);
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::secret::Secret;
+
+    /// A credential whose client is `id-s3cret`, which holds its secret.
+    fn credential() -> CredentialSettings {
+        CredentialSettings {
+            name: "a".to_owned(),
+            organization: "o@AdobeOrg".parse().unwrap(),
+            client_id: "id-s3cret".parse().unwrap(),
+            client_secrets: vec![Secret::new("s3cret".to_owned())],
+            grant: Grant::ClientCredentials {
+                scopes: String::new(),
+                send_org_id: false,
+            },
+            required: true,
+        }
+    }
+
+    fn minted(claims: &Value) -> Minted {
+        let token = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let bearer = Secret::new(token).to_bearer().unwrap();
+        Minted {
+            stated_s: Some(3600.0),
+            ..Minted::new(bearer, Duration::from_hours(1))
+        }
+    }
+
+    fn report<'a>(credential: &'a CredentialSettings, minted: &Minted) -> Report<'a> {
+        Report {
+            credential,
+            endpoint: String::new(),
+            attempt: Attempt {
+                tried: 1,
+                took: Duration::ZERO,
+                result: Ok(minted.clone()),
+            },
+        }
+    }
+
+    #[test]
+    fn a_claim_is_shortened_after_secrets_are_taken_out() {
+        let credential = credential();
+        for before in ["", "s3\ncret", "s3\u{200e}cret"] {
+            let scope = format!("{before}{}s3cret", "x".repeat(297));
+            let minted = minted(&json!({ "scope": scope }));
+
+            let shown = report(&credential, &minted).claims(&minted).unwrap();
+
+            let shown = shown.scope.unwrap();
+            assert!(!shown.contains("s3") && shown.contains('…'), "{shown}");
+            assert!(shown.chars().count() <= 300, "{shown}");
+        }
+    }
 
     #[test]
     fn lifetimes_are_the_same_when_only_rounded() {
