@@ -121,8 +121,8 @@ fn refused(refusal: Refusal, failure: &Failure, report: &Report<'_>) -> Words {
                 "look in the console: a service account (JWT) needs grant: jwt_exchange, or has to be migrated",
             ],
         ),
-        Refusal::InvalidToken => stale(failure),
-        Refusal::InvalidSignature => configured(
+        Refusal::InvalidToken if report.is_exchange() => stale(failure),
+        Refusal::InvalidSignature if report.is_exchange() => configured(
             "the assertion was signed with a key that belongs to none of the credential's certificates",
             &[
                 "check that private_key is the one whose certificate the console shows",
@@ -135,7 +135,10 @@ fn refused(refusal: Refusal, failure: &Failure, report: &Report<'_>) -> Words {
                 "check organization, client_id and technical_account, with what follows their @, and metascopes",
             ],
         ),
-        Refusal::BadRequest | Refusal::InvalidRequest => configured(
+        Refusal::BadRequest
+        | Refusal::InvalidRequest
+        | Refusal::InvalidSignature
+        | Refusal::InvalidToken => configured(
             "IMS misses something in the call, or does not take it",
             &[
                 "check that ims.token_path and ims.exchange_path are those of Adobe",
@@ -326,15 +329,17 @@ mod tests {
             }
             meanings.sort();
             meanings.dedup();
-            // Without an assertion, a bad and an invalid request are the same.
-            let fewest = Refusal::ALL.len() - usize::from(grant.is_empty());
-            assert_eq!(meanings.len(), fewest, "{meanings:?}");
+            // Without an assertion nothing is wrong with one, and what else is wrong is the request.
+            let same = if grant.is_empty() { 3 } else { 0 };
+            assert_eq!(meanings.len(), Refusal::ALL.len() - same, "{meanings:?}");
+            let speaks = meanings.iter().any(|it| it.contains("assertion"));
+            assert_eq!(speaks, !grant.is_empty(), "{meanings:?}");
         }
     }
 
     #[test]
     fn whoever_is_at_fault_is_named() {
-        let credential = credential("");
+        let (credential, exchange) = (credential(""), credential(EXCHANGE));
         let failure = |class| Failure::new(class, "");
         let broke = |broke_at| Failure {
             broke_at: Some(broke_at),
@@ -380,7 +385,13 @@ mod tests {
             (clock(10), Side::Configuration, "expired"),
             (clock(-90), Side::Gateway, "expired"),
         ] {
-            let diagnosis = of(&failure, &credential);
+            let is_of_assertion = failure.refusal.is_some();
+            let credential = if is_of_assertion {
+                &exchange
+            } else {
+                &credential
+            };
+            let diagnosis = of(&failure, credential);
 
             assert_eq!(diagnosis.side, side, "{word}");
             assert!(diagnosis.meaning.contains(word), "{}", diagnosis.meaning);
