@@ -221,12 +221,22 @@ fn unreachable(broke_at: Option<Reason>) -> Words {
                 "check the host in ims.url, and where ims.address leads",
             ],
         )
-    } else {
+    } else if broke_at.is_none() {
+        // Whether IMS was reached is not known: it may be what a firewall swallows.
         (
-            "IMS was reached and did not answer in time, or not to the end",
+            "IMS did not answer within ims.timeout, or not to the end",
             &[
                 "try again: one slow answer is no pattern",
-                "if it stays, look for a proxy on the way, or raise ims.timeout",
+                "if it stays, check that egress to the host and port of ims.url is allowed: firewall, network policy",
+                "look for a proxy on the way, or raise ims.timeout",
+            ],
+        )
+    } else {
+        (
+            "the connection to IMS broke before there was a whole answer",
+            &[
+                "try again: one broken connection is no pattern",
+                "if it stays, look for a proxy on the way",
             ],
         )
     };
@@ -359,7 +369,16 @@ mod tests {
             (failure(Class::Throttled), Side::Ims, "too often"),
             (failure(Class::Unwell), Side::Ims, "failed"),
             (failure(Class::Answer), Side::Network, "no token"),
-            (failure(Class::Unreachable), Side::Network, "in time"),
+            (
+                failure(Class::Unreachable),
+                Side::Network,
+                "within ims.timeout",
+            ),
+            (
+                broke(Reason::UpstreamReset),
+                Side::Network,
+                "connection to IMS broke",
+            ),
             (broke(Reason::UpstreamName), Side::Network, "resolved"),
             (
                 broke(Reason::UpstreamConnect),
