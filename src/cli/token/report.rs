@@ -111,10 +111,10 @@ impl Report<'_> {
             }
             Some(_) => {}
         }
-        let Some(claims) = self.claims(minted) else {
+        let Some(shown) = self.claims(minted) else {
             return;
         };
-        if let Some(lifetime) = claims.lifetime
+        if let Some(lifetime) = shown.lifetime
             && differ(lifetime.as_secs_f64(), minted.lifetime.as_secs_f64())
         {
             warnings.push(format!(
@@ -124,8 +124,10 @@ impl Report<'_> {
                 self.credential.grant.as_str(),
             ));
         }
-        if let Some(client_id) = &claims.client_id
-            && client_id != self.credential.client_id.as_str()
+        // What is shown may lack a part, and would then be another one's for no other reason.
+        let written = claims(&minted.bearer).and_then(|claims| claims.client_id);
+        if let Some(client_id) = &shown.client_id
+            && written.as_deref() != Some(self.credential.client_id.as_str())
         {
             warnings.push(format!(
                 "the token is for the client {client_id}, not for {}: Adobe will refuse it",
@@ -240,6 +242,23 @@ mod tests {
             let shown = shown.scope.unwrap();
             assert!(!shown.contains("s3") && shown.contains('…'), "{shown}");
             assert!(shown.chars().count() <= 300, "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_token_for_this_client_is_taken_for_it_whatever_is_shown_of_it() {
+        let credential = credential();
+        for (client_id, warned) in [
+            ("id-s3cret", None),
+            ("id-other", Some("for the client id-other, not for")),
+        ] {
+            let minted = minted(&json!({ "client_id": client_id }));
+
+            let warnings = report(&credential, &minted).warnings();
+
+            assert_eq!(warnings.len(), usize::from(warned.is_some()));
+            let all = warnings.concat();
+            assert!(all.contains(warned.unwrap_or_default()), "{all}");
         }
     }
 
