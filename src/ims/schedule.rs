@@ -55,7 +55,8 @@ pub enum Supply {
 /// - Refusals that only a changed secret or configuration ends wait 5 s, then twice as long each time, up to 60 s.
 /// - While a token is valid: full jitter over a bound that doubles from 0.5 s to 30 s, but not past the token's end.
 /// - Since it ran out callers fail, so for ten seconds there are two tries a second. After that, and where there never was
-///   a token: full jitter over a bound that grows to 4 s, or to 30 s when IMS throttles.
+///   a token: full jitter over a bound that grows to 4 s, or to 30 s when IMS throttles. It grows to 30 s as well once the
+///   token has been gone for five minutes, or forty calls have failed: nobody waits for the second at which that ends.
 pub fn wait_after(failure: &Failure, failures: u32, supply: Supply, random: f64) -> Duration {
     let random = random.clamp(0.0, 1.0);
     let own = backoff(failure.class, failures, supply, random);
@@ -76,9 +77,14 @@ fn backoff(class: Class, failures: u32, supply: Supply, random: f64) -> Duration
             .mul_f64(1.0 - 0.1 * random);
     }
     let longest = match (supply, class) {
-        (Supply::Valid(_), _) | (_, Class::Throttled) => Duration::from_secs(30),
-        (Supply::Never | Supply::RanOut(_), _) => Duration::from_secs(4),
-    };
+        (Supply::Valid(_), _) | (_, Class::Throttled) => LONGEST_BOUND,
+        (Supply::Never, _) => {
+            let old = failures.saturating_sub(YOUNG_FAILURES).min(16);
+            YOUNG_BOUND.saturating_mul(2_u32.saturating_pow(old))
+        }
+        (Supply::RanOut(ago), _) => YOUNG_BOUND + ago.saturating_sub(YOUNG) / 8,
+    }
+    .min(LONGEST_BOUND);
     let doubled = FIRST_BOUND.saturating_mul(doublings).min(longest);
     let (bound, floor) = match supply {
         Supply::RanOut(ago) if class != Class::Throttled => {
@@ -95,6 +101,12 @@ fn backoff(class: Class, failures: u32, supply: Supply, random: f64) -> Duration
 }
 
 const FIRST_BOUND: Duration = Duration::from_millis(500);
+const LONGEST_BOUND: Duration = Duration::from_secs(30);
+/// The bound while an outage is young and there is nothing to serve with.
+const YOUNG_BOUND: Duration = Duration::from_secs(4);
+/// So many failures take a minute and more, and ten times as long when each of them is one of silence.
+const YOUNG_FAILURES: u32 = 40;
+const YOUNG: Duration = Duration::from_mins(5);
 /// So that jitter never makes a try follow on the heels of another.
 const FLOOR: Duration = Duration::from_millis(350);
 /// How long after a token has run out the end of an outage of IMS is looked for twice a second.
@@ -187,6 +199,18 @@ mod tests {
         }
         let old = Supply::RanOut(Duration::from_mins(5));
         assert_eq!(wait_after(&failure, 9, old, 1.0), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn an_outage_that_lasts_is_looked_at_ever_more_rarely() {
+        let failure = Failure::new(Class::Unreachable, "");
+        let bound_s = |failures, supply| wait_after(&failure, failures, supply, 1.0).as_secs();
+
+        let never = [1, 3, 4, 40, 41, 42, 43, 1000].map(|it| bound_s(it, Supply::Never));
+        assert_eq!(never, [0, 2, 4, 4, 8, 16, 30, 30]);
+        let ran_out = [16, 40, 300, 380, 508, 100_000]
+            .map(|ago| bound_s(100, Supply::RanOut(Duration::from_secs(ago))));
+        assert_eq!(ran_out, [2, 4, 4, 14, 30, 30]);
     }
 
     proptest! {
