@@ -38,6 +38,9 @@ pub enum InvalidName {
     /// The technical account lacks its `@…` suffix.
     #[error("must end in @techacct.adobe.com, as the developer console shows it")]
     NoAccountSuffix,
+    /// The technical account is an organisation id.
+    #[error("is an organisation id; a technical account ends in @techacct.adobe.com")]
+    Organization,
     /// The text holds a byte the name may not have.
     #[error("may hold only {0}")]
     Character(&'static str),
@@ -108,6 +111,9 @@ name!(SandboxName, |text| {
 name!(TechnicalAccount, |text| {
     visible(text)?;
     match text.split_once('@') {
+        Some((_, right)) if right.eq_ignore_ascii_case("AdobeOrg") => {
+            Err(InvalidName::Organization)
+        }
         Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok(()),
         _ => Err(InvalidName::NoAccountSuffix),
     }
@@ -132,6 +138,17 @@ mod tests {
         assert_eq!(org.to_header_value(), "0A1B2C3D4E5F60718293A4B5@AdobeOrg");
         assert_eq!("0A1B2C3D".parse::<OrgId>(), Err(InvalidName::NoSuffix));
         assert!("a b@AdobeOrg".parse::<OrgId>().is_err());
+    }
+
+    #[test]
+    fn a_technical_account_is_no_organisation() {
+        let parse = |text: &str| text.parse::<TechnicalAccount>();
+
+        assert!(parse("1122334455667788990011AA@techacct.adobe.com").is_ok());
+        assert_eq!(parse("1122334455"), Err(InvalidName::NoAccountSuffix));
+        for organization in ["0A1B2C3D@AdobeOrg", "0a1b2c3d@adobeorg"] {
+            assert_eq!(parse(organization), Err(InvalidName::Organization));
+        }
     }
 
     #[test]

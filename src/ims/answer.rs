@@ -233,26 +233,50 @@ pub fn read(head: &Head, body: &[u8], unit: Unit) -> Result<Minted, Failure> {
     } else {
         Err(refused(head.status, body))
     };
-    result.map_err(|failure| Failure {
+    result.map_err(|failure| with_head(head, failure))
+}
+
+/// Returns what an answer means whose body did not come, or not as a whole, because of `broken`.
+///
+/// The status says enough when it is that of an error, and a pause that IMS asks for counts without its reasons.
+pub fn without_body(head: &Head, broken: Failure) -> Failure {
+    if head.status == StatusCode::OK {
+        return with_head(head, broken);
+    }
+    let refused = refused(head.status, b"");
+    let message = format!("{}; {}", refused.message, broken.message);
+    with_head(head, Failure { message, ..refused })
+}
+
+fn with_head(head: &Head, failure: Failure) -> Failure {
+    Failure {
         status: Some(head.status),
         retry_after: head.retry_after,
         debug_id: head.debug_id.clone(),
         clock_ahead_s: head.clock_ahead_s,
         ..failure
-    })
+    }
 }
 
 fn token(head: &Head, body: &[u8], unit: Unit) -> Result<Minted, Failure> {
     let broken = |message: &str| Failure::new(Class::Answer, message);
     let answer: Value =
         serde_json::from_slice(body).map_err(|_| broken("the answer is not JSON"))?;
-    if answer.get("error").is_some() {
+    // Serializers write members that are not set as null or empty.
+    let is_refusal = match answer.get("error") {
+        Some(Value::String(word)) => !word.is_empty(),
+        Some(Value::Object(_)) => true,
+        _ => false,
+    };
+    if is_refusal {
         return Err(refused(head.status, body));
     }
-    let token = answer
-        .get("access_token")
-        .and_then(Value::as_str)
-        .ok_or_else(|| broken("the answer has no access_token"))?;
+    let Some(token) = answer.get("access_token").and_then(Value::as_str) else {
+        let said = said(&answer);
+        let colon = if said.is_empty() { "" } else { ": " };
+        let message = format!("the answer has no access_token{colon}{said}");
+        return Err(broken(&message));
+    };
     if let Some(kind) = answer.get("token_type").and_then(Value::as_str)
         && !kind.eq_ignore_ascii_case("bearer")
     {
@@ -332,14 +356,13 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
         .unwrap_or_default();
     let class = match (status.as_u16(), error) {
         (429, _) => Class::Throttled,
-        (500.., _) | (_, "internal_error") => Class::Unwell,
+        // 408: a proxy that was kept waiting, not a call that is wrong.
+        (408 | 500.., _) | (_, "internal_error") => Class::Unwell,
         (_, "invalid_client") => Class::Client,
         (300..=399, _) => Class::Answer,
         _ => Class::Configuration,
     };
-    let said = text("error_description")
-        .or_else(|| text("message"))
-        .unwrap_or_default();
+    let said = answer.as_ref().map(said).unwrap_or_default();
     let mut message = format!("IMS answered {}", status.as_u16());
     for part in [error, said] {
         if !part.is_empty() {
@@ -354,6 +377,14 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
         refusal: Refusal::of(error),
         ..Failure::new(class, message)
     }
+}
+
+/// Returns what an answer without a token says for people.
+fn said(answer: &Value) -> &str {
+    ["error_description", "message"]
+        .iter()
+        .find_map(|member| answer.get(member)?.as_str())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -440,6 +471,32 @@ mod tests {
     }
 
     #[test]
+    fn an_error_that_is_none_keeps_no_token_back() {
+        for error in ["null", r#""""#, "[]", "false", "0"] {
+            let minted = ok(&format!(r#"{{"access_token":"abc","error":{error}}}"#));
+            assert_eq!(minted.unwrap().bearer, "Bearer abc", "{error}");
+
+            let failure = ok(&format!(r#"{{"error":{error}}}"#)).unwrap_err();
+            assert_eq!(failure.class, Class::Answer, "{error}");
+        }
+        for error in [r#""invalid_scope""#, "{}"] {
+            let failure = ok(&format!(r#"{{"access_token":"abc","error":{error}}}"#)).unwrap_err();
+            assert_eq!(failure.class, Class::Configuration, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_in_the_place_of_a_token_is_told() {
+        let failure = ok(r#"{"message":"Try again later"}"#).unwrap_err();
+
+        assert_eq!(failure.class, Class::Answer);
+        assert_eq!(
+            failure.message,
+            "the answer has no access_token: Try again later"
+        );
+    }
+
+    #[test]
     fn what_is_no_token_is_refused() {
         for body in [
             "",
@@ -462,6 +519,7 @@ mod tests {
     #[test]
     fn failures_are_told_apart() {
         for (status, body, class, refusal) in [
+            (408, "", Class::Unwell, None),
             (
                 400,
                 r#"{"error":"invalid_client"}"#,
@@ -584,6 +642,39 @@ mod tests {
         assert_eq!(failure.to_string(), "IMS answered 429 (x-debug-id abc-1)");
         assert_eq!(failure.retry_after, head.retry_after);
         assert_eq!(failure.clock_ahead_s, Some(-90));
+    }
+
+    #[test]
+    fn an_answer_without_its_body_means_what_its_head_says() {
+        for (status, class, message) in [
+            (200, Class::Unreachable, "the end is missing"),
+            (302, Class::Answer, "IMS answered 302; the end is missing"),
+            (
+                401,
+                Class::Configuration,
+                "IMS answered 401; the end is missing",
+            ),
+            (
+                429,
+                Class::Throttled,
+                "IMS answered 429; the end is missing",
+            ),
+            (503, Class::Unwell, "IMS answered 503; the end is missing"),
+        ] {
+            let head = Head {
+                retry_after: Some(Duration::from_secs(38)),
+                debug_id: Some("abc-1".to_owned()),
+                ..Head::from(StatusCode::from_u16(status).unwrap())
+            };
+            let broken = Failure::new(Class::Unreachable, "the end is missing");
+
+            let failure = without_body(&head, broken);
+
+            assert_eq!((failure.class, &*failure.message), (class, message));
+            assert_eq!(failure.status, Some(head.status));
+            assert_eq!(failure.retry_after, head.retry_after);
+            assert_eq!(failure.debug_id, head.debug_id);
+        }
     }
 
     /// JSON that often has the members of a token answer.

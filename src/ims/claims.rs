@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::printable;
 
-/// What a token says about itself, as far as it could be read. No text holds a control character.
+/// What a token says about itself, as far as it could be read. No text holds a control character; each may be long.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
     /// The client it was minted for.
@@ -44,7 +44,7 @@ pub fn claims(bearer: &HeaderValue) -> Option<Claims> {
     let claims = claims.as_object()?;
     let text = |name: &str| {
         let text = claims.get(name)?.as_str()?;
-        Some(printable(text, SHOWN_CHARS)).filter(|text| !text.is_empty())
+        Some(printable(text, usize::MAX)).filter(|text| !text.is_empty())
     };
     // Milliseconds, as texts; a number is taken too.
     let time = |name: &str| {
@@ -64,8 +64,6 @@ pub fn claims(bearer: &HeaderValue) -> Option<Claims> {
         lifetime: time("expires_in"),
     })
 }
-
-const SHOWN_CHARS: usize = 300;
 
 #[cfg(test)]
 mod tests {

@@ -112,10 +112,24 @@ impl Mint {
                 fastrand::u64(1..EXACT_IN_JSON),
             )?),
         };
-        let call = self.call(credential, secret, assertion.as_ref());
+        // It outlives the call, so that what it says counts even if the body comes too late.
+        let mut head = None;
+        let call = self.call(credential, secret, assertion.as_ref(), &mut head);
         let result = timeout(self.timeout, call)
             .await
-            .unwrap_or_else(|_| Err(self.late()));
+            .unwrap_or_else(|_| {
+                Err(match &head {
+                    Some(head) if head.status != StatusCode::OK => Failure::new(
+                        Class::Unreachable,
+                        format!("the rest did not come within {:?}", self.timeout),
+                    ),
+                    _ => self.late(),
+                })
+            })
+            .map_err(|failure| match &head {
+                Some(head) if failure.status.is_none() => answer::without_body(head, failure),
+                _ => failure,
+            });
         let hidden = Hidden {
             credential,
             assertion: assertion.as_ref(),
@@ -126,7 +140,7 @@ impl Mint {
                 ..minted
             }),
             Err(failure) => Err(Failure {
-                message: printable(&hidden.taken_out_of(&failure.message), QUOTED_CHARS),
+                message: hidden.quoted(&failure.message),
                 debug_id: failure.debug_id.filter(|id| hidden.spares(id)),
                 ..failure
             }),
@@ -138,6 +152,7 @@ impl Mint {
         credential: &CredentialSettings,
         secret: &Secret,
         assertion: Option<&Secret>,
+        arrived: &mut Option<Head>,
     ) -> Result<Minted, Failure> {
         let form = grant::form(credential, secret, assertion);
         let request = Request::builder()
@@ -164,12 +179,12 @@ impl Mint {
                 }
             })?;
         let (head, body) = response.into_parts();
-        let head = head_of(head.status, &head.headers, now());
+        let head = arrived.insert(head_of(head.status, &head.headers, now()));
         let body = Limited::new(body, ANSWER_BYTES)
             .collect()
             .await
-            .map_err(|error| unread(&head, error.as_ref()))?;
-        answer::read(&head, &body.to_bytes(), credential.grant.unit())
+            .map_err(|error| unread(error.as_ref()))?;
+        answer::read(head, &body.to_bytes(), credential.grant.unit())
     }
 
     fn late(&self) -> Failure {
@@ -210,18 +225,13 @@ fn head_of(status: StatusCode, fields: &HeaderMap, now: Duration) -> Head {
 /// A longer number is none of Adobe's, and the number goes into logs.
 const DEBUG_ID_CHARS: usize = 64;
 
-fn unread(head: &Head, error: &(dyn std::error::Error + 'static)) -> Failure {
+fn unread(error: &(dyn std::error::Error + 'static)) -> Failure {
     let message = if error.is::<LengthLimitError>() {
         "the answer is larger than 64 KiB"
     } else {
         "the answer broke off"
     };
-    Failure {
-        status: Some(head.status),
-        debug_id: head.debug_id.clone(),
-        clock_ahead_s: head.clock_ahead_s,
-        ..Failure::new(Class::Answer, message)
-    }
+    Failure::new(Class::Answer, message)
 }
 
 /// What IMS was told in confidence and may repeat.
@@ -233,8 +243,16 @@ struct Hidden<'a> {
 }
 
 impl Hidden<'_> {
-    /// Takes everything secret out of what IMS said. Only then may it be shortened, since a secret that is cut in two
-    /// would not be found.
+    /// Returns what may be shown of what IMS said.
+    ///
+    /// What cannot be seen goes first, since a secret with a line break in it would not be found, and would be whole again
+    /// afterwards; base64 in lines is the likely case. The text is shortened last: half a secret would not be found either.
+    fn quoted(&self, said: &str) -> String {
+        let clean = self.taken_out_of(&printable(said, usize::MAX));
+        clean.chars().take(QUOTED_CHARS).collect()
+    }
+
+    /// Takes everything secret out of what IMS said.
     fn taken_out_of(&self, said: &str) -> String {
         let secrets = self.credential.client_secrets.iter();
         let clean = secrets.fold(said.to_owned(), |text, secret| secret.taken_out_of(&text));
@@ -269,11 +287,11 @@ fn unreachable(error: &Error) -> Failure {
     }
 }
 
-/// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds or a date.
+/// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds or a date. A number that is too large to be read is a long pause.
 fn pause(value: &HeaderValue, now: Duration) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     Some(date(text)?.saturating_sub(now))
 }
@@ -326,7 +344,7 @@ mod tests {
 
         let head = Head::from(StatusCode::BAD_REQUEST);
         let failure = answer::read(&head, body.as_bytes(), Unit::Seconds).unwrap_err();
-        let quoted = printable(&hidden.taken_out_of(&failure.message), QUOTED_CHARS);
+        let quoted = hidden.quoted(&failure.message);
 
         let message = &failure.message;
         assert!(message.contains("p8e-one p8e/two"), "{message}");
@@ -335,11 +353,38 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_with_something_unseen_in_it_is_found() {
+        let assertion = Secret::new(format!("header00.{}.signature", "claims".repeat(30)));
+        let mut credential = credential();
+        credential.client_secrets = vec![Secret::new("p8e-".repeat(30))];
+        let hidden = Hidden {
+            credential: &credential,
+            assertion: Some(&assertion),
+        };
+        let secret = "p8e-".repeat(30);
+        let encoded = STANDARD.encode(&secret);
+        for whole in [&secret, &encoded, assertion.expose()] {
+            for unseen in ["\n", "\r\n", "\0", "\u{200e}", "\u{202e}"] {
+                let (first, second) = whole.split_at(76);
+
+                let quoted = hidden.quoted(&format!("it was {first}{unseen}{second}."));
+
+                assert_eq!(quoted, "it was ….", "{unseen:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_pause_is_seconds_or_a_date() {
         let now = Duration::from_secs(1_700_000_000);
         let pause = |text: &str| pause(&HeaderValue::from_str(text).unwrap(), now);
 
         assert_eq!(pause("38"), Some(Duration::from_secs(38)));
+        assert_eq!(
+            pause("99999999999999999999"),
+            Some(Duration::from_secs(u64::MAX))
+        );
+        assert_eq!(pause(""), None);
         assert_eq!(pause("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
         assert!(pause("Tue, 31 Dec 2999 23:59:59 GMT").unwrap() > Duration::from_hours(1));
         assert_eq!(pause("soon"), None);

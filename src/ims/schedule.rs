@@ -51,30 +51,43 @@ pub enum Supply {
 /// Returns how long to wait after the `failures`-th failure in a row (from 1 on). `random` is in 0…1.
 ///
 /// - A pause that IMS asked for is kept, from 0.5 s to 300 s, and up to a tenth more, so that not all come back at once.
+///   It makes no wait shorter than the ones below.
 /// - Refusals that only a changed secret or configuration ends wait 5 s, then twice as long each time, up to 60 s.
 /// - While a token is valid: full jitter over a bound that doubles from 0.5 s to 30 s, but not past the token's end.
 /// - Since it ran out callers fail, so for ten seconds there are two tries a second. After that, and where there never was
-///   a token: full jitter over a bound that grows to 4 s, or to 30 s when IMS throttles.
+///   a token: full jitter over a bound that grows to 4 s, or to 30 s when IMS throttles. It grows to 30 s as well once the
+///   token has been gone for five minutes, or forty calls have failed: nobody waits for the second at which that ends.
 pub fn wait_after(failure: &Failure, failures: u32, supply: Supply, random: f64) -> Duration {
     let random = random.clamp(0.0, 1.0);
-    if let Some(asked) = failure.retry_after {
-        let asked = asked.clamp(Duration::from_millis(500), LONGEST_PAUSE);
-        return asked.mul_f64(1.0 + 0.1 * random);
-    }
+    let own = backoff(failure.class, failures, supply, random);
+    let Some(asked) = failure.retry_after else {
+        return own;
+    };
+    let asked = asked.clamp(Duration::from_millis(500), LONGEST_PAUSE);
+    asked.mul_f64(1.0 + 0.1 * random).max(own)
+}
+
+/// Returns how long to wait when IMS says nothing of it.
+fn backoff(class: Class, failures: u32, supply: Supply, random: f64) -> Duration {
     let doublings = 2_u32.saturating_pow(failures.saturating_sub(1).min(16));
-    if failure.class.is_permanent() {
+    if class.is_permanent() {
         let latched = Duration::from_secs(5).saturating_mul(doublings);
         return latched
             .min(Duration::from_mins(1))
             .mul_f64(1.0 - 0.1 * random);
     }
-    let longest = match (supply, failure.class) {
-        (Supply::Valid(_), _) | (_, Class::Throttled) => Duration::from_secs(30),
-        (Supply::Never | Supply::RanOut(_), _) => Duration::from_secs(4),
-    };
+    let longest = match (supply, class) {
+        (Supply::Valid(_), _) | (_, Class::Throttled) => LONGEST_BOUND,
+        (Supply::Never, _) => {
+            let old = failures.saturating_sub(YOUNG_FAILURES).min(16);
+            YOUNG_BOUND.saturating_mul(2_u32.saturating_pow(old))
+        }
+        (Supply::RanOut(ago), _) => YOUNG_BOUND + ago.saturating_sub(YOUNG) / 8,
+    }
+    .min(LONGEST_BOUND);
     let doubled = FIRST_BOUND.saturating_mul(doublings).min(longest);
     let (bound, floor) = match supply {
-        Supply::RanOut(ago) if failure.class != Class::Throttled => {
+        Supply::RanOut(ago) if class != Class::Throttled => {
             if ago < URGENT {
                 return Duration::from_millis(440).mul_f64(1.0 + 0.1 * random);
             }
@@ -90,6 +103,12 @@ pub fn wait_after(failure: &Failure, failures: u32, supply: Supply, random: f64)
 /// The longest pause that is kept when IMS asks for one.
 pub const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 const FIRST_BOUND: Duration = Duration::from_millis(500);
+const LONGEST_BOUND: Duration = Duration::from_secs(30);
+/// The bound while an outage is young and there is nothing to serve with.
+const YOUNG_BOUND: Duration = Duration::from_secs(4);
+/// So many failures take a minute and more, and ten times as long when each of them is one of silence.
+const YOUNG_FAILURES: u32 = 40;
+const YOUNG: Duration = Duration::from_mins(5);
 /// So that jitter never makes a try follow on the heels of another.
 const FLOOR: Duration = Duration::from_millis(350);
 /// How long after a token has run out the end of an outage of IMS is looked for twice a second.
@@ -134,6 +153,31 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_asked_for_makes_no_wait_shorter() {
+        for (class, failures, asked_s, least_s) in [
+            (Class::Client, 1, 0, 5),
+            (Class::Client, 4, 0, 40),
+            (Class::Configuration, 9, 0, 60),
+            (Class::Configuration, 9, 120, 120),
+            (Class::Client, 1, 30, 30),
+            (Class::Throttled, 9, 0, 30),
+            (Class::Unwell, 9, 1, 4),
+            (Class::Unwell, 9, 38, 38),
+        ] {
+            let failure = Failure {
+                retry_after: Some(Duration::from_secs(asked_s)),
+                ..Failure::new(class, "")
+            };
+            // At 1 the jitter of a passing failure is at its bound, and a latch a tenth below.
+            let wait = wait_after(&failure, failures, Supply::Never, 1.0);
+
+            let least = Duration::from_secs(least_s);
+            let (least, most) = (least.mul_f64(0.9), least.mul_f64(1.1));
+            assert!((least..=most).contains(&wait), "{class:?}: {wait:?}");
+        }
+    }
+
+    #[test]
     fn a_refused_client_is_tried_ever_more_rarely() {
         let failure = Failure::new(Class::Client, "");
         let waits: Vec<_> = (1..=6)
@@ -157,6 +201,18 @@ mod tests {
         }
         let old = Supply::RanOut(Duration::from_mins(5));
         assert_eq!(wait_after(&failure, 9, old, 1.0), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn an_outage_that_lasts_is_looked_at_ever_more_rarely() {
+        let failure = Failure::new(Class::Unreachable, "");
+        let bound_s = |failures, supply| wait_after(&failure, failures, supply, 1.0).as_secs();
+
+        let never = [1, 3, 4, 40, 41, 42, 43, 1000].map(|it| bound_s(it, Supply::Never));
+        assert_eq!(never, [0, 2, 4, 4, 8, 16, 30, 30]);
+        let ran_out = [16, 40, 300, 380, 508, 100_000]
+            .map(|ago| bound_s(100, Supply::RanOut(Duration::from_secs(ago))));
+        assert_eq!(ran_out, [2, 4, 4, 14, 30, 30]);
     }
 
     proptest! {

@@ -151,3 +151,16 @@ fn what_does_not_belong_to_a_grant_is_named() {
         assert!(messages(&text).contains(&expected), "{}", faults(&text));
     }
 }
+
+#[test]
+fn a_metascope_stands_in_the_list_once() {
+    let text = service_account("${file:/keys/rsa-pkcs8.pem}").replace(
+        "[ent_dataservices_sdk]",
+        "[ent_dataservices_sdk, ent_other_sdk, ent_dataservices_sdk]",
+    );
+
+    assert_eq!(
+        messages(&text),
+        ["credentials.loyalty.grant.jwt_exchange.metascopes[2]: stands in the list twice"]
+    );
+}

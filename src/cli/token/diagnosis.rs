@@ -121,8 +121,8 @@ fn refused(refusal: Refusal, failure: &Failure, report: &Report<'_>) -> Words {
                 "look in the console: a service account (JWT) needs grant: jwt_exchange, or has to be migrated",
             ],
         ),
-        Refusal::InvalidToken => stale(failure),
-        Refusal::InvalidSignature => configured(
+        Refusal::InvalidToken if report.is_exchange() => stale(failure),
+        Refusal::InvalidSignature if report.is_exchange() => configured(
             "the assertion was signed with a key that belongs to none of the credential's certificates",
             &[
                 "check that private_key is the one whose certificate the console shows",
@@ -135,7 +135,10 @@ fn refused(refusal: Refusal, failure: &Failure, report: &Report<'_>) -> Words {
                 "check organization, client_id and technical_account, with what follows their @, and metascopes",
             ],
         ),
-        Refusal::BadRequest | Refusal::InvalidRequest => configured(
+        Refusal::BadRequest
+        | Refusal::InvalidRequest
+        | Refusal::InvalidSignature
+        | Refusal::InvalidToken => configured(
             "IMS misses something in the call, or does not take it",
             &[
                 "check that ims.token_path and ims.exchange_path are those of Adobe",
@@ -218,12 +221,22 @@ fn unreachable(broke_at: Option<Reason>) -> Words {
                 "check the host in ims.url, and where ims.address leads",
             ],
         )
-    } else {
+    } else if broke_at.is_none() {
+        // Whether IMS was reached is not known: it may be what a firewall swallows.
         (
-            "IMS was reached and did not answer in time, or not to the end",
+            "IMS did not answer within ims.timeout, or not to the end",
             &[
                 "try again: one slow answer is no pattern",
-                "if it stays, look for a proxy on the way, or raise ims.timeout",
+                "if it stays, check that egress to the host and port of ims.url is allowed: firewall, network policy",
+                "look for a proxy on the way, or raise ims.timeout",
+            ],
+        )
+    } else {
+        (
+            "the connection to IMS broke before there was a whole answer",
+            &[
+                "try again: one broken connection is no pattern",
+                "if it stays, look for a proxy on the way",
             ],
         )
     };
@@ -326,15 +339,17 @@ mod tests {
             }
             meanings.sort();
             meanings.dedup();
-            // Without an assertion, a bad and an invalid request are the same.
-            let fewest = Refusal::ALL.len() - usize::from(grant.is_empty());
-            assert_eq!(meanings.len(), fewest, "{meanings:?}");
+            // Without an assertion nothing is wrong with one, and what else is wrong is the request.
+            let same = if grant.is_empty() { 3 } else { 0 };
+            assert_eq!(meanings.len(), Refusal::ALL.len() - same, "{meanings:?}");
+            let speaks = meanings.iter().any(|it| it.contains("assertion"));
+            assert_eq!(speaks, !grant.is_empty(), "{meanings:?}");
         }
     }
 
     #[test]
     fn whoever_is_at_fault_is_named() {
-        let credential = credential("");
+        let (credential, exchange) = (credential(""), credential(EXCHANGE));
         let failure = |class| Failure::new(class, "");
         let broke = |broke_at| Failure {
             broke_at: Some(broke_at),
@@ -354,7 +369,16 @@ mod tests {
             (failure(Class::Throttled), Side::Ims, "too often"),
             (failure(Class::Unwell), Side::Ims, "failed"),
             (failure(Class::Answer), Side::Network, "no token"),
-            (failure(Class::Unreachable), Side::Network, "in time"),
+            (
+                failure(Class::Unreachable),
+                Side::Network,
+                "within ims.timeout",
+            ),
+            (
+                broke(Reason::UpstreamReset),
+                Side::Network,
+                "connection to IMS broke",
+            ),
             (broke(Reason::UpstreamName), Side::Network, "resolved"),
             (
                 broke(Reason::UpstreamConnect),
@@ -380,7 +404,13 @@ mod tests {
             (clock(10), Side::Configuration, "expired"),
             (clock(-90), Side::Gateway, "expired"),
         ] {
-            let diagnosis = of(&failure, &credential);
+            let is_of_assertion = failure.refusal.is_some();
+            let credential = if is_of_assertion {
+                &exchange
+            } else {
+                &credential
+            };
+            let diagnosis = of(&failure, credential);
 
             assert_eq!(diagnosis.side, side, "{word}");
             assert!(diagnosis.meaning.contains(word), "{}", diagnosis.meaning);

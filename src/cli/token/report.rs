@@ -49,7 +49,9 @@ impl Lifetime {
 }
 
 impl Report<'_> {
-    /// Returns what the token says about itself, without a secret that IMS might have put there.
+    /// Returns what may be shown of what the token says about itself.
+    ///
+    /// A secret that IMS might have put there is taken out before a text is shortened: half a secret would not be found.
     pub(super) fn claims(&self, minted: &Minted) -> Option<Claims> {
         let mut claims = claims(&minted.bearer)?;
         for text in [
@@ -58,12 +60,15 @@ impl Report<'_> {
             &mut claims.environment,
             &mut claims.scope,
         ] {
-            let secrets = self.credential.client_secrets.iter();
-            *text = text
-                .take()
-                .map(|text| secrets.fold(text, |text, secret| secret.taken_out_of(&text)));
+            *text = text.take().map(|text| self.quoted(text));
         }
         Some(claims)
+    }
+
+    fn quoted(&self, text: String) -> String {
+        let secrets = self.credential.client_secrets.iter();
+        let clean = secrets.fold(text, |text, secret| secret.taken_out_of(&text));
+        clean.chars().take(SHOWN_CHARS).collect()
     }
 
     /// Returns what is amiss although it does not keep a token from being had.
@@ -106,10 +111,10 @@ impl Report<'_> {
             }
             Some(_) => {}
         }
-        let Some(claims) = self.claims(minted) else {
+        let Some(shown) = self.claims(minted) else {
             return;
         };
-        if let Some(lifetime) = claims.lifetime
+        if let Some(lifetime) = shown.lifetime
             && differ(lifetime.as_secs_f64(), minted.lifetime.as_secs_f64())
         {
             warnings.push(format!(
@@ -119,8 +124,10 @@ impl Report<'_> {
                 self.credential.grant.as_str(),
             ));
         }
-        if let Some(client_id) = &claims.client_id
-            && client_id != self.credential.client_id.as_str()
+        // What is shown may lack a part, and would then be another one's for no other reason.
+        let written = claims(&minted.bearer).and_then(|claims| claims.client_id);
+        if let Some(client_id) = &shown.client_id
+            && written.as_deref() != Some(self.credential.client_id.as_str())
         {
             warnings.push(format!(
                 "the token is for the client {client_id}, not for {}: Adobe will refuse it",
@@ -148,6 +155,8 @@ impl Report<'_> {
         matches!(self.credential.grant, Grant::JwtExchange(_))
     }
 }
+
+const SHOWN_CHARS: usize = 300;
 
 /// Tells whether two lifetimes in seconds are not the same one rounded: IMS takes off up to a second.
 fn differ(left: f64, right: f64) -> bool {
@@ -178,7 +187,80 @@ const YEAR_10000: Duration = Duration::from_hours(70_389_528);
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::secret::Secret;
+
+    /// A credential whose client is `id-s3cret`, which holds its secret.
+    fn credential() -> CredentialSettings {
+        CredentialSettings {
+            name: "a".to_owned(),
+            organization: "o@AdobeOrg".parse().unwrap(),
+            client_id: "id-s3cret".parse().unwrap(),
+            client_secrets: vec![Secret::new("s3cret".to_owned())],
+            grant: Grant::ClientCredentials {
+                scopes: String::new(),
+                send_org_id: false,
+            },
+            required: true,
+        }
+    }
+
+    fn minted(claims: &Value) -> Minted {
+        let token = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let bearer = Secret::new(token).to_bearer().unwrap();
+        Minted {
+            stated_s: Some(3600.0),
+            ..Minted::new(bearer, Duration::from_hours(1))
+        }
+    }
+
+    fn report<'a>(credential: &'a CredentialSettings, minted: &Minted) -> Report<'a> {
+        Report {
+            credential,
+            endpoint: String::new(),
+            attempt: Attempt {
+                tried: 1,
+                took: Duration::ZERO,
+                result: Ok(minted.clone()),
+            },
+        }
+    }
+
+    #[test]
+    fn a_claim_is_shortened_after_secrets_are_taken_out() {
+        let credential = credential();
+        for before in ["", "s3\ncret", "s3\u{200e}cret"] {
+            let scope = format!("{before}{}s3cret", "x".repeat(297));
+            let minted = minted(&json!({ "scope": scope }));
+
+            let shown = report(&credential, &minted).claims(&minted).unwrap();
+
+            let shown = shown.scope.unwrap();
+            assert!(!shown.contains("s3") && shown.contains('…'), "{shown}");
+            assert!(shown.chars().count() <= 300, "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_token_for_this_client_is_taken_for_it_whatever_is_shown_of_it() {
+        let credential = credential();
+        for (client_id, warned) in [
+            ("id-s3cret", None),
+            ("id-other", Some("for the client id-other, not for")),
+        ] {
+            let minted = minted(&json!({ "client_id": client_id }));
+
+            let warnings = report(&credential, &minted).warnings();
+
+            assert_eq!(warnings.len(), usize::from(warned.is_some()));
+            let all = warnings.concat();
+            assert!(all.contains(warned.unwrap_or_default()), "{all}");
+        }
+    }
 
     #[test]
     fn lifetimes_are_the_same_when_only_rounded() {

@@ -43,6 +43,7 @@ fn service_account(
     path: &KeyPath,
     cross: &mut Cross<'_>,
 ) -> Option<assertion::ServiceAccount> {
+    check_metascopes(file, &path.key("metascopes"), cross);
     let key = match SigningKey::from_pem(file.private_key.0.0.expose()) {
         Ok(key) => key,
         Err(invalid) => {
@@ -62,6 +63,22 @@ fn service_account(
             .map(|metascope| metascope.0.clone())
             .collect(),
     })
+}
+
+/// Reports metascopes that stand in the list twice, which would be one claim of the assertion.
+fn check_metascopes(file: &ServiceAccount, path: &KeyPath, cross: &mut Cross<'_>) {
+    for (index, metascope) in file.metascopes.iter().enumerate() {
+        let mut before = file.metascopes.iter().take(index);
+        if let Some(other) = before.position(|other| other.0 == metascope.0) {
+            let message = "stands in the list twice";
+            cross.fault(
+                &path.index(index),
+                &[&path.index(other)],
+                message,
+                |fault| fault,
+            );
+        }
+    }
 }
 
 fn scopes(written: &Scopes) -> String {

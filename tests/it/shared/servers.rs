@@ -148,12 +148,7 @@ fn a_server_is_reached_over_tls_if_its_certificate_is_trusted_and_names_it() {
         let stranger = refusal(with(&Authority::new(), "127.0.0.1")).await;
         assert!(stranger.contains("invalid peer certificate"), "{stranger}");
         let misnamed = refusal(with(&authority, "127.0.0.2")).await;
-        assert!(
-            misnamed.contains("could not")
-                || misnamed.contains("refused")
-                || misnamed.contains("certificate"),
-            "{misnamed}"
-        );
+        assert!(misnamed.contains("certificate"), "{misnamed}");
         let clear = Settings {
             tls: false,
             timeout: Duration::from_secs(2),
@@ -166,21 +161,20 @@ fn a_server_is_reached_over_tls_if_its_certificate_is_trusted_and_names_it() {
 #[test]
 fn clear_text_leaves_this_machine_only_where_it_may() {
     local(async {
-        // A documentation address (RFC 5737): nothing answers there, if a connection were tried.
+        // Not one of the addresses that stay on this machine by definition, but the system takes it there.
         let with = |allow_plain| Settings {
             mode: Mode::Single {
-                server: "192.0.2.1:6379".parse().unwrap(),
+                server: "0.0.0.0:1".parse().unwrap(),
                 database: 0,
             },
             allow_plain,
-            timeout: Duration::from_millis(50),
             ..settings()
         };
 
         let refused = refusal(with(false)).await;
         assert!(refused.contains("clear text may not leave"), "{refused}");
         let tried = refusal(with(true)).await;
-        assert!(!tried.contains("clear text"), "{tried}");
+        assert!(tried.contains("Connection refused"), "{tried}");
     });
 }
 
@@ -310,7 +304,7 @@ fn a_node_that_points_nowhere_is_not_followed_for_ever() {
                 "-MOVED 1 127.0.0.1:1\r\n",
                 "127.0.0.1:1: Connection refused",
             ),
-            ("-MOVED 1 192.0.2.1:6379\r\n", "clear text may not leave"),
+            ("-MOVED 1 0.0.0.0:1\r\n", "clear text may not leave"),
             ("-ASK 1 127.0.0.1:1\r\n", "ASK"),
             ("-MOVED 1 somewhere\r\n", "MOVED"),
             ("-CLUSTERDOWN Hash slot not served\r\n", "CLUSTERDOWN"),

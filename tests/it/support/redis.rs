@@ -15,6 +15,8 @@ use rustls_pki_types::CertificateDer;
 use tempfile::TempDir;
 use tokio::task::LocalSet;
 
+use super::running::pass;
+
 /// A running server, killed when dropped.
 pub(crate) struct Redis {
     child: Child,
@@ -122,6 +124,8 @@ impl Redis {
             if self.output.wait_for(self.ready) {
                 return;
             }
+            // It has ended: somebody else has the port, who may need a moment to leave it.
+            pass(Duration::from_millis(200));
         }
         panic!("redis-server could not be started again");
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::support::adobe::{Act, Adobe, Seen};
 use crate::support::gateway::{Gateway, ROUTES};
 use crate::support::raw::{Raw, exchange, get, send};
+use crate::support::running::eventually;
 
 const LOOKUP: &str = "/data/core/ups/access/entities?schema.name=_xdm.context.profile&entityId=a";
 
@@ -159,9 +160,9 @@ fn an_answer_that_comes_before_the_whole_body_loses_nothing_of_it() {
          Content-Type: application/json\r\nContent-Length: 10\r\n\r\n01234",
     );
     // The refusal has come, and a second token, when the rest is sent.
-    while adobe.token_calls().len() < 2 {
-        std::thread::yield_now();
-    }
+    eventually("second token", || {
+        (adobe.token_calls().len() >= 2).then_some(())
+    });
     raw.write("56789");
 
     let answer = raw.answer(false).unwrap();

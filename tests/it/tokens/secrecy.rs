@@ -17,7 +17,7 @@ use crate::support::running::{Running, eventually};
 const KEY: &str = include_str!("../../keys/rsa-pkcs8.pem");
 
 /// The ways in which IMS repeats what it was shown, of which each credential meets one.
-const ECHOES: [fn(&str, &str) -> Act; 12] = [
+const ECHOES: [fn(&str, &str) -> Act; 15] = [
     |secret, _| refusal("400 Bad Request", "invalid_client", secret),
     |_, form| refusal("401 Unauthorized", "invalid_client", form),
     |secret, _| refusal("400 Bad Request", secret, "that is no error"),
@@ -55,6 +55,29 @@ const ECHOES: [fn(&str, &str) -> Act; 12] = [
         Act::Answer(format!("HTTP/1.1 307 Go\r\n{place}\r\nContent-Length: 0\r\n\r\n").into_bytes())
     },
     |secret, _| Act::json("200 OK", &format!(r#"{{"access_token":"{secret}\nx"}}"#)),
+    |secret, _| {
+        refusal(
+            "400 Bad Request",
+            "invalid_client",
+            &broken_by("\\n", secret),
+        )
+    },
+    |secret, _| {
+        refusal(
+            "400 Bad Request",
+            "invalid_client",
+            &broken_by("\\u200e", secret),
+        )
+    },
+    |secret, _| {
+        let encoded = STANDARD.encode(format!("{}:{secret}", "i".repeat(60)));
+        let (first, second) = encoded.split_at(76);
+        refusal(
+            "500 Oh",
+            "internal_error",
+            &format!("{first}\\r\\n{second}"),
+        )
+    },
     |secret, _| Act::AnswerAndClose(format!("{secret} is not HTTP\r\n\r\n").into_bytes()),
 ];
 
@@ -63,6 +86,12 @@ fn refusal(status: &str, error: &str, description: &str) -> Act {
         status,
         &format!(r#"{{"error":"{error}","error_description":"it was {description}."}}"#),
     )
+}
+
+/// Puts an escaped character into the middle of a secret.
+fn broken_by(escape: &str, secret: &str) -> String {
+    let (first, second) = secret.split_at(secret.len() / 2);
+    format!("{first}{escape}{second}")
 }
 
 fn secret(number: usize) -> String {
@@ -269,7 +298,9 @@ fn a_run_full_of_faults_tells_nobody_a_secret_a_token_an_assertion_or_a_key() {
     let generation = gateway.credential("demo")["generation"].as_u64().unwrap();
     gateway.configure(&good);
     gateway.wait_for_generation("demo", generation + 1);
-    let all = ["demo", "service", "echo-0", "echo-1", "echo-8", "echo-10"];
+    let all = [
+        "demo", "service", "echo-0", "echo-1", "echo-8", "echo-10", "echo-12",
+    ];
     tell_commands(&gateway, &all, &mut told);
     tell_pages(&gateway, &mut told);
     told.add("log", gateway.stop());

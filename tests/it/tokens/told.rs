@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::support::adobe::{Act, Adobe};
 use crate::support::gateway::{Gateway, ROUTES};
 use crate::support::raw::{exchange, get};
+use crate::support::running::eventually;
 
 /// Returns the names of all members, with the way to them.
 fn members(value: &Value, path: &str, found: &mut Vec<String>) {
@@ -43,7 +44,10 @@ fn the_page_of_credentials_is_the_one_that_the_readme_shows() {
         Act::echo,
     );
     let gateway = Gateway::start(&adobe.url(), ROUTES);
-    while exchange(gateway.address, get("/data/core/ups/x", "")).status != 200 {}
+    eventually("service", || {
+        let answer = exchange(gateway.address, get("/data/core/ups/x", ""));
+        (answer.status == 200).then_some(())
+    });
 
     let page = exchange(gateway.admin, get("/credentials", ""));
 

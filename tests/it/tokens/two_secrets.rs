@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use profile_gateway::simulator::{Client, Settings};
 
-use crate::support::running::{Running, failed_calls};
+use crate::support::running::{Running, failed_calls, pass};
 use crate::support::simulated::Simulated;
 use crate::support::steady::Steady;
 
@@ -45,15 +45,17 @@ fn a_secret_is_rotated_in_three_steps_that_no_caller_notices() {
 
 #[test]
 fn a_secret_that_adobe_deletes_early_is_followed_by_the_other_one() {
-    let adobe = Simulated::start(Settings {
-        token_lifetime: Duration::from_secs(4),
-        ..settings(&[OLD, NEW])
-    });
+    let adobe = adobe(&[OLD, NEW]);
     let gateway = start(&adobe, &format!("['{OLD}', '{NEW}']"));
     let first = gateway.wait_for_state("demo", "valid");
     let callers = Steady::start(gateway.address, 2, Duration::from_millis(10));
 
     set_secrets(&adobe, &[NEW]);
+    adobe.control.revoke_tokens();
+    gateway.wait_for_generation("demo", 2);
+    // For two seconds after a replacement refusals are passed on.
+    pass(Duration::from_secs(3));
+    adobe.control.revoke_tokens();
     gateway.wait_for_generation("demo", 3);
     let third = gateway.credential("demo");
     let calls = callers.stop();
