@@ -44,7 +44,7 @@ pub fn claims(bearer: &HeaderValue) -> Option<Claims> {
     let claims = claims.as_object()?;
     let text = |name: &str| {
         let text = claims.get(name)?.as_str()?;
-        Some(printable(text, usize::MAX)).filter(|text| !text.is_empty())
+        Some(printable(text)).filter(|text| !text.is_empty())
     };
     // Milliseconds, as texts; a number is taken too.
     let time = |name: &str| {

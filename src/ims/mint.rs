@@ -248,7 +248,7 @@ impl Hidden<'_> {
     /// What cannot be seen goes first, since a secret with a line break in it would not be found, and would be whole again
     /// afterwards; base64 in lines is the likely case. The text is shortened last: half a secret would not be found either.
     fn quoted(&self, said: &str) -> String {
-        let clean = self.taken_out_of(&printable(said, usize::MAX));
+        let clean = self.taken_out_of(&printable(said));
         clean.chars().take(QUOTED_CHARS).collect()
     }
 

@@ -177,15 +177,18 @@ async fn again_and_again<F: Future<Output = ()> + 'static>(mut begin: impl FnMut
     }
 }
 
-/// Returns the first `most` characters of `text` that a terminal shows and does not obey.
-fn printable(text: &str, most: usize) -> String {
+/// Returns `text` without the characters that a terminal obeys or does not show.
+fn printable(text: &str) -> String {
     text.chars()
-        .filter(|character| !character.is_control() && !is_direction(*character))
-        .take(most)
+        .filter(|character| !character.is_control() && !is_unseen(*character))
         .collect()
 }
 
-/// Tells whether a character changes the direction of what is written after it, by which a text can look like another.
-fn is_direction(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Tells whether a character is not seen, or changes the direction of what comes after it: a text with one in it can look
+/// like another.
+fn is_unseen(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }
