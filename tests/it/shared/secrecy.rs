@@ -4,7 +4,8 @@ use std::fs;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use profile_gateway::shared::{Keyring, Settings, Store};
+use profile_gateway::secret::Secret;
+use profile_gateway::shared::{Keyring, Login, Settings, Store};
 
 use super::{LONG, content, take};
 use crate::support::redis::{Redis, keys, local};
@@ -136,5 +137,37 @@ fn what_others_have_written_is_no_record() {
             let () = redis.command(&["HSET", record, "fence", fence, "sealed", sealed]);
             assert!(store.read("loyalty").await.unwrap().is_none(), "{sealed}");
         }
+    });
+}
+
+#[test]
+fn a_password_and_keys_that_change_are_taken_while_the_store_is_used() {
+    local(async {
+        let redis = Redis::with(&["--requirepass", "one"]);
+        let with = |password: &str, keys| Settings {
+            login: Some(Login {
+                username: None,
+                password: Secret::new(password.to_owned()),
+            }),
+            keys,
+            ..redis.settings()
+        };
+        let store = Store::new(with("one", keys(&[("k1", 1)]))).unwrap();
+        let lease = take(&store, "loyalty", LONG).await;
+        store.publish(&lease, PLAIN.as_bytes(), LONG).await.unwrap();
+        let rotate = ["CONFIG", "SET", "requirepass", "two"];
+        let () = redis.try_command(":one@", &rotate).unwrap();
+        let kill = ["CLIENT", "KILL", "TYPE", "normal"];
+        let _ = redis.try_command::<u32>(":two@", &kill);
+        assert!(store.read("loyalty").await.is_err() && !store.is_up());
+
+        assert!(store.update(&with("two", keys(&[("k1", 1)]))).unwrap());
+        assert_eq!(content(&store, "loyalty").await.as_deref(), Some(PLAIN));
+        assert!(store.is_up());
+        assert!(!store.update(&with("two", keys(&[("k1", 1)]))).unwrap());
+
+        // The same id with another key is another key.
+        assert!(store.update(&with("two", keys(&[("k1", 2)]))).unwrap());
+        assert!(store.read("loyalty").await.unwrap().is_none());
     });
 }
