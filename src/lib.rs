@@ -8,6 +8,7 @@ pub mod body;
 pub mod clock;
 pub mod context;
 pub mod error;
+pub mod gate;
 pub mod path_tree;
 pub mod secret;
 pub mod stage;

@@ -17,6 +17,7 @@ const FLOORS: [&[&str]; 7] = [
         "clock",
         "context",
         "error",
+        "gate",
         "path_tree",
         "secret",
         "stage",
