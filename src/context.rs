@@ -8,12 +8,14 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{HeaderValue, Method, Request, Version};
 use tokio::time::Instant;
 
 use crate::aep::{Operation, OwnedFields};
 use crate::error::{Error, Reason};
+use crate::gate::{Gate, Trial};
 
 /// The connection a request came in on.
 #[derive(Debug)]
@@ -80,6 +82,8 @@ pub struct Exchange {
     pub attempts: Cell<u32>,
     /// When the upstream's response head was complete.
     pub upstream_head: Cell<Option<Instant>>,
+    /// When the answer must have ended, if it must.
+    pub ends_by: Cell<Option<Instant>>,
 }
 
 impl Exchange {
@@ -103,6 +107,7 @@ impl Exchange {
             upload: Upload::default(),
             attempts: Cell::new(0),
             upstream_head: Cell::new(None),
+            ends_by: Cell::new(None),
         }
     }
 }
@@ -192,6 +197,8 @@ pub struct Authorized<B> {
 pub struct Admitted<B> {
     /// The request and its grant.
     pub authorized: Authorized<B>,
+    /// Whether it is sent to find out whether a pause is over that the upstream asked for.
+    pub trial: Option<Trial>,
 }
 
 /// A request with the four fields it will carry.
@@ -207,6 +214,8 @@ pub struct Credentialed<B> {
     pub leave_by: Instant,
     /// Who has another token if this one is refused.
     pub successors: Rc<dyn Successors>,
+    /// Whether it is sent to find out whether a pause is over that the upstream asked for.
+    pub trial: Option<Trial>,
 }
 
 /// A token as a request carries it.
@@ -222,6 +231,12 @@ pub struct Bearer {
 
 /// Who gives another token for one that the upstream refused.
 pub trait Successors: fmt::Debug {
+    /// Returns the token there is, if it may be used at `now`.
+    fn bearer(&self, now: Instant) -> Option<Bearer>;
+
+    /// Returns what is shut while the upstream wants no requests with this API key.
+    fn pauses(&self) -> &Arc<Gate>;
+
     /// Notes that the upstream refused the token of this generation.
     fn refuse(&self, generation: u64);
 

@@ -163,12 +163,21 @@ reasons! {
     /// No connection to the upstream could be made.
     UpstreamConnect = "upstream_connect", BAD_GATEWAY, Upstream, Later, "destination_unavailable",
         "The upstream could not be reached.";
+    /// The upstream fails, and is called only once in a while.
+    UpstreamFailing = "upstream_failing", SERVICE_UNAVAILABLE, Upstream, Later, "destination_unavailable",
+        "The upstream fails and is called only once in a while.";
     /// The upstream's name could not be resolved.
     UpstreamName = "upstream_name", BAD_GATEWAY, Upstream, Later, "dns_error",
         "The upstream's name could not be resolved.";
+    /// The upstream asked for a pause, which is not over.
+    UpstreamPaused = "upstream_paused", TOO_MANY_REQUESTS, Upstream, Later, "http_request_denied",
+        "The upstream asked for a pause.";
     /// The upstream's answer was not valid HTTP.
     UpstreamProtocol = "upstream_protocol", BAD_GATEWAY, Upstream, Unsure, "http_protocol_error",
         "The upstream's answer was not valid HTTP.";
+    /// The upstream refused the request without having looked at it.
+    UpstreamRefused = "upstream_refused", BAD_GATEWAY, Upstream, Later, "connection_terminated",
+        "The upstream refused the request before it did anything.";
     /// The upstream closed the connection before its answer was complete.
     UpstreamReset = "upstream_reset", BAD_GATEWAY, Upstream, Unsure, "connection_terminated",
         "The upstream broke the connection off.";
@@ -176,8 +185,18 @@ reasons! {
     UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, Upstream, Unsure, "http_response_timeout",
         "The upstream did not answer in time.";
     /// TLS with the upstream failed.
-    UpstreamTls = "upstream_tls", BAD_GATEWAY, Upstream, Never, "tls_certificate_error",
+    UpstreamTls = "upstream_tls", BAD_GATEWAY, Upstream, Later, "tls_certificate_error",
         "The upstream's identity could not be verified.";
+}
+
+impl Reason {
+    /// Tells whether there was no connection, so that nothing of the request can have been sent.
+    pub fn is_connecting(self) -> bool {
+        matches!(
+            self,
+            Self::UpstreamConnect | Self::UpstreamName | Self::UpstreamTls
+        )
+    }
 }
 
 impl fmt::Display for Reason {
@@ -319,7 +338,9 @@ mod tests {
 
     #[test]
     fn a_callers_fault_is_a_4xx_and_nobody_elses_is() {
-        for reason in Reason::ALL {
+        // A pause is the upstream's wish, and 429 the status by which callers' libraries wait.
+        let others = |reason: &&Reason| **reason != Reason::UpstreamPaused;
+        for reason in Reason::ALL.iter().filter(others) {
             let meaning = reason.meaning();
             assert_eq!(
                 meaning.side == Side::Caller,

@@ -42,6 +42,8 @@ pub struct Plan {
     pub limit: Limit,
     /// The metrics, counted into by all workers.
     pub metrics: Metrics,
+    /// What is counted of requests that go out again, by all workers.
+    pub retries: forward::retry::Counts,
     /// The routes.
     pub route: route::Settings,
     /// Opens connections to the upstream.
@@ -114,7 +116,11 @@ where
             &plan.credentials,
         )?)
         // Strips what is not ours, checks the four fields once more, sends, and streams the answer back.
-        .service(Forward::new(Rc::new(plan.forward.clone()), pool)))
+        .service(Forward::new(
+            plan.forward.clone(),
+            pool,
+            plan.retries.clone(),
+        )))
 }
 
 /// A plan's tables do not fit together.

@@ -3,7 +3,7 @@
 use gungraun::{library_benchmark, library_benchmark_group};
 use http::{HeaderMap, HeaderValue, Version};
 use profile_gateway::aep::OwnedFields;
-use profile_gateway::forward::{ContentType, Rule, fields as work_on};
+use profile_gateway::forward::{Rule, fields as work_on};
 
 use crate::gateway;
 use crate::upstream;
@@ -24,11 +24,7 @@ fn inbound(mut work: Work) -> Work {
 }
 
 fn prepare_request() -> Work {
-    let rule = Rule {
-        content_type: ContentType::Require,
-        let_through: Vec::new(),
-        let_api_key_through: false,
-    };
+    let rule = Rule::default();
     let owned = OwnedFields {
         authorization: gateway::bearer(),
         api_key: HeaderValue::from_static("0a1b2c3d4e5f60718293a4b5c6d7e8f9"),

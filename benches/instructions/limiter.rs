@@ -4,12 +4,14 @@
 //! the routes in turn. Counts do not see what many buckets cost in cache misses.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gungraun::{library_benchmark, library_benchmark_group};
 use http::HeaderValue;
 use profile_gateway::aep::Operation;
 use profile_gateway::context::{Authorized, Caller, RouteId, Routed};
+use profile_gateway::gate::Gate;
 use profile_gateway::limit::{Limit, Quota, Settings};
 use profile_gateway::stage::Stage;
 use tokio::time::Instant;
@@ -31,10 +33,12 @@ fn prepare(buckets: usize) -> Work {
     let second = Duration::from_secs(1);
     let route = |index| Quota::rate(format!("route {index}"), ample, second, ample);
     let shared = Quota::ceiling("credential loyalty".to_owned(), ample, second);
-    let limit = Limit::new(&Settings {
+    let settings = Settings {
         quotas: (0..buckets).map(route).chain([shared]).collect(),
         routes: (0..buckets).map(|own| vec![own, buckets]).collect(),
-    });
+    };
+    let key = Arc::<Gate>::default();
+    let limit = Limit::new(&settings, std::iter::repeat_n(key, buckets));
     let operation = Operation::of(&http::Method::GET, gateway::PATH);
     let authorized = move |index: usize| Authorized {
         routed: Routed {

@@ -27,10 +27,8 @@ pub fn http_date(text: &str) -> Option<Duration> {
 /// Real-Time Customer Profile's answer when its store is too busy, read 2026-11-23.
 pub fn retry_after_ms(body: &[u8]) -> Option<Duration> {
     let answer: Value = serde_json::from_slice(body).ok()?;
-    let first = match &answer {
-        Value::Array(errors) => errors.first()?,
-        other => other,
-    };
+    let errors = answer.as_array();
+    let first = errors.map_or(Some(&answer), |errors| errors.first())?;
     let ms = match first.get("retryAfterMs")? {
         Value::Number(ms) => ms.as_u64()?,
         Value::String(ms) => ms.parse().ok()?,

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::file::{
-    Admin, Auto, ClientCredentials, Grant, Ims, Listener, ListenerLimits, Log, LogFormat, LogLevel,
-    Method, Scopes, Upstream, Workers,
+    Admin, Auto, Breaker, ClientCredentials, Grant, Ims, Listener, ListenerLimits, Log, LogFormat,
+    LogLevel, Method, Retries, Scopes, Upstream, Workers,
 };
 use super::format::Written;
 use super::name::Name;
@@ -24,6 +24,14 @@ pub(super) fn prefix() -> Written<Name> {
 }
 
 pub(super) fn required() -> bool {
+    true
+}
+
+pub(super) fn request_idle() -> Written<Duration> {
+    Written::known("30s")
+}
+
+pub(super) fn retry() -> bool {
     true
 }
 
@@ -58,6 +66,17 @@ impl Default for Admin {
     fn default() -> Self {
         Self {
             address: Written::known("127.0.0.1:9901"),
+        }
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            failures: 10,
+            longest_pause: Written::known("5s"),
+            percent: 50,
+            window: Written::known("10s"),
         }
     }
 }
@@ -116,11 +135,24 @@ impl Default for Log {
     }
 }
 
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            attempts: 2,
+            budget_floor: 3,
+            budget_percent: 20,
+            longest_pause: Written::known("250ms"),
+            pause: Written::known("25ms"),
+        }
+    }
+}
+
 impl Default for Upstream {
     fn default() -> Self {
         Self {
             address: None,
             allow_plain_http: false,
+            breaker: Breaker::default(),
             ca_file: None,
             connect_timeout: Written::known("3s"),
             connection_lifetime: Written::known("10m"),
@@ -129,6 +161,7 @@ impl Default for Upstream {
             idle_timeout: Written::known("45s"),
             request_body: Written::known("10MiB"),
             response_idle_timeout: Written::known("60s"),
+            retries: Retries::default(),
             token_refused_by: Sign::DEFAULT.map(Written::known).to_vec(),
             url: Written::known("https://platform.adobe.io"),
             waiting: 1024,

@@ -251,15 +251,47 @@ pub(super) struct Route {
     #[serde(default)]
     #[schemars(with = "Vec<Kind>", length(min = 1), extend("uniqueItems" = true))]
     pub(super) permit: Option<Vec<Kind>>,
+    /// Whether a request that got no answer, or one that says it was not executed, is sent again, see `upstream.retries`.
+    /// What may have been executed is only repeated if the operation does no harm when it is executed twice. Default true.
+    #[serde(default = "defaults::retry")]
+    pub(super) retry: bool,
     /// The name of the sandbox. Default: the only one there is.
     #[serde(default)]
     #[schemars(with = "Written<SandboxName>")]
     pub(super) sandbox: Option<Written<SandboxName>>,
-    /// Time until Adobe's answer must begin, from the request head on. Adobe's own limit is 60s. From 100ms to
-    /// 10m, default 65s.
+    /// Time until Adobe's answer must begin, from the request head on, all attempts together. Adobe's own limit is 60s.
+    /// Callers can shorten it with `Request-Timeout` or `X-Request-Deadline`. From 100ms to 10m, default 65s.
     #[serde(default = "defaults::timeout")]
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "10m"))]
     pub(super) timeout: Written<Duration>,
+    /// Times for the parts of an exchange.
+    #[serde(default)]
+    pub(super) timeouts: Timeouts,
+}
+
+/// Times for the parts of an exchange.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Timeouts {
+    /// Time for one attempt until Adobe's answer begins, connecting included. With less than `timeout` a request whose
+    /// operation is safe to repeat gets another attempt. From 10ms to 10m, default: what is left of `timeout`.
+    #[schemars(with = "Written<Duration>", extend("x-minimum" = "10ms", "x-maximum" = "10m"))]
+    pub(super) attempt: Option<Written<Duration>>,
+    /// How long one attempt waits for a connection: for one that is free, or for name, TCP and TLS of a new one, which
+    /// `upstream` bounds too. From 10ms to 10m, default: what is left of `timeout`.
+    #[schemars(with = "Written<Duration>", extend("x-minimum" = "10ms", "x-maximum" = "10m"))]
+    pub(super) connection: Option<Written<Duration>>,
+    /// The longest silence between two pieces of a request body. From 100ms to 1h, default 30s.
+    #[schemars(with = "Written<Duration>", extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
+    pub(super) request_idle: Option<Written<Duration>>,
+    /// The longest silence between two pieces of a response body. From 100ms to 1h, default:
+    /// `upstream.response_idle_timeout`.
+    #[schemars(with = "Written<Duration>", extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
+    pub(super) response_idle: Option<Written<Duration>>,
+    /// Time until Adobe's answer must have ended, from the request head on. It cuts off downloads that still move. From
+    /// 100ms to 24h, default: none.
+    #[schemars(with = "Written<Duration>", extend("x-minimum" = "100ms", "x-maximum" = "24h"))]
+    pub(super) total: Option<Written<Duration>>,
 }
 
 /// Which requests take a route.
@@ -402,6 +434,8 @@ pub(super) struct Upstream {
     /// Whether tokens may travel over plain http to another machine. Default false; http to loopback is always
     /// possible.
     pub(super) allow_plain_http: bool,
+    /// When Adobe is not called for a while, since calls fail.
+    pub(super) breaker: Breaker,
     /// A PEM file with certificates to trust besides the system's, for a proxy that ends TLS. Default: none.
     #[schemars(with = "Written<FilePath>")]
     pub(super) ca_file: Option<Written<FilePath>>,
@@ -428,6 +462,8 @@ pub(super) struct Upstream {
     /// The longest silence between two pieces of a response body. From 100ms to 1h, default 60s.
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
     pub(super) response_idle_timeout: Written<Duration>,
+    /// How requests are repeated.
+    pub(super) retries: Retries,
     /// By what an answer with status 400, 401 or 403 is known to refuse the token: its `error_code`, or a status for an
     /// answer without any code. The token is then replaced, once however many answers say so, and the request sent once
     /// more with the new one, unless more than 256KiB of its body have gone; what is answered then is passed on. While new
@@ -442,6 +478,48 @@ pub(super) struct Upstream {
     /// up, default 1024.
     #[schemars(range(max = 1_000_000))]
     pub(super) waiting: usize,
+}
+
+/// When Adobe is not called for a while. A failure is a connection that could not be opened, or one that ended before an
+/// answer began; an answer is none, whatever its status.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Breaker {
+    /// How many failures it takes within `window`; 0 turns it off. Default 10.
+    pub(super) failures: u32,
+    /// The longest pause. The first is a tenth of it, each next one twice as long, until one call is answered. From 100ms
+    /// to 1m, default 5s.
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
+    pub(super) longest_pause: Written<Duration>,
+    /// How large a part of what was called in `window` must have failed, in percent. From 1 to 100, default 50.
+    #[schemars(range(min = 1, max = 100))]
+    pub(super) percent: u32,
+    /// In how much time, from the first failure on. From 1s to 10m, default 10s.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "10m"))]
+    pub(super) window: Written<Duration>,
+}
+
+/// How requests are repeated.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Retries {
+    /// How many more attempts a request gets at most; 0 turns it off. Calls to Adobe are metered. From 0 to 2, default 2.
+    #[schemars(range(max = 2))]
+    pub(super) attempts: u32,
+    /// How many attempts more there may be in a second, however few requests there are: all workers together, each has an
+    /// equal share, rounded up. From 0 to 1000, default 3.
+    #[schemars(range(max = 1000))]
+    pub(super) budget_floor: u32,
+    /// How many attempts more there may be for a hundred requests of the last ten seconds. From 0 to 100, default 20.
+    #[schemars(range(max = 100))]
+    pub(super) budget_percent: u16,
+    /// The longest pause before any attempt, where Adobe asks for none. From 1ms to 10s, default 250ms.
+    #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "10s"))]
+    pub(super) longest_pause: Written<Duration>,
+    /// The longest pause before the second attempt; it is random, and the bound grows to three times as much for the third.
+    /// From 1ms to 10s, default 25ms.
+    #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "10s"))]
+    pub(super) pause: Written<Duration>,
 }
 
 /// Declares an enum whose variants are words of the file.

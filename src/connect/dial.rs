@@ -10,13 +10,14 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::{Settings, Stream};
+use super::{Breaker, Settings, Stream};
 use crate::error::{Error, Reason};
 
 /// Opens connections to one origin.
 #[derive(Clone)]
 pub struct Dialer {
     settings: Arc<Settings>,
+    breaker: Option<Arc<Breaker>>,
     tls: Option<Tls>,
     stand_in: Option<StandIn>,
 }
@@ -56,6 +57,7 @@ impl Dialer {
             None
         };
         Ok(Self {
+            breaker: breaker(&settings),
             settings: Arc::new(settings),
             tls,
             stand_in: None,
@@ -70,6 +72,7 @@ impl Dialer {
         open: impl Fn() -> DuplexStream + Send + Sync + 'static,
     ) -> Self {
         Self {
+            breaker: breaker(&settings),
             settings: Arc::new(settings),
             tls: None,
             stand_in: Some(Arc::new(open)),
@@ -79,6 +82,11 @@ impl Dialer {
     /// Returns what the dialer was made from.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Returns what is known of the origin's health, by everybody who dials with a clone of this.
+    pub fn breaker(&self) -> Option<&Arc<Breaker>> {
+        self.breaker.as_ref()
     }
 
     /// Opens a connection. Nothing of a request has been sent when this fails.
@@ -173,6 +181,11 @@ impl Dialer {
         )
         .because(error)
     }
+}
+
+fn breaker(settings: &Settings) -> Option<Arc<Breaker>> {
+    let breaker = settings.breaker.map(Breaker::new);
+    breaker.map(Arc::new)
 }
 
 impl Tls {

@@ -1,5 +1,6 @@
 //! Outbound HTTP: connections to the configured origins, and to nothing else.
 
+pub mod breaker;
 pub mod dial;
 pub mod lease;
 pub mod origin;
@@ -13,10 +14,11 @@ use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 
+pub use breaker::Breaker;
 pub use dial::Dialer;
 pub use lease::LeasedBody;
 pub use origin::Origin;
-pub use pool::{Counts, Pool, PoolMetrics};
+pub use pool::{Counts, Pool, PoolMetrics, Unanswered};
 pub use stream::Stream;
 
 /// How one origin is reached.
@@ -41,6 +43,8 @@ pub struct Settings {
     /// The most requests that may wait in one pool while all its connections are in use. Default 1024, divided among
     /// the workers.
     pub waiting: usize,
+    /// When calls stop for a while since they fail. Default: never, the caller has an own way to hold back.
+    pub breaker: Option<breaker::Settings>,
     /// Certificates trusted besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
 }

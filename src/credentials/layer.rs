@@ -13,6 +13,7 @@ use super::Settings;
 use crate::aep::OwnedFields;
 use crate::context::{Admitted, Authorized, Bearer, Credentialed, PerRoute, Successors};
 use crate::error::{Error, Reason};
+use crate::gate::{Gate, Trial};
 use crate::ims::{Credential, Credentials};
 
 /// The layer that attaches credentials.
@@ -80,7 +81,7 @@ where
     }
 
     fn call(&mut self, admitted: Admitted<B>) -> Self::Future {
-        let authorized = admitted.authorized;
+        let Admitted { authorized, trial } = admitted;
         let credential = match self.routes.get(authorized.routed.route) {
             Ok(credential) => credential,
             Err(error) => return ResponseFuture::waiting(async move { Err(error) }),
@@ -88,7 +89,9 @@ where
         // The request began a moment ago.
         let now = authorized.routed.received.exchange.started;
         if let Some(bearer) = credential.0.bearer(now) {
-            let future = self.inner.call(attach(authorized, credential, bearer));
+            let future = self
+                .inner
+                .call(attach(authorized, trial, credential, bearer));
             return ResponseFuture {
                 state: State::Passed { future },
             };
@@ -98,12 +101,19 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         ResponseFuture::waiting(async move {
             let bearer = credential.0.wait(authorized.routed.deadline).await?;
-            inner.call(attach(authorized, &credential, bearer)).await
+            inner
+                .call(attach(authorized, trial, &credential, bearer))
+                .await
         })
     }
 }
 
-fn attach<B>(authorized: Authorized<B>, credential: &Rc<Held>, bearer: Bearer) -> Credentialed<B> {
+fn attach<B>(
+    authorized: Authorized<B>,
+    trial: Option<Trial>,
+    credential: &Rc<Held>,
+    bearer: Bearer,
+) -> Credentialed<B> {
     let Authorized {
         routed,
         sandbox,
@@ -120,6 +130,7 @@ fn attach<B>(authorized: Authorized<B>, credential: &Rc<Held>, bearer: Bearer) -
         generation: bearer.generation,
         leave_by: bearer.leave_by,
         successors: Rc::<Held>::clone(credential),
+        trial,
     }
 }
 
@@ -128,6 +139,14 @@ fn attach<B>(authorized: Authorized<B>, credential: &Rc<Held>, bearer: Bearer) -
 struct Held(Arc<Credential>);
 
 impl Successors for Held {
+    fn bearer(&self, now: Instant) -> Option<Bearer> {
+        self.0.bearer(now)
+    }
+
+    fn pauses(&self) -> &Arc<Gate> {
+        self.0.pauses()
+    }
+
     fn refuse(&self, generation: u64) {
         self.0.refuse(generation);
     }

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::refusal::Beginning;
+use super::beginning::Beginning;
 use crate::context::Exchange;
 use crate::error::{Error, Reason, Source};
 
@@ -37,7 +37,7 @@ pin_project! {
 }
 
 impl<B> Download<B> {
-    /// Takes a body whose pieces come no further apart than `patience`.
+    /// Takes a body whose pieces come no further apart than `patience`, and which ends in the exchange's time if it has one.
     pub fn new(body: B, patience: Duration, exchange: Rc<Exchange>) -> Self {
         Self {
             body,
@@ -99,8 +99,10 @@ where
         if let Some(trailers) = this.trailers.take() {
             return Poll::Ready(Some(Ok(Frame::trailers(*trailers))));
         }
+        let ends_by = this.exchange.ends_by.get();
         let error = match this.body.poll_frame(cx) {
             Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(Ok(_))) if ends_by.is_some_and(is_over) => out_of_time(),
             Poll::Ready(Some(Ok(frame))) => {
                 *this.waiting = false;
                 return Poll::Ready(Some(Ok(frame)));
@@ -115,11 +117,17 @@ where
                     .silence
                     .get_or_insert_with(|| Box::pin(sleep(patience)));
                 if !mem::replace(this.waiting, true) {
-                    silence.as_mut().reset(Instant::now() + patience);
+                    let patient_until = Instant::now() + patience;
+                    let until = ends_by.map_or(patient_until, |end| end.min(patient_until));
+                    silence.as_mut().reset(until);
                 }
                 ready!(silence.as_mut().poll(cx));
-                let detail = format!("the upstream sent nothing for {patience:?}");
-                Error::new(Reason::UpstreamTimeout, detail)
+                if ends_by.is_some_and(is_over) {
+                    out_of_time()
+                } else {
+                    let detail = format!("the upstream sent nothing for {patience:?}");
+                    Error::new(Reason::UpstreamTimeout, detail)
+                }
             }
         };
         this.exchange.reason.set(Some(error.reason()));
@@ -148,4 +156,13 @@ where
         }
         hint
     }
+}
+
+fn is_over(end: Instant) -> bool {
+    Instant::now() >= end
+}
+
+fn out_of_time() -> Error {
+    let detail = "the answer had not ended when the request's time was over";
+    Error::new(Reason::UpstreamTimeout, detail)
 }

@@ -233,7 +233,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::forward::ContentType;
 
     fn owned() -> OwnedFields {
         OwnedFields {
@@ -246,12 +245,11 @@ mod tests {
 
     fn rule(let_through: &[&'static str]) -> Rule {
         Rule {
-            content_type: ContentType::Require,
             let_through: let_through
                 .iter()
                 .map(|name| HeaderName::from_static(name))
                 .collect(),
-            let_api_key_through: false,
+            ..Rule::default()
         }
     }
 

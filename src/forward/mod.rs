@@ -1,11 +1,14 @@
 //! Sends the request upstream and its answer back.
 
 mod again;
+mod attempts;
+mod beginning;
 pub mod download;
 pub mod fields;
 mod layer;
 pub mod query;
 pub mod refusal;
+pub mod retry;
 pub mod upload;
 
 pub use download::Download;
@@ -24,8 +27,8 @@ use crate::context::PerRoute;
 pub struct Settings {
     /// The largest request body, in bytes. Default 10 MiB.
     pub request_body_bytes: u64,
-    /// Longest silence between two pieces of a response body. Default 60 s.
-    pub response_idle_timeout: Duration,
+    /// How requests are repeated.
+    pub retries: retry::Settings,
     /// One rule a route.
     pub routes: PerRoute<Rule>,
     /// By what the upstream's refusals of a token are known. Default: [`Sign::DEFAULT`].
@@ -33,21 +36,47 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Tells whether a refused token is replaced, so that requests may go out again.
-    pub(crate) fn replaces_tokens(&self) -> bool {
-        !self.token_refused_by.is_empty()
+    /// Tells whether requests that take a route with `rule` may go out again, so that they are kept for a while.
+    fn sends_again(&self, rule: &Rule) -> bool {
+        !self.token_refused_by.is_empty() || (rule.repeats && self.retries.attempts > 0)
     }
 }
 
 /// What a route passes on.
 #[derive(Clone, Debug)]
 pub struct Rule {
+    /// Time for one attempt, until the upstream's answer begins. Default: what is left of the request's deadline.
+    pub attempt_timeout: Option<Duration>,
+    /// How long a request waits for a connection: for one that is free, or for name, TCP and TLS of a new one. Default:
+    /// what is left of the request's deadline.
+    pub connection_timeout: Option<Duration>,
     /// Whether a payload needs a `Content-Type`. Default: [`ContentType::Require`].
     pub content_type: ContentType,
     /// Guarded fields callers of the route may send after all, of [`crate::aep::fields::GUARDED`].
     pub let_through: Vec<HeaderName>,
     /// Whether the query parameter `api_key` is passed on rather than taken out.
     pub let_api_key_through: bool,
+    /// Whether requests go out again when that does no harm. Default: yes.
+    pub repeats: bool,
+    /// Longest silence between two pieces of a request body. Default 30 s.
+    pub request_idle_timeout: Duration,
+    /// Longest silence between two pieces of a response body. Default 60 s.
+    pub response_idle_timeout: Duration,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            attempt_timeout: None,
+            connection_timeout: None,
+            content_type: ContentType::Require,
+            let_through: Vec::new(),
+            let_api_key_through: false,
+            repeats: true,
+            request_idle_timeout: Duration::from_secs(30),
+            response_idle_timeout: Duration::from_mins(1),
+        }
+    }
 }
 
 /// What happens to a payload without `Content-Type`, which Adobe answers with 400.

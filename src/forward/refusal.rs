@@ -1,16 +1,10 @@
 //! Which answers say that the upstream no longer takes the token.
 
 use std::str::FromStr;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode};
-use http_body::Body;
-use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use http::StatusCode;
 
-use crate::aep;
-use crate::error::{Error, Reason, Source};
+use super::beginning::Beginning;
 
 /// One sign by which an answer with status 400, 401 or 403 is known to refuse the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +40,7 @@ impl FromStr for Sign {
         match text.len() {
             3 if is_number => StatusCode::from_bytes(text.as_bytes())
                 .ok()
-                .filter(|status| is_suspicious(*status))
+                .filter(|status| can_refuse(*status))
                 .map(Self::Status)
                 .ok_or(InvalidSign),
             1..=64 if text.bytes().all(legal) => Ok(Self::Code(text.to_owned())),
@@ -64,20 +58,12 @@ impl std::fmt::Display for Sign {
     }
 }
 
-/// Tells whether an answer with this status may refuse the token, so that its body has to be looked at.
-pub(super) fn is_suspicious(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-    )
-}
-
 /// Tells whether an answer refuses the token, by any of the signs. One that is long, slow or broken does not.
 pub(super) fn refuses(signs: &[Sign], status: StatusCode, beginning: &Beginning) -> bool {
-    if !beginning.is_whole {
+    if !can_refuse(status) || !beginning.is_whole {
         return false;
     }
-    match aep::error_code(&beginning.bytes) {
+    match beginning.code() {
         Some(code) => signs
             .iter()
             .any(|sign| matches!(sign, Sign::Code(known) if *known == code)),
@@ -85,62 +71,12 @@ pub(super) fn refuses(signs: &[Sign], status: StatusCode, beginning: &Beginning)
     }
 }
 
-/// What has been read of an answer's body.
-#[derive(Debug, Default)]
-pub(super) struct Beginning {
-    pub(super) bytes: Bytes,
-    /// The trailers, when they have come.
-    pub(super) trailers: Option<HeaderMap>,
-    /// How the body broke off, if it did.
-    pub(super) broken: Option<Error>,
-    is_whole: bool,
+fn can_refuse(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    )
 }
-
-/// Takes the beginning of an answer's body: all of it, unless it is longer than one that refuses a token, or slower.
-pub(super) async fn beginning<B>(response: &mut Response<B>, deadline: Instant) -> Beginning
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<Source>,
-{
-    let mut beginning = Beginning::default();
-    if response.body().size_hint().lower() > LONGEST {
-        return beginning;
-    }
-    let body = response.body_mut();
-    let mut bytes = BytesMut::new();
-    let deadline = deadline.min(Instant::now() + PATIENCE);
-    loop {
-        match timeout_at(deadline, body.frame()).await {
-            Ok(None) => beginning.is_whole = true,
-            Ok(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => {
-                    bytes.extend_from_slice(&data);
-                    if u64::try_from(bytes.len()).is_ok_and(|length| length <= LONGEST) {
-                        continue;
-                    }
-                }
-                Err(frame) => {
-                    // Nothing follows trailers.
-                    beginning.trailers = frame.into_trailers().ok();
-                    beginning.is_whole = true;
-                }
-            },
-            Ok(Some(Err(error))) => {
-                let detail = "the upstream broke its answer off";
-                beginning.broken = Some(Error::new(Reason::UpstreamReset, detail).because(error));
-            }
-            Err(_) => {}
-        }
-        beginning.bytes = bytes.freeze();
-        return beginning;
-    }
-}
-
-/// How long a body is waited for that may refuse the token, before what has come of it is passed on.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Bytes. Adobe's refusals are a line long.
-const LONGEST: u64 = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -148,11 +84,7 @@ mod tests {
 
     fn refuses(status: u16, body: &str) -> bool {
         let signs = Sign::DEFAULT.map(|sign| sign.parse().unwrap());
-        let whole = Beginning {
-            bytes: Bytes::copy_from_slice(body.as_bytes()),
-            is_whole: true,
-            ..Beginning::default()
-        };
+        let whole = Beginning::whole(body);
         super::refuses(&signs, StatusCode::from_u16(status).unwrap(), &whole)
     }
 

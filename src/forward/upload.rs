@@ -1,14 +1,16 @@
 //! The request body on its way up: streamed, counted and bounded, and its beginning kept in case it has to go up again.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::context::Exchange;
 use crate::error::{Error, Reason, Source};
@@ -37,7 +39,18 @@ struct Shared<B> {
     /// Wakes the upload whose turn it is, when it waits.
     waker: Option<Waker>,
     exchange: Rc<Exchange>,
-    limit: u64,
+    bounds: Bounds,
+    /// Made when the caller is first waited for.
+    silence: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a body may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The most bytes.
+    pub bytes: u64,
+    /// The longest silence between two pieces.
+    pub silence: Duration,
 }
 
 /// The beginning of a body. It is copied, since a piece may hold on to a buffer many times its size.
@@ -54,8 +67,8 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Source>,
 {
-    /// Takes a body of at most `limit` bytes. Its beginning is kept if it `may_go_again`.
-    pub fn new(body: B, exchange: &Rc<Exchange>, limit: u64, may_go_again: bool) -> Self {
+    /// Takes a body within `bounds`. Its beginning is kept if it `may_go_again`.
+    pub fn new(body: B, exchange: &Rc<Exchange>, bounds: Bounds, may_go_again: bool) -> Self {
         let shared = (!body.is_end_stream()).then(|| {
             Rc::new(RefCell::new(Shared {
                 body: Some(body),
@@ -71,7 +84,8 @@ where
                 turn: 0,
                 waker: None,
                 exchange: Rc::clone(exchange),
-                limit,
+                bounds,
+                silence: None,
             }))
         });
         Self { shared, turn: 0 }
@@ -80,7 +94,7 @@ where
     /// Waits until it is known whether there is a payload: a body of unknown length may turn out to be none.
     ///
     /// # Errors
-    /// [`Reason::BodyBroken`] or [`Reason::TooLarge`], before anything has gone upstream.
+    /// [`Reason::BodyBroken`], [`Reason::RequestTimeout`] or [`Reason::TooLarge`], before anything has gone upstream.
     ///
     /// # Cancel safety
     /// A piece that has been taken is kept.
@@ -191,11 +205,16 @@ where
         };
         let polled = Pin::new(body).poll_frame(cx);
         let upload = &self.exchange.upload;
-        upload.waiting.set(polled.is_pending());
+        let waited = upload.waiting.replace(polled.is_pending());
         let data = match polled {
             Poll::Pending => {
                 self.waker = Some(cx.waker().clone());
-                return Poll::Pending;
+                ready!(self.poll_silence(cx, waited));
+                let detail = format!(
+                    "nothing of the request body came for {:?}",
+                    self.bounds.silence
+                );
+                return self.give_up(Error::new(Reason::RequestTimeout, detail));
             }
             Poll::Ready(None) => None,
             Poll::Ready(Some(Err(error))) => {
@@ -212,11 +231,21 @@ where
         let length = data.len().try_into().unwrap_or(u64::MAX);
         let bytes = upload.bytes.get().saturating_add(length);
         upload.bytes.set(bytes);
-        if bytes > self.limit {
-            return self.give_up(too_large(self.limit));
+        if bytes > self.bounds.bytes {
+            return self.give_up(too_large(self.bounds.bytes));
         }
         self.kept.keep(&data);
         Poll::Ready(Some(Ok(data)))
+    }
+
+    /// Comes back when the caller has sent nothing for too long. `waited`: it was waited for already.
+    fn poll_silence(&mut self, cx: &mut Context<'_>, waited: bool) -> Poll<()> {
+        let longest = self.bounds.silence;
+        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(longest)));
+        if !waited {
+            silence.as_mut().reset(Instant::now() + longest);
+        }
+        silence.as_mut().poll(cx)
     }
 
     fn give_up<T>(&self, error: Error) -> Poll<Option<Result<T, Error>>> {
@@ -398,7 +427,10 @@ mod tests {
         Upload::new(
             Pieces(pieces.collect()),
             &Rc::new(exchange),
-            u64::MAX,
+            Bounds {
+                bytes: u64::MAX,
+                silence: Duration::MAX,
+            },
             may_go_again,
         )
     }

@@ -16,6 +16,7 @@ use super::token::Token;
 use crate::clock::Clock;
 use crate::context::Bearer;
 use crate::error::{Error, Reason};
+use crate::gate::Gate;
 
 /// A credential and its current token.
 ///
@@ -33,6 +34,8 @@ pub struct Credential {
     pub(super) settings: watch::Sender<Arc<CredentialSettings>>,
     /// The latest generation that the upstream refused.
     refused: AtomicU64,
+    /// Shut while the upstream wants no requests with this client's key.
+    pauses: Arc<Gate>,
     /// Wakes the keeper when a token was refused, or is gone before its time.
     nudge: Notify,
     pub(super) counts: Counts,
@@ -100,6 +103,7 @@ impl Credential {
             }),
             settings: watch::Sender::new(Arc::new(settings)),
             refused: AtomicU64::new(0),
+            pauses: Arc::default(),
             nudge: Notify::new(),
             counts: Counts::default(),
         })
@@ -137,6 +141,11 @@ impl Credential {
     /// Returns the client id as a field value.
     pub fn api_key(&self) -> &HeaderValue {
         &self.api_key
+    }
+
+    /// Returns what is shut while the upstream wants no requests with this client's key.
+    pub fn pauses(&self) -> &Arc<Gate> {
+        &self.pauses
     }
 
     /// Returns the token if there is one that may be used at `now`, by the monotonic clock and by the wall clock.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout};
 
 use super::answer::{self, Class, Failure, Head, Minted, Refusal};
 use super::grant::{self, Grant, Paths};
 use super::{CredentialSettings, Settings, printable};
+use crate::aep;
 use crate::clock;
 use crate::connect::{Dialer, Pool};
 use crate::error::{Error, Reason};
@@ -170,7 +171,8 @@ impl Mint {
         let response = pool
             .send(&mut Some(request), deadline, deadline)
             .await
-            .map_err(|error| {
+            .map_err(|unanswered| {
+                let error = unanswered.error;
                 // Either timer may go off first. What the pool's says is about callers and the upstream.
                 if error.reason() == Reason::UpstreamTimeout {
                     self.late()
@@ -209,14 +211,14 @@ fn head_of(status: StatusCode, fields: &HeaderMap, now: Duration) -> Head {
         .filter(|id| (1..=DEBUG_ID_CHARS).contains(&id.len()))
         .filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()));
     let clock_ahead_s = fields.get(header::DATE).and_then(|value| {
-        let theirs = i64::try_from(date(value.to_str().ok()?)?.as_secs()).ok()?;
+        let theirs = i64::try_from(aep::http_date(value.to_str().ok()?)?.as_secs()).ok()?;
         Some(i64::try_from(now.as_secs()).ok()? - theirs)
     });
     Head {
         status,
         retry_after: fields
             .get(header::RETRY_AFTER)
-            .and_then(|value| pause(value, now)),
+            .and_then(|value| aep::retry_after(value, now)),
         debug_id: debug_id.map(str::to_owned),
         clock_ahead_s,
     }
@@ -287,25 +289,11 @@ fn unreachable(error: &Error) -> Failure {
     }
 }
 
-/// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds or a date. A number that is too large to be read is a long pause.
-fn pause(value: &HeaderValue, now: Duration) -> Option<Duration> {
-    let text = value.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    Some(date(text)?.saturating_sub(now))
-}
-
-/// Reads an HTTP date as the time since the Unix epoch.
-fn date(text: &str) -> Option<Duration> {
-    let date = httpdate::parse_http_date(text.trim()).ok()?;
-    date.duration_since(std::time::UNIX_EPOCH).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
+    use http::HeaderValue;
 
     use super::*;
     use crate::ims::answer::Unit;
@@ -372,23 +360,6 @@ mod tests {
                 assert_eq!(quoted, "it was ….", "{unseen:?}");
             }
         }
-    }
-
-    #[test]
-    fn a_pause_is_seconds_or_a_date() {
-        let now = Duration::from_secs(1_700_000_000);
-        let pause = |text: &str| pause(&HeaderValue::from_str(text).unwrap(), now);
-
-        assert_eq!(pause("38"), Some(Duration::from_secs(38)));
-        assert_eq!(
-            pause("99999999999999999999"),
-            Some(Duration::from_secs(u64::MAX))
-        );
-        assert_eq!(pause(""), None);
-        assert_eq!(pause("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
-        assert!(pause("Tue, 31 Dec 2999 23:59:59 GMT").unwrap() > Duration::from_hours(1));
-        assert_eq!(pause("soon"), None);
-        assert_eq!(pause("-1"), None);
     }
 
     #[test]

@@ -7,20 +7,29 @@ use http::{HeaderName, HeaderValue};
 use super::{Bucket, Settings, Spent};
 use crate::context::{Admitted, Authorized, PerRoute};
 use crate::error::{Error, Reason};
+use crate::gate::{Gate, Shut};
 use crate::stage::{Stage, StageLayer};
 
 /// The layer that holds requests to their quotas.
 pub type LimitLayer = StageLayer<Limit>;
 
-/// Holds requests to their quotas. Clones draw on the same ones.
+/// Holds requests to their quotas, and back while the upstream has asked for a pause. Clones draw on the same quotas.
 #[derive(Clone, Debug)]
 pub struct Limit {
-    routes: Arc<PerRoute<Vec<Arc<Bucket>>>>,
+    routes: Arc<PerRoute<Checks>>,
+}
+
+/// What a request of one route has to pass.
+#[derive(Debug)]
+struct Checks {
+    /// Shut while the upstream wants no requests with the route's API key.
+    pauses: Arc<Gate>,
+    buckets: Vec<Arc<Bucket>>,
 }
 
 impl Limit {
-    /// Makes full buckets.
-    pub fn new(settings: &Settings) -> Self {
+    /// Makes full buckets. `pauses` are the gates of the routes' API keys.
+    pub fn new(settings: &Settings, pauses: impl IntoIterator<Item = Arc<Gate>>) -> Self {
         let buckets: Vec<_> = settings
             .quotas
             .iter()
@@ -33,10 +42,12 @@ impl Limit {
                 .filter_map(|place| buckets.get(*place).cloned())
                 .collect()
         };
-        let routes = settings
-            .routes
-            .iter()
-            .map(|(_, places)| of_route(places))
+        let routes = settings.routes.iter().zip(pauses);
+        let routes = routes
+            .map(|((_, places), pauses)| Checks {
+                pauses,
+                buckets: of_route(places),
+            })
             .collect();
         Self {
             routes: Arc::new(routes),
@@ -48,11 +59,20 @@ impl<B> Stage<Authorized<B>> for Limit {
     type Out = Admitted<B>;
 
     fn pass(&self, authorized: Authorized<B>) -> Result<Admitted<B>, Error> {
-        for bucket in self.routes.get(authorized.routed.route)? {
+        let checks = self.routes.get(authorized.routed.route)?;
+        // Before the quotas: what is not sent costs none.
+        let now = authorized.routed.received.exchange.started;
+        let trial = checks.pauses.enter(now).map_err(paused)?;
+        for bucket in &checks.buckets {
             bucket.draw().map_err(|spent| refusal(bucket, spent))?;
         }
-        Ok(Admitted { authorized })
+        Ok(Admitted { authorized, trial })
     }
+}
+
+fn paused(shut: Shut) -> Error {
+    let detail = "the upstream asked all requests with this API key to wait";
+    Error::new(Reason::UpstreamPaused, detail).after(shut.wait)
 }
 
 /// Names the quota, and says when to come back in the fields of draft-ietf-httpapi-ratelimit-headers-10 too.

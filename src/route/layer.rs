@@ -4,7 +4,7 @@ use http::{HeaderValue, Method, header};
 use tokio::time::Instant;
 
 use super::table::{Found, Table, Tie};
-use super::{Settings, target};
+use super::{Settings, deadline, target};
 use crate::aep::Operation;
 use crate::context::{Identified, PerRoute, Routed};
 use crate::error::{Error, Reason};
@@ -38,7 +38,10 @@ impl<B> Stage<Identified<B>> for FindRoute {
     type Out = Routed<B>;
 
     fn pass(&self, identified: Identified<B>) -> Result<Routed<B>, Error> {
-        let Identified { received, caller } = identified;
+        let Identified {
+            mut received,
+            caller,
+        } = identified;
         let method = received.request.method();
         let path = received.request.uri().path();
         if *method == Method::CONNECT || *method == Method::TRACE {
@@ -72,11 +75,18 @@ impl<B> Stage<Identified<B>> for FindRoute {
         let operation = operation(method, path, encoded_slash.is_some());
         received.exchange.route.set(Some(route));
         received.exchange.operation.set(Some(operation));
-        let deadline = received
-            .exchange
-            .started
+        let started = received.exchange.started;
+        let mut deadline = started
             .checked_add(rule.timeout)
             .unwrap_or_else(Instant::now);
+        let total = rule
+            .total_timeout
+            .and_then(|time| started.checked_add(time));
+        let asked = deadline::take(received.request.headers_mut(), started)?;
+        if let Some(ends_by) = total.into_iter().chain(asked).min() {
+            received.exchange.ends_by.set(Some(ends_by));
+            deadline = deadline.min(ends_by);
+        }
         Ok(Routed {
             received,
             caller,

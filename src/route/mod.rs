@@ -1,5 +1,6 @@
 //! Which route a request takes, and which operation of the Profile API it means.
 
+mod deadline;
 mod layer;
 pub mod table;
 pub mod target;
@@ -32,4 +33,6 @@ pub struct Rule {
     pub encoded_slashes: bool,
     /// Time until the upstream's answer must begin, from the request head on. Default 65 s.
     pub timeout: Duration,
+    /// Time until the upstream's answer must have ended, from the request head on. Default: none, as long as it moves.
+    pub total_timeout: Option<Duration>,
 }

@@ -128,6 +128,7 @@ mod tests {
             methods: methods.to_vec(),
             encoded_slashes: false,
             timeout: Duration::from_secs(65),
+            total_timeout: None,
         }
     }
 

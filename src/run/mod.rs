@@ -24,6 +24,7 @@ use crate::admin;
 use crate::config::{Settings, Watch};
 use crate::connect::dial::SetupError;
 use crate::connect::{Counts, Dialer, PoolMetrics};
+use crate::forward;
 use crate::gateway::Plan;
 use crate::ims::Credentials;
 use crate::limit::Limit;
@@ -236,14 +237,20 @@ pub fn plan(
         .map(|rule| rule.name.clone())
         .collect();
     let metrics = Metrics::register(registry, &names);
+    let pauses = settings.credentials.routes.iter();
+    let pauses = pauses.filter_map(|(_, id)| Some(Arc::clone(credentials.get(*id)?.pauses())));
     Ok(Plan {
         authorize: settings.authorize.clone(),
         credential_of: settings.credentials.clone(),
-        forward: settings.forward.clone(),
+        forward: forward::Settings {
+            retries: settings.forward.retries.divided(settings.workers),
+            ..settings.forward.clone()
+        },
         in_flight: InFlightLayer::new(settings.in_flight.get(), metrics.in_flight().clone()),
         labels: labels.collect(),
-        limit: Limit::new(&settings.limit),
+        limit: Limit::new(&settings.limit, pauses),
         metrics,
+        retries: forward::retry::Counts::register(registry),
         route: settings.route.clone(),
         upstream: dialer(settings.upstream.clone().divided(settings.workers))?,
         credentials,

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::{Cross, certificates};
-use crate::config::file::{Ims, Upstream};
+use crate::config::file::{Breaker, Ims, Upstream};
 use crate::config::format::Written;
 use crate::config::path::{KeyPath, top};
 use crate::{connect, ims};
@@ -26,6 +26,8 @@ pub(super) fn ims(
         lifetime: LIFETIME,
         connections: CONNECTIONS,
         waiting: usize::MAX,
+        // Whoever renews tokens holds back on their own.
+        breaker: None,
         extra_roots: certificates::read(file.ca_file.as_ref(), &path.key("ca_file"), cross),
     };
     require_tls(
@@ -58,6 +60,7 @@ pub(super) fn upstream(file: &Upstream, cross: &mut Cross<'_>) -> connect::Setti
         lifetime: file.connection_lifetime.0,
         connections: file.connections,
         waiting: file.waiting,
+        breaker: breaker(&file.breaker),
         extra_roots: certificates::read(file.ca_file.as_ref(), &path.key("ca_file"), cross),
     };
     require_tls(
@@ -68,6 +71,15 @@ pub(super) fn upstream(file: &Upstream, cross: &mut Cross<'_>) -> connect::Setti
         cross,
     );
     connect
+}
+
+fn breaker(file: &Breaker) -> Option<connect::breaker::Settings> {
+    (file.failures > 0).then_some(connect::breaker::Settings {
+        failures: file.failures,
+        window: file.window.0,
+        percent: file.percent,
+        longest_pause: file.longest_pause.0,
+    })
 }
 
 fn address(

@@ -1,12 +1,16 @@
 //! The routes: what each stage needs to know of them.
 
+use std::time::Duration;
+
 use super::Cross;
 use super::named::{missing, unknown};
 use super::quotas::Quotas;
 use super::ties::{check_names, check_ties, methods_of, templates, verb};
 use crate::aep::{self, SandboxName};
 use crate::config::defaults;
-use crate::config::file::{ContentType, EncodedSlashes, File, Kind, Match, Paths, Route};
+use crate::config::file::{
+    ContentType, EncodedSlashes, File, Kind, Match, Paths, Retries, Route, Timeouts, Upstream,
+};
 use crate::config::format::Written;
 use crate::config::name::{Guarded, Name};
 use crate::config::path::{KeyPath, top};
@@ -55,7 +59,7 @@ pub(super) fn build(
                 },
                 permit: permit(route, production),
             },
-            forward: forward_rule(route),
+            forward: forward_rule(route, &file.upstream),
             limit: quotas.of(route, credential),
             route: route_rule(route),
             credential,
@@ -70,7 +74,7 @@ pub(super) fn build(
         },
         forward: forward::Settings {
             request_body_bytes: file.upstream.request_body.0.0,
-            response_idle_timeout: file.upstream.response_idle_timeout.0,
+            retries: retries(&file.upstream.retries),
             routes: rules.iter().map(|rules| rules.forward.clone()).collect(),
             token_refused_by: file
                 .upstream
@@ -120,8 +124,10 @@ fn default_route() -> Route {
         },
         name: Written::known("default"),
         permit: None,
+        retry: defaults::retry(),
         sandbox: None,
         timeout: defaults::timeout(),
+        timeouts: Timeouts::default(),
     }
 }
 
@@ -220,10 +226,11 @@ fn route_rule(route: &Route) -> route::Rule {
         methods: methods_of(route).into_iter().map(verb).collect(),
         encoded_slashes: route.encoded_slashes == EncodedSlashes::Pass,
         timeout: route.timeout.0,
+        total_timeout: optional(route.timeouts.total.as_ref()),
     }
 }
 
-fn forward_rule(route: &Route) -> forward::Rule {
+fn forward_rule(route: &Route, upstream: &Upstream) -> forward::Rule {
     let fields = route
         .let_through
         .iter()
@@ -231,7 +238,12 @@ fn forward_rule(route: &Route) -> forward::Rule {
             Guarded::Field(name) => Some(name.clone()),
             Guarded::Parameter => None,
         });
+    let timeouts = &route.timeouts;
+    let request_idle = timeouts.request_idle.as_ref();
+    let response_idle = timeouts.response_idle.as_ref();
     forward::Rule {
+        attempt_timeout: optional(timeouts.attempt.as_ref()),
+        connection_timeout: optional(timeouts.connection.as_ref()),
         content_type: match route.content_type {
             ContentType::Pass => forward::ContentType::Pass,
             ContentType::Require => forward::ContentType::Require,
@@ -241,7 +253,25 @@ fn forward_rule(route: &Route) -> forward::Rule {
             .let_through
             .iter()
             .any(|guarded| guarded.0 == Guarded::Parameter),
+        repeats: route.retry,
+        request_idle_timeout: request_idle
+            .map_or_else(|| defaults::request_idle().0, |time| time.0),
+        response_idle_timeout: response_idle.unwrap_or(&upstream.response_idle_timeout).0,
     }
+}
+
+fn retries(file: &Retries) -> forward::retry::Settings {
+    forward::retry::Settings {
+        attempts: file.attempts,
+        budget_percent: file.budget_percent,
+        budget_floor: file.budget_floor,
+        pause: file.pause.0,
+        longest_pause: file.longest_pause.0,
+    }
+}
+
+fn optional(time: Option<&Written<Duration>>) -> Option<Duration> {
+    time.map(|time| time.0)
 }
 
 fn kind(kind: Kind) -> aep::Kind {

@@ -51,6 +51,7 @@ use self::line::{Attempt, Ticket};
 use self::open::Http2;
 use super::{Dialer, LeasedBody};
 use crate::error::{Error, Reason, Source};
+use crate::gate::{Shut, Trial};
 
 pub use self::counts::{Counts, PoolMetrics};
 pub(super) use self::lease::Lease;
@@ -109,7 +110,8 @@ where
     /// # Errors
     /// The reasons of [`Dialer::dial`], [`Reason::UpstreamReset`] or [`Reason::UpstreamProtocol`];
     /// [`Reason::ConnectionsBusy`] when no connection became free before `leave_by`, or too many wait for one already;
-    /// [`Reason::UpstreamTimeout`] when the answer did not begin before `deadline`.
+    /// [`Reason::UpstreamTimeout`] when the answer did not begin before `deadline`; [`Reason::UpstreamFailing`] while the
+    /// breaker lets nothing through.
     ///
     /// # Cancel safety
     /// Dropping the future closes the HTTP/1.1 connection in use, or resets the HTTP/2 stream. While it waits it
@@ -119,12 +121,26 @@ where
         request: &mut Option<Request<B>>,
         leave_by: Instant,
         deadline: Instant,
-    ) -> Result<Response<LeasedBody<B>>, Error> {
+    ) -> Result<Response<LeasedBody<B>>, Unanswered> {
+        let mut now = Instant::now();
+        let trial = match self.0.dialer.breaker() {
+            Some(breaker) => breaker.enter(now).map_err(|shut| self.failing(shut))?,
+            None => None,
+        };
         loop {
-            let mut lease = match self.take() {
+            let mut lease = match self.take(now) {
                 Some(lease) => lease,
                 // In a box, so that who need not wait does not hold room for it.
-                None => Box::pin(self.wait(leave_by)).await?,
+                None => match Box::pin(self.wait(leave_by)).await {
+                    Ok(lease) => lease,
+                    Err(error) => {
+                        // The attempt itself was noted when it failed, and a deadline that passes says nothing.
+                        if error.reason().is_connecting() && Instant::now() < leave_by {
+                            self.note_failed_trial(trial);
+                        }
+                        return Err(error.into());
+                    }
+                },
             };
             let origin = &self.0.dialer.settings().origin;
             let missing = || {
@@ -145,10 +161,13 @@ where
                     let sent = timeout_at(deadline, sending).await;
                     sent.map(|sent| sent.map_err(|refused| Refused::new(refused, |body| body)))
                 }
-                Held::Nothing => return Err(Error::new(Reason::Internal, "an empty lease")),
+                Held::Nothing => return Err(Error::new(Reason::Internal, "an empty lease").into()),
             };
             match sent {
                 Ok(Ok(response)) => {
+                    if let Some(breaker) = self.0.dialer.breaker() {
+                        breaker.answered(trial);
+                    }
                     return Ok(response.map(|body| LeasedBody::new(body, Some(lease))));
                 }
                 Ok(Err(Refused { error, unsent })) => {
@@ -156,13 +175,14 @@ where
                     lease.broke();
                     match unsent {
                         Some(unsent) if reused => *request = Some(*unsent),
-                        _ => return Err(broken(error)),
+                        _ => return Err(self.note_broken(error, reused, trial)),
                     }
+                    now = Instant::now();
                 }
                 Err(_) => {
                     let detail =
                         "the upstream's answer did not begin before the request's deadline";
-                    return Err(Error::new(Reason::UpstreamTimeout, detail));
+                    return Err(Error::new(Reason::UpstreamTimeout, detail).into());
                 }
             }
         }
@@ -176,8 +196,7 @@ where
         self.0.proceed();
     }
 
-    fn take(&self) -> Option<Lease<B>> {
-        let now = Instant::now();
+    fn take(&self, now: Instant) -> Option<Lease<B>> {
         loop {
             let given = self.0.book.borrow_mut().take(now)?;
             let lease = Lease::new(given, Rc::clone(&self.0), true);
@@ -217,12 +236,58 @@ where
         }
     }
 
+    /// Names what became of an exchange that was under way, and tells the breaker.
+    fn note_broken(&self, error: hyper::Error, reused: bool, trial: Option<Trial>) -> Unanswered {
+        // A body that broke off is its sender's doing, and a connection that was idle may have ended as it was taken.
+        if !error.is_user() && !reused {
+            if let Some(breaker) = self.0.dialer.breaker() {
+                breaker.failed(Instant::now(), fastrand::f64());
+            }
+            self.note_failed_trial(trial);
+        }
+        let error = broken(error);
+        let stale = reused && error.reason() == Reason::UpstreamReset;
+        Unanswered { error, stale }
+    }
+
+    fn note_failed_trial(&self, trial: Option<Trial>) {
+        if let (Some(breaker), Some(trial)) = (self.0.dialer.breaker(), trial) {
+            breaker.trial_failed(trial, Instant::now(), fastrand::f64());
+        }
+    }
+
+    fn failing(&self, shut: Shut) -> Error {
+        let origin = &self.0.dialer.settings().origin;
+        let detail =
+            format!("calls to {origin} fail; it is called once in a while until it answers");
+        Error::new(Reason::UpstreamFailing, detail).after(shut.wait)
+    }
+
     fn busy(&self, more: &str) -> Error {
         let detail = format!(
             "all connections to {} are in use, {more}",
             self.0.dialer.settings().origin
         );
         Error::new(Reason::ConnectionsBusy, detail).after(BUSY_FOR)
+    }
+}
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Why.
+    pub error: Error,
+    /// Whether the connection had been used before and ended before an answer began, as one does that the origin closes
+    /// for its age in the same moment.
+    pub stale: bool,
+}
+
+impl From<Error> for Unanswered {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            stale: false,
+        }
     }
 }
 
@@ -289,6 +354,11 @@ impl<B> Inner<B> {
 
     /// Tells those who fail with an attempt.
     fn fail(self: &Rc<Self>, attempt: Attempt, error: Error) {
+        if error.reason().is_connecting()
+            && let Some(breaker) = self.dialer.breaker()
+        {
+            breaker.failed(Instant::now(), fastrand::f64());
+        }
         let failed = self.book.borrow_mut().failed(attempt);
         let (reason, detail) = (error.reason(), error.detail().to_owned());
         let mut first = Some(error);

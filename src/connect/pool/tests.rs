@@ -35,6 +35,7 @@ pub(super) fn settings(origin: Origin) -> Settings {
         lifetime: Duration::from_hours(2),
         connections: NonZeroUsize::new(10).unwrap(),
         waiting: 10,
+        breaker: None,
         extra_roots: Vec::new(),
     }
 }
@@ -83,7 +84,8 @@ impl Tested {
         let request = Request::get(target).body(Empty::new()).unwrap();
         let deadline = Instant::now() + limit;
         spawn_local(async move {
-            let response = pool.send(&mut Some(request), deadline, deadline).await?;
+            let sent = pool.send(&mut Some(request), deadline, deadline).await;
+            let response = sent.map_err(|unanswered| unanswered.error)?;
             let body = response.into_body().collect().await.unwrap().to_bytes();
             Ok(String::from_utf8(body.to_vec()).unwrap())
         })
@@ -266,7 +268,7 @@ async fn what_has_to_leave_before_its_deadline_waits_no_longer_and_is_handed_bac
         advance(Duration::from_secs(1)).await;
 
         let (sent, unsent) = waiting.await.unwrap();
-        assert_eq!(sent.unwrap_err().reason(), Reason::ConnectionsBusy);
+        assert_eq!(sent.unwrap_err().error.reason(), Reason::ConnectionsBusy);
         assert!(unsent && peer.targets().len() == 1);
     })
     .await;

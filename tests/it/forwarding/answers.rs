@@ -3,9 +3,10 @@
 use http::Method;
 use http_body_util::BodyExt;
 
-use super::{PATH, by_number, number, numbered, start};
-use crate::support::adobe::Act;
+use super::{PATH, ROUTE, by_number, number, numbered, start};
+use crate::support::adobe::{Act, Adobe};
 use crate::support::client::{Client, Speaks, request};
+use crate::support::gateway::Gateway;
 use crate::support::raw::{Raw, exchange, get};
 
 #[tokio::test]
@@ -31,7 +32,8 @@ async fn answers_pass_untouched_whatever_their_status() {
         b"HTTP/1.1 599 Odd\r\nContent-Length: 1\r\n\r\nx",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
     ];
-    let (adobe, gateway) = start(by_number(ANSWERS));
+    let adobe = Adobe::start(by_number(ANSWERS));
+    let gateway = Gateway::start(&adobe.url(), &format!("{ROUTE}    retry: false\n"));
     let mut h2 = Client::connect(gateway.address, Speaks::H2).await;
 
     for (index, answer) in ANSWERS.iter().enumerate() {

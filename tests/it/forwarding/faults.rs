@@ -161,7 +161,7 @@ fn a_request_that_may_have_been_executed_is_sent_once() {
         Act::AnswerAndClose(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()),
     ] {
         let (adobe, gateway) = start(move |seen| {
-            if seen.target().contains("fail") {
+            if seen.target().contains("export") {
                 act.clone()
             } else {
                 Act::echo(seen)
@@ -169,7 +169,7 @@ fn a_request_that_may_have_been_executed_is_sent_once() {
         });
         // Once over a fresh connection, once over one that has been used.
         for reused in [false, true] {
-            for (method, body) in [("GET", ""), ("POST", "{}"), ("PUT", "{}"), ("DELETE", "")] {
+            for (method, body) in [("POST", "[]"), ("PATCH", "{}"), ("PUT", "{}")] {
                 if reused {
                     assert_eq!(exchange(gateway.address, get(PATH, "")).status, 200);
                 }
@@ -177,7 +177,7 @@ fn a_request_that_may_have_been_executed_is_sent_once() {
 
                 let answer = exchange(
                     gateway.address,
-                    send(method, "/data/core/ups/fail", "", body),
+                    send(method, "/data/core/ups/export/jobs", "", body),
                 );
 
                 assert_eq!(answer.status, 502, "{method}: {}", answer.text());
@@ -198,7 +198,10 @@ fn a_request_that_may_have_been_executed_is_sent_once() {
 #[test]
 fn silence_is_504_and_its_connection_is_closed() {
     let (ended, end) = signal();
-    let adobe = Adobe::start(move |_| {
+    let adobe = Adobe::start(move |seen| {
+        if seen.target().contains("warm") {
+            return Act::ok();
+        }
         let ended = ended.clone();
         Act::play(move |wire| {
             wire.wait_for_end();
@@ -206,6 +209,8 @@ fn silence_is_504_and_its_connection_is_closed() {
         })
     });
     let gateway = Gateway::start(&adobe.url(), &format!("{ROUTE}    timeout: 200ms\n"));
+    // The first token may take as long as that by itself.
+    while exchange(gateway.address, get("/data/core/ups/warm", "")).status != 200 {}
 
     for request in [get(PATH, ""), send("POST", PATH, "", "{}")] {
         let before = adobe.heads();

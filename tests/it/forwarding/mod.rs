@@ -7,6 +7,10 @@ mod fields;
 mod answers;
 mod streaming;
 mod faults;
+mod retries;
+mod pauses;
+mod breaker;
+mod deadlines;
 mod connections;
 mod tls;
 

@@ -112,7 +112,11 @@ fn an_answer_before_the_end_of_the_body_reaches_the_caller() {
         "/data/core/ups/reset" => Some(Act::Reset),
         _ => None,
     });
-    let gateway = Gateway::start(&adobe.url(), ROUTE);
+    // Half of what it is sent it resets, which is reason enough not to call it for a while.
+    let url = adobe.url();
+    let gateway = Gateway::with(&format!(
+        "ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}', breaker: {{ failures: 0 }} }}\n{ROUTE}"
+    ));
     let content_type = "Content-Type: a/b\r\n";
 
     for _ in 0..20 {

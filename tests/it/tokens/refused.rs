@@ -225,7 +225,7 @@ fn what_another_token_would_not_cure_is_passed_on_and_the_token_kept() {
 
         assert!(status.starts_with(&answer.status.to_string()));
         assert_eq!(answer.text(), body);
-        assert_eq!(adobe.tokens_seen(), [1]);
+        assert!(adobe.tokens_seen().iter().all(|token| *token == 1));
         assert_eq!(adobe.adobe.token_calls().len(), 1);
     }
 }

@@ -1,0 +1,380 @@
+//! Sends a request, once as a rule, and decides what to do with an outcome that is not plainly good.
+
+use std::future::Future;
+use std::mem;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Version, header};
+use http_body::Body;
+use tokio::time::{Instant, sleep_until};
+
+use super::again::Again;
+use super::beginning::{Beginning, beginning};
+use super::layer::{Tools, UpstreamBody, check_answer};
+use super::retry::{Answer, Outcome, Wait, pause_asked, verdict};
+use super::{Download, Settings, Upload, fields, refusal};
+use crate::aep;
+use crate::clock;
+use crate::connect::{LeasedBody, Unanswered};
+use crate::context::{Bearer, Exchange, RouteId, Successors};
+use crate::error::{Error, Reason, Source};
+use crate::gate::Trial;
+
+/// A request that may be sent.
+pub(super) struct Ready<B> {
+    pub(super) request: Option<Request<Upload<B>>>,
+    pub(super) token: Token,
+    pub(super) deadline: Instant,
+    pub(super) exchange: Rc<Exchange>,
+    pub(super) route: RouteId,
+    /// Whether it is sent to find out whether a pause is over.
+    pub(super) trial: Option<Trial>,
+    /// `None` where requests do not go out again.
+    pub(super) again: Option<Again<B>>,
+}
+
+/// Which token a request carries, and where another one is to be had.
+pub(super) struct Token {
+    pub(super) generation: u64,
+    pub(super) leave_by: Instant,
+    pub(super) successors: Rc<dyn Successors>,
+}
+
+/// An answer whose body has not been looked at.
+type Fresh<B> = Response<LeasedBody<Upload<B>>>;
+
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn has room for its arguments twice"
+)]
+pub(super) fn send<B>(
+    tools: Rc<Tools<B>>,
+    mut ready: Ready<B>,
+) -> impl Future<Output = Result<Response<UpstreamBody<B>>, Error>>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    async move {
+        tools.budget.deposit();
+        let (leave_by, deadline) = ready.begin_attempt(&tools.settings)?;
+        let sent = tools
+            .pool
+            .send(&mut ready.request, leave_by, deadline)
+            .await;
+        match ready.end_attempt(sent) {
+            Ok(response) if !needs_care(response.status()) => {
+                ready.pass_on(&tools, response, Beginning::default())
+            }
+            // In a box, so that who is answered well does not hold room for it.
+            outcome => Box::pin(go_on(tools, ready, outcome)).await,
+        }
+    }
+}
+
+/// Tells whether an answer with this status may say that the request was not executed, that a token is refused, or that
+/// everybody has to wait.
+fn needs_care(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::BAD_REQUEST
+                | StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::TOO_MANY_REQUESTS
+        )
+}
+
+/// Sends the request again as long as its outcome, the budget and the time allow; whatever comes last is the answer.
+async fn go_on<B>(
+    tools: Rc<Tools<B>>,
+    mut ready: Ready<B>,
+    mut outcome: Result<Fresh<B>, Unanswered>,
+) -> Result<Response<UpstreamBody<B>>, Error>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    let mut course = Course::default();
+    loop {
+        match outcome {
+            Ok(response) if !needs_care(response.status()) => {
+                return ready.pass_on(&tools, response, Beginning::default());
+            }
+            Ok(mut response) => {
+                let beginning = beginning(&mut response, ready.deadline).await;
+                let answer = answer(&response, &beginning);
+                ready.note_pause(&answer);
+                let signs = &tools.settings.token_refused_by;
+                let goes_again = if refusal::refuses(signs, response.status(), &beginning) {
+                    ready.replace_token(&mut course).await?
+                } else {
+                    let ended = Outcome::Answered(answer);
+                    ready.repeat(&tools, &ended, &mut course).await?
+                };
+                if !goes_again {
+                    return ready.pass_on(&tools, response, beginning);
+                }
+                // Dropped here, its connection is free for the next attempt.
+            }
+            Err(Unanswered { error, stale }) => {
+                let reason = error.reason();
+                let ended = Outcome::Unanswered { reason, stale };
+                if !ready.repeat(&tools, &ended, &mut course).await? {
+                    return Err(error);
+                }
+            }
+        }
+        let (leave_by, deadline) = ready.begin_attempt(&tools.settings)?;
+        let sent = tools.pool.send(&mut ready.request, leave_by, deadline);
+        let sent = sent.await;
+        outcome = ready.end_attempt(sent);
+    }
+}
+
+/// What has been done for a request already that is done once.
+#[derive(Debug, Default)]
+struct Course {
+    /// Its token was refused, and another one asked for.
+    replaced: bool,
+    /// It met a connection that had grown old, and went out again at no cost to the budget.
+    spared: bool,
+}
+
+/// Returns what an answer says, whose beginning has been read.
+fn answer<R>(response: &Response<R>, beginning: &Beginning) -> Answer {
+    let code = beginning.code();
+    let six_digits = |code: &str| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let from_gateway = code
+        .as_deref()
+        .map_or_else(|| !beginning.looks_like_json(), six_digits);
+    let retry_after = response
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|value| aep::retry_after(value, clock::since_epoch()));
+    let bytes = beginning.is_whole.then_some(&beginning.bytes);
+    Answer {
+        status: response.status(),
+        code,
+        from_gateway,
+        retry_after,
+        retry_after_ms: bytes.and_then(|bytes| aep::retry_after_ms(bytes)),
+    }
+}
+
+impl<B> Ready<B>
+where
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Source>,
+{
+    /// Counts an attempt, and returns until when it has to have left, and until when it has to be answered.
+    fn begin_attempt(&self, settings: &Settings) -> Result<(Instant, Instant), Error> {
+        let attempts = &self.exchange.attempts;
+        attempts.set(attempts.get() + 1);
+        let rule = settings.routes.get(self.route)?;
+        let within = |limit: Option<Duration>| match limit {
+            Some(limit) => self.deadline.min(Instant::now() + limit),
+            None => self.deadline,
+        };
+        let leave_by = within(rule.connection_timeout).min(self.token.leave_by);
+        Ok((leave_by, within(rule.attempt_timeout)))
+    }
+
+    /// Returns the answer if it is one that can be passed on.
+    fn end_attempt<R>(
+        &self,
+        sent: Result<Response<R>, Unanswered>,
+    ) -> Result<Response<R>, Unanswered> {
+        let response = sent.map_err(|Unanswered { error, stale }| {
+            let error = match &self.request {
+                Some(_) if Instant::now() >= self.token.leave_by => token_ran_out().because(error),
+                _ => whose_fault(&self.exchange, error),
+            };
+            Unanswered { error, stale }
+        })?;
+        self.exchange.upstream_head.set(Some(Instant::now()));
+        check_answer(response.status(), response.headers())?;
+        Ok(response)
+    }
+
+    /// Holds everybody with the same key back if the answer asks for that; if not, and this was sent to find out, lets
+    /// them go on.
+    fn note_pause(&mut self, answer: &Answer) {
+        let trial = self.trial.take();
+        match (pause_asked(answer), trial) {
+            (Some(pause), _) => {
+                tracing::warn!(
+                    pause_s = pause.as_secs(),
+                    "the upstream asks for a pause; requests with this API key are refused meanwhile"
+                );
+                let pauses = self.token.successors.pauses();
+                pauses.shut_for(pause, Instant::now());
+            }
+            (None, Some(trial)) => trial.succeeded(),
+            (None, None) => {}
+        }
+    }
+
+    /// Notes that the token was refused, and prepares the request for the one after it. Returns whether there is one,
+    /// nothing of the request is missing, and it is the first time.
+    async fn replace_token(&mut self, course: &mut Course) -> Result<bool, Error> {
+        let refused = self.token.generation;
+        self.token.successors.refuse(refused);
+        if course.replaced || !self.is_whole() {
+            return Ok(false);
+        }
+        course.replaced = true;
+        let successors = &self.token.successors;
+        match successors.successor(refused, self.deadline).await {
+            Some(bearer) => self.restore(bearer),
+            None => Ok(false),
+        }
+    }
+
+    /// Waits until the request may go out once more, and prepares it. Returns whether it does.
+    async fn repeat(
+        &mut self,
+        tools: &Tools<B>,
+        ended: &Outcome,
+        course: &mut Course,
+    ) -> Result<bool, Error> {
+        let attempts = self.exchange.attempts.get();
+        let operation = self.exchange.operation.get();
+        let replay_safe = operation.is_some_and(|operation| operation.replay_safe);
+        let Some(another) = verdict(ended, replay_safe) else {
+            return Ok(false);
+        };
+        let rule = tools.settings.routes.get(self.route)?;
+        if !rule.repeats || !tools.budget.allows(attempts) || !self.is_whole() {
+            return Ok(false);
+        }
+        let spared = another.wait == Wait::Nothing && !mem::replace(&mut course.spared, true);
+        let wait = if another.wait == Wait::Nothing && !spared {
+            Wait::Backoff
+        } else {
+            another.wait
+        };
+        let Some(moment) = tools.budget.moment(wait, attempts, self.deadline) else {
+            return Ok(false);
+        };
+        if !spared && !tools.budget.withdraw() {
+            tools.retries.withheld();
+            return Ok(false);
+        }
+        sleep_until(moment).await;
+        let now = Instant::now();
+        // It may be the one that finds out whether the pause is over that it has just waited for.
+        match self.token.successors.pauses().enter(now) {
+            Ok(trial) => self.trial = trial,
+            Err(_) => return Ok(false),
+        }
+        let unsent = self.request.is_some() && now < self.token.leave_by;
+        if !unsent {
+            let Some(bearer) = self.token.successors.bearer(now) else {
+                return Ok(false);
+            };
+            if !self.restore(bearer)? {
+                return Ok(false);
+            }
+        }
+        tools.retries.repeated(another.cause);
+        Ok(true)
+    }
+
+    /// Tells whether all of the request is still there.
+    fn is_whole(&self) -> bool {
+        let kept = self.again.as_ref().is_some_and(Again::is_possible);
+        kept || self.request.is_some()
+    }
+
+    /// Makes the request anew with `bearer`. Returns whether nothing of it is missing.
+    fn restore(&mut self, bearer: Bearer) -> Result<bool, Error> {
+        let (generation, leave_by) = (bearer.generation, bearer.leave_by);
+        let Some(again) = &self.again else {
+            return Ok(false);
+        };
+        let Some(request) = again.with(bearer, &self.exchange)? else {
+            return Ok(false);
+        };
+        self.request = Some(request);
+        self.token.generation = generation;
+        self.token.leave_by = leave_by;
+        Ok(true)
+    }
+
+    /// Makes the upstream's answer the caller's: the request will not go out again.
+    fn pass_on(
+        &mut self,
+        tools: &Tools<B>,
+        response: Fresh<B>,
+        beginning: Beginning,
+    ) -> Result<Response<UpstreamBody<B>>, Error> {
+        if let Some(again) = &self.again {
+            again.forget();
+        }
+        if let Some(trial) = self.trial.take() {
+            trial.succeeded();
+        }
+        let (mut head, body) = response.into_parts();
+        fields::inbound(&mut head.headers);
+        // An answer from HTTP/1.0 goes on as what the caller speaks.
+        head.version = Version::HTTP_11;
+        let patience = tools.settings.routes.get(self.route)?.response_idle_timeout;
+        let body = Download::new(body, patience, Rc::clone(&self.exchange));
+        Ok(Response::from_parts(head, body.after(beginning)))
+    }
+}
+
+/// A send that failed because the caller's body did is the caller's doing.
+fn whose_fault(exchange: &Exchange, error: Error) -> Error {
+    match exchange.upload.fault.get() {
+        Some(Reason::TooLarge) => {
+            Error::new(Reason::TooLarge, "the request body is too large").because(error)
+        }
+        Some(Reason::RequestTimeout) => {
+            let detail = "the request body came to a halt for too long";
+            Error::new(Reason::RequestTimeout, detail).because(error)
+        }
+        Some(reason) => {
+            Error::new(reason, "the request body broke off or broke its framing").because(error)
+        }
+        None if error.reason() == Reason::UpstreamTimeout && exchange.upload.waiting.get() => {
+            body_too_late()
+        }
+        None => error,
+    }
+}
+
+pub(super) fn token_ran_out() -> Error {
+    let detail = "the token ran out while the request waited to be sent";
+    Error::new(Reason::TokenUnavailable, detail).after(Duration::from_secs(1))
+}
+
+pub(super) fn body_too_late() -> Error {
+    let detail = "the request body did not arrive before the request's deadline";
+    Error::new(Reason::RequestTimeout, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Incoming;
+
+    use super::*;
+
+    /// Returns the size of what a function that is called with these returns.
+    fn returned<A, B, F>(_: impl FnOnce(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_one_box_of_a_request_is_among_the_small_ones() {
+        // What is larger the system allocator looks for much longer.
+        assert!(
+            returned(send::<Incoming>) <= 1032,
+            "{}",
+            returned(send::<Incoming>)
+        );
+    }
+}

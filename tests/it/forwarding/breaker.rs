@@ -1,0 +1,98 @@
+//! That an upstream that fails fast is not hammered, and is used again soon after it is back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ROUTE;
+use crate::support::adobe::{Act, Adobe};
+use crate::support::gateway::Gateway;
+use crate::support::raw::{exchange, get, send};
+
+const JOB: &str = "/data/core/ups/segment/jobs";
+
+/// A platform that resets every connection while it is down.
+fn upstream() -> (Adobe, Gateway, Arc<AtomicBool>) {
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = Arc::clone(&down);
+    let adobe = Adobe::start(move |_| {
+        if is_down.load(Ordering::SeqCst) {
+            Act::Reset
+        } else {
+            Act::ok()
+        }
+    });
+    let gateway = Gateway::start(&adobe.url(), ROUTE);
+    (adobe, gateway, down)
+}
+
+#[test]
+fn calls_stop_after_ten_failures_and_go_on_when_one_is_answered() {
+    let (adobe, gateway, down) = upstream();
+    let call = || exchange(gateway.address, send("POST", JOB, "", "[]"));
+    for _ in 0..10 {
+        assert_eq!(call().problem(), (502, "upstream_reset".to_owned()));
+    }
+
+    // Two seconds of callers who do not wait. Pauses are of half a second, one, two.
+    let begun = Instant::now();
+    let mut held_back = 0;
+    while begun.elapsed() < Duration::from_secs(2) {
+        let answer = call();
+        held_back += usize::from(answer.problem() == (503, "upstream_failing".to_owned()));
+        assert!(answer.status != 503 || answer.header("retry-after").is_some());
+    }
+    assert!(held_back > 20, "{held_back}");
+    assert!(adobe.heads() <= 15, "{}", adobe.heads());
+
+    down.store(false, Ordering::SeqCst);
+    let back = Instant::now();
+    while call().status != 200 {
+        assert!(back.elapsed() < Duration::from_secs(10), "not back in time");
+    }
+    for _ in 0..20 {
+        assert_eq!(call().status, 200);
+    }
+}
+
+#[test]
+fn answers_are_no_failures_whatever_their_status() {
+    let adobe = Adobe::start(|_| Act::json("503 Unavailable", ""));
+    let gateway = Gateway::start(&adobe.url(), ROUTE);
+
+    for _ in 0..40 {
+        let answer = exchange(gateway.address, send("POST", JOB, "", "[]"));
+        assert_eq!((answer.status, answer.text()), (503, String::new()));
+    }
+}
+
+#[test]
+fn a_callers_short_deadlines_and_broken_bodies_stop_nobody_else() {
+    let adobe = Adobe::start(|seen| {
+        if seen.target() == JOB {
+            Act::ok()
+        } else {
+            Act::silence()
+        }
+    });
+    let gateway = Gateway::start(&adobe.url(), ROUTE);
+    assert_eq!(
+        exchange(gateway.address, send("POST", JOB, "", "[]")).status,
+        200
+    );
+
+    for _ in 0..20 {
+        let slow = get("/data/core/ups/slow", "Request-Timeout: 0.01\r\n");
+        assert_eq!(exchange(gateway.address, slow).status, 504);
+        let broken = "POST /data/core/ups/slow HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\n\
+                      Transfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\nzz\r\n";
+        assert_eq!(exchange(gateway.address, broken).status, 400);
+    }
+
+    assert_eq!(
+        exchange(gateway.address, send("POST", JOB, "", "[]")).status,
+        200
+    );
+}

@@ -1,0 +1,231 @@
+//! That every part of an exchange ends in its time, and what moves is not cut off.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::ROUTE;
+use crate::support::adobe::{Act, Adobe};
+use crate::support::gateway::Gateway;
+use crate::support::raw::{Raw, exchange, get};
+use crate::support::signal::{signal, wait};
+
+const LOOKUP: &str = "/data/core/ups/access/entities";
+const JOB: &str = "/data/core/ups/segment/jobs";
+
+/// Starts a gateway whose one route has `more`, and has it fetch its token.
+fn warm(adobe: &Adobe, more: &str) -> Gateway {
+    let gateway = Gateway::start(&adobe.url(), &format!("{ROUTE}{more}"));
+    while exchange(gateway.address, get("/data/core/ups/warm", "")).status != 200 {}
+    gateway
+}
+
+/// Is silent when a target is called for the first time, but for `warm`.
+fn slow_at_first() -> Adobe {
+    let seen_before = std::sync::Mutex::new(std::collections::HashSet::new());
+    Adobe::start(move |seen| {
+        let target = seen.target().to_owned();
+        let first = seen_before.lock().unwrap().insert(target.clone());
+        if first && !target.contains("warm") {
+            Act::silence()
+        } else {
+            Act::ok()
+        }
+    })
+}
+
+#[test]
+fn an_attempt_that_takes_too_long_makes_way_for_another_if_that_does_no_harm() {
+    let adobe = slow_at_first();
+    let gateway = warm(&adobe, "    timeouts: { attempt: 300ms }\n");
+    let job = format!(
+        "POST {JOB} HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\n[]"
+    );
+
+    let read = exchange(gateway.address, get(LOOKUP, ""));
+    let job = exchange(gateway.address, job);
+
+    assert_eq!(read.status, 200);
+    assert_eq!(job.problem(), (504, "upstream_timeout".to_owned()));
+}
+
+#[test]
+fn a_caller_can_shorten_the_time_and_not_lengthen_it() {
+    let adobe = Adobe::start(|seen| {
+        if seen.target().contains("warm") {
+            Act::ok()
+        } else {
+            Act::silence()
+        }
+    });
+    let gateway = warm(&adobe, "    timeout: 2s\n");
+    let at = |after: Duration| {
+        let moment = profile_gateway::clock::since_epoch() + after;
+        format!("X-Request-Deadline: {}\r\n", moment.as_secs_f64())
+    };
+    for (timeout, deadline_ms, longest, shortest) in [
+        ("Request-Timeout: 0.4\r\n", None, 1900, 350),
+        ("", Some(400), 1900, 100),
+        ("Request-Timeout: 30\r\n", Some(400), 1900, 100),
+        ("Request-Timeout: 30\r\n", None, 15_000, 1900),
+    ] {
+        let deadline = deadline_ms.map(|ms| at(Duration::from_millis(ms)));
+        let fields = format!("{timeout}{}", deadline.unwrap_or_default());
+        let begun = Instant::now();
+
+        let answer = exchange(gateway.address, get(LOOKUP, &fields));
+
+        let took = begun.elapsed().as_millis();
+        assert_eq!(
+            answer.problem(),
+            (504, "upstream_timeout".to_owned()),
+            "{fields}"
+        );
+        assert!((shortest..longest).contains(&took), "{fields}: {took}");
+    }
+    // It is for the gateway, and what cannot be read is told.
+    exchange(
+        gateway.address,
+        get("/data/core/ups/warm", "Request-Timeout: 5\r\n"),
+    );
+    assert!(
+        adobe
+            .seen()
+            .iter()
+            .all(|seen| seen.values("request-timeout").is_empty())
+    );
+    let wrong = exchange(gateway.address, get(LOOKUP, "Request-Timeout: soon\r\n"));
+    assert_eq!(wrong.problem(), (400, "malformed_request".to_owned()));
+    assert!(
+        wrong.text().contains("must be a number of seconds"),
+        "{}",
+        wrong.text()
+    );
+}
+
+/// A large answer that moves for longer than all the times that are set but the total.
+fn moving() -> Adobe {
+    Adobe::start(|seen| {
+        if seen.target().contains("warm") {
+            return Act::ok();
+        }
+        Act::play(|wire| {
+            wire.write("HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n");
+            let begun = Instant::now();
+            for piece in 1..=30 {
+                while begun.elapsed() < piece * Duration::from_millis(50) {
+                    std::thread::yield_now();
+                }
+                if !wire.write("x") {
+                    return;
+                }
+            }
+        })
+    })
+}
+
+#[test]
+fn an_answer_that_moves_is_cut_off_by_a_total_time_alone() {
+    let adobe = moving();
+    let timeouts = "    timeout: 500ms\n    timeouts: { attempt: 400ms, response_idle: 1s";
+    let patient = warm(&adobe, &format!("{timeouts} }}\n"));
+    let strict = warm(&adobe, &format!("{timeouts}, total: 800ms }}\n"));
+
+    let whole = exchange(patient.address, get(LOOKUP, ""));
+    let cut = exchange(strict.address, get(LOOKUP, ""));
+    let by_caller = exchange(patient.address, get(LOOKUP, "Request-Timeout: 0.8\r\n"));
+
+    assert_eq!(
+        (whole.status, whole.complete, whole.body.len()),
+        (200, true, 30)
+    );
+    for cut in [cut, by_caller] {
+        assert_eq!((cut.status, cut.complete), (200, false));
+        assert!(!cut.body.is_empty() && cut.body.len() < 30);
+    }
+}
+
+#[test]
+fn a_request_body_that_comes_to_a_halt_is_408_and_frees_the_upstream() {
+    let (ended, end) = signal();
+    let adobe = Adobe::at_heads(move |seen| {
+        if seen.target().contains("warm") {
+            return None;
+        }
+        let ended = ended.clone();
+        Some(Act::play(move |wire| {
+            wire.wait_for_end();
+            ended.send(()).unwrap();
+        }))
+    });
+    let gateway = warm(&adobe, "    timeouts: { request_idle: 300ms }\n");
+
+    for framing in [
+        "Content-Length: 50\r\n\r\nbegun",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n",
+    ] {
+        let mut raw = Raw::connect(gateway.address);
+        raw.write(format!(
+            "POST {JOB} HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\n{framing}"
+        ));
+
+        let answer = raw.answer(false).unwrap();
+
+        assert_eq!(
+            answer.problem(),
+            (408, "request_timeout".to_owned()),
+            "{framing}"
+        );
+        wait(&end);
+    }
+}
+
+#[test]
+fn a_body_that_keeps_moving_is_not_halted() {
+    let adobe = Adobe::willing();
+    let gateway = warm(&adobe, "    timeouts: { request_idle: 400ms }\n");
+    let mut raw = Raw::connect(gateway.address);
+    raw.write(format!(
+        "POST {LOOKUP} HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 20\r\n\r\n"
+    ));
+    let begun = Instant::now();
+    for piece in 1..=20 {
+        while begun.elapsed() < piece * Duration::from_millis(50) {
+            std::thread::yield_now();
+        }
+        raw.write("x");
+    }
+
+    assert_eq!(raw.answer(false).unwrap().status, 200);
+}
+
+#[test]
+fn a_wait_for_a_connection_ends_in_its_time() {
+    let adobe = Adobe::start(|seen| {
+        if seen.target().contains("warm") {
+            Act::ok()
+        } else {
+            Act::silence()
+        }
+    });
+    let url = adobe.url();
+    let gateway = Gateway::with(&format!(
+        "ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}', connections: 1 }}\n{ROUTE}    timeouts: {{ connection: 300ms }}\n"
+    ));
+    while exchange(gateway.address, get("/data/core/ups/warm", "")).status != 200 {}
+    // One on each of two workers.
+    let holders: Vec<_> = (0..2)
+        .map(|_| {
+            let before = adobe.heads();
+            let mut raw = Raw::connect(gateway.address);
+            raw.write(get(LOOKUP, ""));
+            while adobe.heads() == before {}
+            raw
+        })
+        .collect();
+
+    let answer = exchange(gateway.address, get(LOOKUP, ""));
+
+    assert_eq!(answer.problem(), (503, "connections_busy".to_owned()));
+    drop(holders);
+}
