@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::again::Again;
 use super::beginning::{Beginning, beginning};
 use super::layer::{Tools, UpstreamBody, check_answer};
-use super::retry::{Answer, Outcome, Wait, pause_asked, verdict};
+use super::retry::{Answer, Cause, Outcome, Wait, pause_asked, verdict};
 use super::{Download, Settings, Upload, fields, refusal};
 use crate::aep;
 use crate::clock;
@@ -250,6 +250,10 @@ where
         if !rule.repeats || !tools.budget.allows(attempts) || !self.is_whole() {
             return Ok(false);
         }
+        let waited = self.exchange.started.elapsed();
+        if another.cause == Cause::NoConnection && waited > SOON_ENOUGH {
+            return Ok(false);
+        }
         let spared = another.wait == Wait::Nothing && !mem::replace(&mut course.spared, true);
         let wait = if another.wait == Wait::Nothing && !spared {
             Wait::Backoff
@@ -265,10 +269,12 @@ where
         }
         sleep_until(moment).await;
         let now = Instant::now();
-        // It may be the one that finds out whether the pause is over that it has just waited for.
-        match self.token.successors.pauses().enter(now) {
-            Ok(trial) => self.trial = trial,
-            Err(_) => return Ok(false),
+        if self.trial.is_none() {
+            // It may be the one that finds out whether the pause is over that it has just waited for.
+            match self.token.successors.pauses().enter(now) {
+                Ok(trial) => self.trial = trial,
+                Err(_) => return Ok(false),
+            }
         }
         let unsent = self.request.is_some() && now < self.token.leave_by;
         if !unsent {
@@ -326,6 +332,10 @@ where
         Ok(Response::from_parts(head, body.after(beginning)))
     }
 }
+
+/// How long after a request's beginning a connection that failed is still tried anew: who swallows packets should not make
+/// callers wait for one connect after the other.
+const SOON_ENOUGH: Duration = Duration::from_secs(2);
 
 /// A send that failed because the caller's body did is the caller's doing.
 fn whose_fault(exchange: &Exchange, error: Error) -> Error {

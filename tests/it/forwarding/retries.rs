@@ -210,6 +210,33 @@ fn a_request_that_finds_no_connection_tries_again_whatever_it_is() {
 }
 
 #[test]
+fn an_upstream_that_swallows_packets_is_waited_for_once() {
+    use socket2::{Domain, Socket, Type};
+
+    let adobe = Adobe::willing();
+    let url = adobe.url();
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    // The kernel answers nobody when the queue is full.
+    let soon = std::time::Duration::from_millis(200);
+    let queue = std::iter::repeat_with(|| std::net::TcpStream::connect_timeout(&address, soon));
+    let queue: Vec<_> = queue.take_while(Result::is_ok).take(100).collect();
+    let gateway = Gateway::with(&format!(
+        "ims: {{ url: '{url}' }}\nupstream: {{ url: 'http://{address}', connect_timeout: 2100ms }}\n{ROUTE}"
+    ));
+
+    let answer = exchange(gateway.address, get(READ.1, ""));
+
+    assert_eq!(answer.problem(), (502, "upstream_connect".to_owned()));
+    let name = "profile_gateway_upstream_retries_total{cause=\"no_connection\"}";
+    assert_eq!(metric(&gateway, name), 0);
+    drop(queue);
+}
+
+#[test]
 fn nothing_goes_again_for_a_caller_who_has_left() {
     let asked = r#"[{"retryAfterMs":"1900"}]"#;
     let adobe = Adobe::start(failing(1, Act::json("429 Too Many", asked)));
