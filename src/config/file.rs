@@ -512,7 +512,7 @@ pub(super) struct Retries {
     pub(super) budget_floor: u32,
     /// How many attempts more there may be for a hundred requests of the last ten seconds. From 0 to 100, default 20.
     #[schemars(range(max = 100))]
-    pub(super) budget_percent: u16,
+    pub(super) budget_percent: u32,
     /// The longest pause before any attempt, where Adobe asks for none. From 1ms to 10s, default 250ms.
     #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "10s"))]
     pub(super) longest_pause: Written<Duration>,

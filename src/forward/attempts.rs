@@ -58,7 +58,7 @@ where
     B::Error: Into<Source>,
 {
     async move {
-        tools.budget.deposit();
+        tools.budget.deposit(ready.exchange.started);
         let (leave_by, deadline) = ready.begin_attempt(&tools.settings)?;
         let sent = tools
             .pool
@@ -263,7 +263,7 @@ where
         let Some(moment) = tools.budget.moment(wait, attempts, self.deadline) else {
             return Ok(false);
         };
-        if !spared && !tools.budget.withdraw() {
+        if !spared && !tools.budget.withdraw(Instant::now()) {
             tools.retries.withheld();
             return Ok(false);
         }
