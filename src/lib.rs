@@ -7,6 +7,7 @@ pub mod aep;
 pub mod body;
 pub mod clock;
 pub mod context;
+pub mod deadline;
 pub mod error;
 pub mod gate;
 pub mod path_tree;

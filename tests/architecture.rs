@@ -16,6 +16,7 @@ const FLOORS: [&[&str]; 7] = [
         "body",
         "clock",
         "context",
+        "deadline",
         "error",
         "gate",
         "path_tree",

@@ -11,7 +11,8 @@ use tower::{Layer, Service};
 
 use super::Settings;
 use crate::aep::OwnedFields;
-use crate::context::{Admitted, Authorized, Bearer, Credentialed, PerRoute, Successors};
+use crate::context::{Admitted, Authorized, Bearer, Credentialed, PerRoute, Received, Successors};
+use crate::deadline;
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Trial};
 use crate::ims::{Credential, Credentials};
@@ -81,7 +82,10 @@ where
     }
 
     fn call(&mut self, admitted: Admitted<B>) -> Self::Future {
-        let Admitted { authorized, trial } = admitted;
+        let Admitted {
+            mut authorized,
+            trial,
+        } = admitted;
         let credential = match self.routes.get(authorized.routed.route) {
             Ok(credential) => credential,
             Err(error) => return ResponseFuture::waiting(async move { Err(error) }),
@@ -100,7 +104,10 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         ResponseFuture::waiting(async move {
-            let bearer = credential.0.wait(authorized.routed.deadline).await?;
+            let routed = &mut authorized.routed;
+            let Received { request, exchange } = &mut routed.received;
+            routed.deadline = deadline::shorten(request.headers_mut(), exchange, routed.deadline)?;
+            let bearer = credential.0.wait(routed.deadline).await?;
             inner
                 .call(attach(authorized, trial, &credential, bearer))
                 .await

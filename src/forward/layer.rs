@@ -21,6 +21,7 @@ use super::{ContentType, Download, Rule, Settings, fields, query};
 use crate::aep::OwnedFields;
 use crate::connect::{LeasedBody, Pool};
 use crate::context::{Credentialed, Exchange, Received, RouteId};
+use crate::deadline;
 use crate::error::{Error, Reason, Source};
 use crate::gate::Trial;
 
@@ -128,6 +129,7 @@ where
         let rule = settings.routes.get(routed.route)?;
         let (mut head, body) = request.into_parts();
 
+        let deadline = deadline::shorten(&mut head.headers, &exchange, routed.deadline)?;
         fields::outbound(&mut head.headers, rule)?;
         if body.size_hint().lower() > settings.request_body_bytes {
             return Err(upload::too_large(settings.request_body_bytes));
@@ -152,7 +154,7 @@ where
                 leave_by,
                 successors,
             },
-            deadline: routed.deadline,
+            deadline,
             exchange,
             route: routed.route,
             trial,

@@ -4,7 +4,7 @@ use http::{HeaderValue, Method, header};
 use tokio::time::Instant;
 
 use super::table::{Found, Table, Tie};
-use super::{Settings, deadline, target};
+use super::{Settings, target};
 use crate::aep::Operation;
 use crate::context::{Identified, PerRoute, Routed};
 use crate::error::{Error, Reason};
@@ -38,10 +38,7 @@ impl<B> Stage<Identified<B>> for FindRoute {
     type Out = Routed<B>;
 
     fn pass(&self, identified: Identified<B>) -> Result<Routed<B>, Error> {
-        let Identified {
-            mut received,
-            caller,
-        } = identified;
+        let Identified { received, caller } = identified;
         let method = received.request.method();
         let path = received.request.uri().path();
         if *method == Method::CONNECT || *method == Method::TRACE {
@@ -79,11 +76,8 @@ impl<B> Stage<Identified<B>> for FindRoute {
         let mut deadline = started
             .checked_add(rule.timeout)
             .unwrap_or_else(Instant::now);
-        let total = rule
-            .total_timeout
-            .and_then(|time| started.checked_add(time));
-        let asked = deadline::take(received.request.headers_mut(), started)?;
-        if let Some(ends_by) = total.into_iter().chain(asked).min() {
+        let total = rule.total_timeout;
+        if let Some(ends_by) = total.and_then(|time| started.checked_add(time)) {
             received.exchange.ends_by.set(Some(ends_by));
             deadline = deadline.min(ends_by);
         }

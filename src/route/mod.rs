@@ -1,6 +1,5 @@
 //! Which route a request takes, and which operation of the Profile API it means.
 
-mod deadline;
 mod layer;
 pub mod table;
 pub mod target;

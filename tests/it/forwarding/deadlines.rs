@@ -229,3 +229,19 @@ fn a_wait_for_a_connection_ends_in_its_time() {
     assert_eq!(answer.problem(), (503, "connections_busy".to_owned()));
     drop(holders);
 }
+
+#[test]
+fn a_callers_time_bounds_its_wait_for_a_token_too() {
+    let adobe = Adobe::minting(|_, _| Act::silence(), |_| Act::ok());
+    let gateway = Gateway::start(&adobe.url(), ROUTE);
+    let begun = Instant::now();
+
+    let answer = exchange(gateway.address, get(LOOKUP, "Request-Timeout: 0.3\r\n"));
+
+    assert_eq!(answer.problem(), (503, "token_unavailable".to_owned()));
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "before the call itself is given up"
+    );
+    assert!(adobe.seen().is_empty());
+}

@@ -6,7 +6,28 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::context::Exchange;
 use crate::error::{Error, Reason};
+
+/// Takes out of a request's fields how long its caller waits, and returns when `deadline` is with that: the wait can only
+/// shorten it. The answer has to end by then as well.
+///
+/// # Errors
+/// [`Reason::MalformedRequest`] for what cannot be read, [`Reason::RequestTimeout`] when it is over already.
+pub fn shorten(
+    fields: &mut HeaderMap,
+    exchange: &Exchange,
+    deadline: Instant,
+) -> Result<Instant, Error> {
+    let Some(asked) = take(fields, exchange.started)? else {
+        return Ok(deadline);
+    };
+    let ends_by = exchange.ends_by.get();
+    exchange
+        .ends_by
+        .set(Some(ends_by.map_or(asked, |end| end.min(asked))));
+    Ok(deadline.min(asked))
+}
 
 /// Takes out of a request's fields how long its caller waits, and returns when that is over for a request that began at
 /// `started`; `None` when the caller says nothing of it.
@@ -16,13 +37,7 @@ use crate::error::{Error, Reason};
 ///
 /// # Errors
 /// [`Reason::MalformedRequest`] for what is neither, [`Reason::RequestTimeout`] when it is over already.
-pub(super) fn take(fields: &mut HeaderMap, started: Instant) -> Result<Option<Instant>, Error> {
-    // One look at each name: looking two names up costs four times as much, and few requests have either.
-    let lengths = [TIMEOUT.as_str().len(), DEADLINE.as_str().len()];
-    let may_be_there = |name: &HeaderName| lengths.contains(&name.as_str().len());
-    if !fields.keys().any(may_be_there) {
-        return Ok(None);
-    }
+fn take(fields: &mut HeaderMap, started: Instant) -> Result<Option<Instant>, Error> {
     let waits = [
         take_one(fields, &TIMEOUT, |text| seconds(text).ok_or(SECONDS))?,
         take_one(fields, &DEADLINE, |text| {
