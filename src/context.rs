@@ -248,6 +248,12 @@ pub trait Successors: fmt::Debug {
     ) -> Pin<Box<dyn Future<Output = Option<Bearer>> + '_>>;
 }
 
+/// The quotas that requests of one route draw on.
+pub trait Allowance: fmt::Debug + Send + Sync {
+    /// Draws one request more, if every quota has one left.
+    fn draw(&self) -> bool;
+}
+
 /// The place of a route in the configuration, and in every [`PerRoute`] table made from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteId(pub usize);

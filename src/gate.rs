@@ -17,7 +17,16 @@ pub struct Gate {
 }
 
 #[derive(Debug, Default)]
-enum State {
+struct State {
+    door: Door,
+    /// How often the gate was shut: a trial from before the latest time says nothing.
+    shuts: u64,
+    /// How many trials there were.
+    trials: u64,
+}
+
+#[derive(Debug, Default)]
+enum Door {
     #[default]
     Open,
     /// Nobody passes before `until`; the first who comes then is the trial.
@@ -38,41 +47,46 @@ pub struct Shut {
 pub struct Trial {
     gate: Arc<Gate>,
     number: u64,
+    shuts: u64,
 }
 
 impl Gate {
-    /// Lets somebody through: as usual, or as the one trial at a time after the gate was shut.
+    /// Lets somebody through: as usual, or as the one trial at a time after the gate was shut. A trial that takes long
+    /// makes way for another one, and either may open the gate.
     ///
     /// # Errors
     /// [`Shut`], before the time is over or while the trial is under way.
     pub fn enter(self: &Arc<Self>, now: Instant) -> Result<Option<Trial>, Shut> {
-        if !self.shut.load(Ordering::Acquire) {
+        if !self.is_shut() {
             return Ok(None);
         }
         let mut state = self.state();
-        let number = match *state {
-            State::Open => return Ok(None),
-            State::Shut { until } if now < until => return Err(Shut { wait: until - now }),
-            State::Shut { .. } => 0,
-            State::Trying { number, since } if now >= since + TRIAL => number + 1,
-            State::Trying { .. } => return Err(Shut { wait: SOON }),
-        };
-        *state = State::Trying { number, since: now };
+        match state.door {
+            Door::Open => return Ok(None),
+            Door::Shut { until } if now < until => return Err(Shut { wait: until - now }),
+            Door::Trying { since, .. } if now < since + TRIAL => return Err(Shut { wait: SOON }),
+            Door::Shut { .. } | Door::Trying { .. } => {}
+        }
+        state.trials += 1;
+        let number = state.trials;
+        state.door = Door::Trying { number, since: now };
         Ok(Some(Trial {
             gate: Arc::clone(self),
             number,
+            shuts: state.shuts,
         }))
     }
 
-    /// Shuts the gate for `wait` from `now` on, unless it is shut for longer already.
-    pub fn shut_for(&self, wait: Duration, now: Instant) {
+    /// Shuts the gate for `wait` from `now` on, unless it is shut for longer already. Returns whether it was open.
+    pub fn shut_for(&self, wait: Duration, now: Instant) -> bool {
         let mut state = self.state();
-        let later = match *state {
-            State::Shut { until } => until.max(now + wait),
-            State::Open | State::Trying { .. } => now + wait,
+        let until = match state.door {
+            Door::Shut { until } => until.max(now + wait),
+            Door::Open | Door::Trying { .. } => now + wait,
         };
-        *state = State::Shut { until: later };
-        self.shut.store(true, Ordering::Release);
+        state.door = Door::Shut { until };
+        state.shuts += 1;
+        !self.shut.swap(true, Ordering::AcqRel)
     }
 
     /// Tells whether nobody but a trial passes.
@@ -87,28 +101,26 @@ impl Gate {
 }
 
 impl Trial {
-    /// Opens the gate, unless it has been shut again meanwhile.
-    pub fn succeeded(self) {
+    /// Opens the gate, unless it has been shut again since. Returns whether it was this that opened it.
+    pub fn succeeded(self) -> bool {
         let mut state = self.gate.state();
-        if self.is_current(&state) {
-            *state = State::Open;
+        let opens = state.shuts == self.shuts && !matches!(state.door, Door::Open);
+        if opens {
+            state.door = Door::Open;
             self.gate.shut.store(false, Ordering::Release);
         }
-    }
-
-    fn is_current(&self, state: &State) -> bool {
-        matches!(state, State::Trying { number, .. } if *number == self.number)
+        opens
     }
 }
 
 impl Drop for Trial {
     fn drop(&mut self) {
         let mut state = self.gate.state();
-        if let State::Trying { since, .. } = *state
-            && self.is_current(&state)
+        if let Door::Trying { number, since } = state.door
+            && number == self.number
         {
             // The next who comes is the trial.
-            *state = State::Shut { until: since };
+            state.door = Door::Shut { until: since };
         }
     }
 }
@@ -135,7 +147,7 @@ mod tests {
         assert_eq!(gate.enter(now + SECOND).unwrap_err().wait, 9 * SECOND);
         let trial = gate.enter(now + 10 * SECOND).unwrap().unwrap();
         assert_eq!(gate.enter(now + 10 * SECOND).unwrap_err().wait, SOON);
-        trial.succeeded();
+        assert!(trial.succeeded());
 
         assert!(gate.enter(now + 10 * SECOND).unwrap().is_none());
         assert!(!gate.is_shut());
@@ -152,9 +164,43 @@ mod tests {
         let next = gate.enter(now + SECOND + TRIAL).unwrap().unwrap();
         drop(slow);
         assert!(gate.enter(now + SECOND + TRIAL).is_err(), "one at a time");
-        next.succeeded();
+        assert!(next.succeeded());
 
         assert!(!gate.is_shut());
+    }
+
+    #[test]
+    fn a_slow_trial_opens_the_gate_as_well_as_the_one_after_it() {
+        let gate = Arc::new(Gate::default());
+        let now = Instant::now();
+        gate.shut_for(SECOND, now);
+        let slow = gate.enter(now + SECOND).unwrap().unwrap();
+        let next = gate.enter(now + SECOND + TRIAL).unwrap().unwrap();
+
+        assert!(slow.succeeded());
+        assert!(!next.succeeded(), "it is open already");
+
+        assert!(gate.enter(now).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_trial_from_before_the_gate_was_shut_again_neither_opens_it_nor_makes_way() {
+        let gate = Arc::new(Gate::default());
+        let now = Instant::now();
+        gate.shut_for(SECOND, now);
+        let (first, second) = (now + SECOND, now + 2 * SECOND);
+        let old = gate.enter(first).unwrap().unwrap();
+        let dropped = gate.enter(first + TRIAL).unwrap().unwrap();
+        assert!(!gate.shut_for(SECOND, first), "it was shut already");
+        let current = gate.enter(second + TRIAL).unwrap().unwrap();
+
+        assert!(!old.succeeded());
+        drop(dropped);
+        assert!(
+            gate.enter(second + TRIAL).is_err(),
+            "the trial is under way"
+        );
+        assert!(current.succeeded());
     }
 
     #[test]
@@ -166,7 +212,7 @@ mod tests {
 
         gate.shut_for(5 * SECOND, now + SECOND);
         gate.shut_for(SECOND, now + SECOND);
-        trial.succeeded();
+        assert!(!trial.succeeded());
 
         assert_eq!(gate.enter(now + SECOND).unwrap_err().wait, 5 * SECOND);
     }

@@ -119,6 +119,7 @@ where
         .service(Forward::new(
             plan.forward.clone(),
             pool,
+            plan.limit.allowances(),
             plan.retries.clone(),
         )))
 }

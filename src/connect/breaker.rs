@@ -56,6 +56,17 @@ struct Window {
     stops: u32,
 }
 
+impl Window {
+    fn new(since: Instant) -> Self {
+        Self {
+            since,
+            failed: 0,
+            answered: 0,
+            stops: 0,
+        }
+    }
+}
+
 impl Breaker {
     /// Makes a breaker that lets calls pass.
     pub fn new(settings: Settings) -> Self {
@@ -82,14 +93,13 @@ impl Breaker {
 
     /// Notes an answer.
     pub fn answered(&self, trial: Option<Trial>) {
-        if !self.counting.load(Ordering::Relaxed) {
+        if trial.is_none() && !self.counting.load(Ordering::Relaxed) {
             return;
         }
         let mut window = self.window();
-        if let Some(trial) = trial {
+        if trial.is_some_and(Trial::succeeded) {
             tracing::info!("the upstream answers; it is called as usual again");
             *window = None;
-            trial.succeeded();
         }
         let open = window.filter(|open| open.stops > 0 || self.covers(open, Instant::now()));
         *window = open.map(|open| Window {
@@ -106,15 +116,9 @@ impl Breaker {
             // A call from before they stopped: it says nothing new. What becomes of a trial is told apart.
             return;
         }
-        let fresh = Window {
-            since: now,
-            failed: 0,
-            answered: 0,
-            stops: 0,
-        };
         let mut open = window
             .filter(|open| self.covers(open, now))
-            .unwrap_or(fresh);
+            .unwrap_or_else(|| Window::new(now));
         open.failed = open.failed.saturating_add(1);
         let all = u64::from(open.failed) + u64::from(open.answered);
         let share = u64::from(open.failed) * 100;
@@ -134,10 +138,9 @@ impl Breaker {
     /// Notes that a trial failed, as [`Breaker::failed`] means it.
     pub fn trial_failed(&self, trial: Trial, now: Instant, jitter: f64) {
         let mut window = self.window();
-        if let Some(open) = &mut *window {
-            self.stop(open, now, jitter);
-        }
-        drop(window);
+        self.stop(window.get_or_insert(Window::new(now)), now, jitter);
+        self.counting.store(true, Ordering::Relaxed);
+        // The gate is shut anew, so this one has no say any more.
         drop(trial);
     }
 
@@ -225,6 +228,42 @@ mod tests {
             breaker.failed(Instant::now(), 0.0);
             tokio::time::advance(2 * SECOND).await;
         }
+
+        assert!(!breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_trials_that_overlap_leave_calls_to_pass() {
+        let breaker = breaker();
+        let now = Instant::now();
+        for _ in 0..10 {
+            breaker.failed(now, 0.0);
+        }
+        let slow = breaker.enter(now + SECOND).unwrap();
+        let next = breaker.enter(now + 10 * SECOND).unwrap();
+        assert!(slow.is_some() && next.is_some());
+
+        breaker.answered(slow);
+        breaker.answered(next);
+
+        assert!(!breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_failure_of_one_trial_does_not_keep_the_next_from_opening() {
+        let breaker = breaker();
+        let now = Instant::now();
+        for _ in 0..10 {
+            breaker.failed(now, 0.0);
+        }
+        let slow = breaker.enter(now + SECOND).unwrap().unwrap();
+        let next = breaker.enter(now + 10 * SECOND).unwrap();
+        breaker.trial_failed(slow, now + 10 * SECOND, 0.0);
+        breaker.answered(next);
+        assert!(breaker.is_open(), "it was shut since that one began");
+
+        let later = now + 20 * SECOND;
+        breaker.answered(breaker.enter(later).unwrap());
 
         assert!(!breaker.is_open());
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version, header};
+use http::{Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use tokio::time::{Instant, sleep_until};
 
@@ -19,7 +19,7 @@ use crate::aep;
 use crate::clock;
 use crate::connect::{LeasedBody, Unanswered};
 use crate::context::{Bearer, Exchange, RouteId, Successors};
-use crate::error::{Error, Reason, Source};
+use crate::error::{Error, Reason, Retry, Source};
 use crate::gate::Trial;
 
 /// A request that may be sent.
@@ -105,7 +105,7 @@ where
             }
             Ok(mut response) => {
                 let beginning = beginning(&mut response, ready.deadline).await;
-                let answer = answer(&response, &beginning);
+                let answer = answer(&response, &beginning, &ready.exchange.method);
                 ready.note_pause(&answer);
                 let signs = &tools.settings.token_refused_by;
                 let goes_again = if refusal::refuses(signs, response.status(), &beginning) {
@@ -117,13 +117,26 @@ where
                 if !goes_again {
                     return ready.pass_on(&tools, response, beginning);
                 }
-                // Dropped here, its connection is free for the next attempt.
+                // One that has come as a whole holds no connection. Of another one the connection is free now.
+                course.last = beginning
+                    .text
+                    .is_some()
+                    .then_some(Ok((response, beginning)));
             }
             Err(Unanswered { error, stale }) => {
                 let reason = error.reason();
                 let ended = Outcome::Unanswered { reason, stale };
                 if !ready.repeat(&tools, &ended, &mut course).await? {
-                    return Err(error);
+                    return match course.last {
+                        Some(last) if reason.meaning().retry == Retry::Later => {
+                            let (response, beginning) = last?;
+                            ready.pass_on(&tools, response, beginning)
+                        }
+                        Some(_) | None => Err(error),
+                    };
+                }
+                if reason.meaning().retry == Retry::Unsure {
+                    course.last = Some(Err(error));
                 }
             }
         }
@@ -134,33 +147,48 @@ where
     }
 }
 
-/// What has been done for a request already that is done once.
-#[derive(Debug, Default)]
-struct Course {
+/// What has become of a request so far.
+struct Course<R> {
     /// Its token was refused, and another one asked for.
     replaced: bool,
     /// It met a connection that had grown old, and went out again at no cost to the budget.
     spared: bool,
+    /// The latest outcome that says more than that nothing was sent: what its caller is told if the request does not get
+    /// out any more.
+    last: Option<Result<(R, Beginning), Error>>,
 }
 
-/// Returns what an answer says, whose beginning has been read.
-fn answer<R>(response: &Response<R>, beginning: &Beginning) -> Answer {
+impl<R> Default for Course<R> {
+    fn default() -> Self {
+        Self {
+            replaced: false,
+            spared: false,
+            last: None,
+        }
+    }
+}
+
+/// Returns what an answer to a request with `method` says, whose beginning has been read.
+fn answer<R>(response: &Response<R>, beginning: &Beginning, method: &Method) -> Answer {
     let code = beginning.code();
     let six_digits = |code: &str| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
-    let from_gateway = code
-        .as_deref()
-        .map_or_else(|| !beginning.looks_like_json(), six_digits);
+    let text = beginning.text.as_ref().filter(|_| method != Method::HEAD);
+    // Services speak JSON. What cannot be read may be theirs.
+    let is_json = |text: &Bytes| matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
+    let from_gateway = match &code {
+        Some(code) => six_digits(code),
+        None => text.is_some_and(|text| !is_json(text)),
+    };
     let retry_after = response
         .headers()
         .get(header::RETRY_AFTER)
         .and_then(|value| aep::retry_after(value, clock::since_epoch()));
-    let bytes = beginning.is_whole.then_some(&beginning.bytes);
     Answer {
         status: response.status(),
         code,
         from_gateway,
         retry_after,
-        retry_after_ms: bytes.and_then(|bytes| aep::retry_after_ms(bytes)),
+        retry_after_ms: text.and_then(|text| aep::retry_after_ms(text)),
     }
 }
 
@@ -178,8 +206,11 @@ where
             Some(limit) => self.deadline.min(Instant::now() + limit),
             None => self.deadline,
         };
-        let leave_by = within(rule.connection_timeout).min(self.token.leave_by);
-        Ok((leave_by, within(rule.attempt_timeout)))
+        let answer_by = within(rule.attempt_timeout);
+        let leave_by = within(rule.connection_timeout)
+            .min(answer_by)
+            .min(self.token.leave_by);
+        Ok((leave_by, answer_by))
     }
 
     /// Returns the answer if it is one that can be passed on.
@@ -205,24 +236,26 @@ where
         let trial = self.trial.take();
         match (pause_asked(answer), trial) {
             (Some(pause), _) => {
-                tracing::warn!(
-                    pause_s = pause.as_secs(),
-                    "the upstream asks for a pause; requests with this API key are refused meanwhile"
-                );
                 let pauses = self.token.successors.pauses();
-                pauses.shut_for(pause, Instant::now());
+                if pauses.shut_for(pause, Instant::now()) {
+                    tracing::warn!(
+                        pause_s = pause.as_secs(),
+                        "the upstream asks for a pause; requests with this API key are refused meanwhile"
+                    );
+                }
             }
-            (None, Some(trial)) => trial.succeeded(),
+            (None, Some(trial)) => note_open(trial),
             (None, None) => {}
         }
     }
 
     /// Notes that the token was refused, and prepares the request for the one after it. Returns whether there is one,
     /// nothing of the request is missing, and it is the first time.
-    async fn replace_token(&mut self, course: &mut Course) -> Result<bool, Error> {
+    async fn replace_token<R>(&mut self, course: &mut Course<R>) -> Result<bool, Error> {
         let refused = self.token.generation;
         self.token.successors.refuse(refused);
-        if course.replaced || !self.is_whole() {
+        let paused = self.token.successors.pauses().is_shut();
+        if course.replaced || paused || !self.is_whole() {
             return Ok(false);
         }
         course.replaced = true;
@@ -234,11 +267,11 @@ where
     }
 
     /// Waits until the request may go out once more, and prepares it. Returns whether it does.
-    async fn repeat(
+    async fn repeat<R>(
         &mut self,
         tools: &Tools<B>,
         ended: &Outcome,
-        course: &mut Course,
+        course: &mut Course<R>,
     ) -> Result<bool, Error> {
         let attempts = self.exchange.attempts.get();
         let operation = self.exchange.operation.get();
@@ -263,18 +296,23 @@ where
         let Some(moment) = tools.budget.moment(wait, attempts, self.deadline) else {
             return Ok(false);
         };
-        if !spared && !tools.budget.withdraw(Instant::now()) {
+        sleep_until(moment).await;
+        let now = Instant::now();
+        // It may be the one that finds out whether the pause is over that it has just waited for.
+        let trial = match self.trial.take() {
+            Some(trial) => Some(trial),
+            None => match self.token.successors.pauses().enter(now) {
+                Ok(trial) => trial,
+                Err(_) => return Ok(false),
+            },
+        };
+        if !spared && !tools.budget.withdraw(now) {
             tools.retries.withheld();
             return Ok(false);
         }
-        sleep_until(moment).await;
-        let now = Instant::now();
-        if self.trial.is_none() {
-            // It may be the one that finds out whether the pause is over that it has just waited for.
-            match self.token.successors.pauses().enter(now) {
-                Ok(trial) => self.trial = trial,
-                Err(_) => return Ok(false),
-            }
+        // No window sees more than a quota allows, whatever the reason.
+        if !tools.allowances.get(self.route)?.draw() {
+            return Ok(false);
         }
         let unsent = self.request.is_some() && now < self.token.leave_by;
         if !unsent {
@@ -285,6 +323,7 @@ where
                 return Ok(false);
             }
         }
+        self.trial = trial;
         tools.retries.repeated(another.cause);
         Ok(true)
     }
@@ -321,7 +360,7 @@ where
             again.forget();
         }
         if let Some(trial) = self.trial.take() {
-            trial.succeeded();
+            note_open(trial);
         }
         let (mut head, body) = response.into_parts();
         fields::inbound(&mut head.headers);
@@ -330,6 +369,12 @@ where
         let patience = tools.settings.routes.get(self.route)?.response_idle_timeout;
         let body = Download::new(body, patience, Rc::clone(&self.exchange));
         Ok(Response::from_parts(head, body.after(beginning)))
+    }
+}
+
+fn note_open(trial: Trial) {
+    if trial.succeeded() {
+        tracing::info!("the pause that the upstream asked for is over");
     }
 }
 
@@ -351,7 +396,7 @@ fn whose_fault(exchange: &Exchange, error: Error) -> Error {
             Error::new(reason, "the request body broke off or broke its framing").because(error)
         }
         None if error.reason() == Reason::UpstreamTimeout && exchange.upload.waiting.get() => {
-            body_too_late()
+            body_too_late().because(error)
         }
         None => error,
     }
@@ -363,7 +408,7 @@ pub(super) fn token_ran_out() -> Error {
 }
 
 pub(super) fn body_too_late() -> Error {
-    let detail = "the request body did not arrive before the request's deadline";
+    let detail = "the request body did not arrive in the time for the request, or for one attempt";
     Error::new(Reason::RequestTimeout, detail)
 }
 

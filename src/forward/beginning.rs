@@ -1,9 +1,11 @@
 //! The beginning of an answer's body, read before it is known whether the answer is passed on.
 
+use std::io::Read;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response};
+use flate2::read::GzDecoder;
+use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
@@ -14,33 +16,28 @@ use crate::error::{Error, Reason, Source};
 /// What has been read of an answer's body.
 #[derive(Debug, Default)]
 pub(super) struct Beginning {
+    /// As it came.
     pub(super) bytes: Bytes,
+    /// What it says, if it is there as a whole and can be read: the bytes without their content coding.
+    pub(super) text: Option<Bytes>,
     /// The trailers, when they have come.
     pub(super) trailers: Option<HeaderMap>,
     /// How the body broke off, if it did.
     pub(super) broken: Option<Error>,
-    pub(super) is_whole: bool,
 }
 
 impl Beginning {
-    /// Returns the `error_code` of an answer that is there as a whole.
+    /// Returns the `error_code` of an answer that can be read.
     pub(super) fn code(&self) -> Option<String> {
-        self.is_whole
-            .then(|| aep::error_code(&self.bytes))
-            .flatten()
-    }
-
-    /// Tells whether the answer is there as a whole and looks like JSON, as those of Adobe's services do.
-    pub(super) fn looks_like_json(&self) -> bool {
-        let first = self.bytes.trim_ascii_start().first();
-        self.is_whole && matches!(first, Some(b'{' | b'['))
+        aep::error_code(self.text.as_ref()?)
     }
 
     #[cfg(test)]
     pub(super) fn whole(text: &str) -> Self {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
         Self {
-            bytes: Bytes::copy_from_slice(text.as_bytes()),
-            is_whole: true,
+            text: Some(bytes.clone()),
+            bytes,
             ..Self::default()
         }
     }
@@ -56,12 +53,14 @@ where
     if response.body().size_hint().lower() > LONGEST {
         return beginning;
     }
+    let coding = response.headers().get(header::CONTENT_ENCODING).cloned();
     let body = response.body_mut();
+    let mut is_whole = false;
     let mut bytes = BytesMut::new();
     let deadline = deadline.min(Instant::now() + PATIENCE);
     loop {
         match timeout_at(deadline, body.frame()).await {
-            Ok(None) => beginning.is_whole = true,
+            Ok(None) => is_whole = true,
             Ok(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => {
                     bytes.extend_from_slice(&data);
@@ -72,7 +71,7 @@ where
                 Err(frame) => {
                     // Nothing follows trailers.
                     beginning.trailers = frame.into_trailers().ok();
-                    beginning.is_whole = true;
+                    is_whole = true;
                 }
             },
             Ok(Some(Err(error))) => {
@@ -82,7 +81,27 @@ where
             Err(_) => {}
         }
         beginning.bytes = bytes.freeze();
+        if is_whole {
+            beginning.text = decoded(&beginning.bytes, coding.as_ref());
+        }
         return beginning;
+    }
+}
+
+/// Returns what an answer says. Callers choose its content coding, and most of their libraries ask for gzip.
+fn decoded(bytes: &Bytes, coding: Option<&HeaderValue>) -> Option<Bytes> {
+    match coding.map_or(&b"identity"[..], HeaderValue::as_bytes) {
+        b"identity" => Some(bytes.clone()),
+        b"gzip" | b"x-gzip" => {
+            let mut text = Vec::new();
+            let unpacked = GzDecoder::new(&bytes[..]).take(LONGEST + 1);
+            let length = { unpacked }.read_to_end(&mut text).ok()?;
+            // Longer ones are no error answers, and could be much longer.
+            u64::try_from(length)
+                .is_ok_and(|length| length <= LONGEST)
+                .then(|| text.into())
+        }
+        _ => None,
     }
 }
 
@@ -91,3 +110,32 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes. Adobe's error answers are a line long.
 const LONGEST: u64 = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn zipped(text: &[u8]) -> Bytes {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    #[test]
+    fn a_coding_hides_no_error_and_no_bomb_is_unpacked() {
+        let gzip = HeaderValue::from_static("gzip");
+        let text = br#"{"error_code":"401013"}"#;
+
+        assert_eq!(decoded(&zipped(text), Some(&gzip)).unwrap(), &text[..]);
+        assert_eq!(decoded(&zipped(text).slice(..10), Some(&gzip)), None);
+        assert_eq!(decoded(&zipped(&[b' '; 1_000_000]), Some(&gzip)), None);
+        assert_eq!(decoded(&Bytes::from_static(text), None).unwrap(), &text[..]);
+        let br = HeaderValue::from_static("br");
+        assert_eq!(decoded(&Bytes::from_static(text), Some(&br)), None);
+    }
+}

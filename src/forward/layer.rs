@@ -3,6 +3,7 @@
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use super::upload::{self, Upload};
 use super::{ContentType, Download, Rule, Settings, fields, query};
 use crate::aep::OwnedFields;
 use crate::connect::{LeasedBody, Pool};
-use crate::context::{Credentialed, Exchange, Received, RouteId};
+use crate::context::{Allowance, Credentialed, Exchange, PerRoute, Received, RouteId};
 use crate::deadline;
 use crate::error::{Error, Reason, Source};
 use crate::gate::Trial;
@@ -37,14 +38,21 @@ pub struct Forward<B>(Rc<Tools<B>>);
 pub(super) struct Tools<B> {
     pub(super) settings: Settings,
     pub(super) pool: Pool<Upload<B>>,
+    pub(super) allowances: PerRoute<Arc<dyn Allowance>>,
     pub(super) budget: Budget,
     pub(super) retries: Counts,
 }
 
 impl<B> Forward<B> {
-    /// Sends through `pool`, and counts into `retries`.
-    pub fn new(settings: Settings, pool: Pool<Upload<B>>, retries: Counts) -> Self {
+    /// Sends through `pool`. What is sent once more draws on `allowances`, and is counted in `retries`.
+    pub fn new(
+        settings: Settings,
+        pool: Pool<Upload<B>>,
+        allowances: PerRoute<Arc<dyn Allowance>>,
+        retries: Counts,
+    ) -> Self {
         Self(Rc::new(Tools {
+            allowances,
             budget: Budget::new(settings.retries),
             settings,
             pool,

@@ -58,9 +58,10 @@ impl std::fmt::Display for Sign {
     }
 }
 
-/// Tells whether an answer refuses the token, by any of the signs. One that is long, slow or broken does not.
+/// Tells whether an answer refuses the token, by any of the signs. One that is long, slow, broken or cannot be read does
+/// not.
 pub(super) fn refuses(signs: &[Sign], status: StatusCode, beginning: &Beginning) -> bool {
-    if !can_refuse(status) || !beginning.is_whole {
+    if !can_refuse(status) || beginning.text.is_none() {
         return false;
     }
     match beginning.code() {

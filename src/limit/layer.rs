@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use super::{Bucket, Settings, Spent};
-use crate::context::{Admitted, Authorized, PerRoute};
+use crate::context::{Admitted, Allowance, Authorized, PerRoute};
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Shut};
 use crate::stage::{Stage, StageLayer};
@@ -16,7 +16,7 @@ pub type LimitLayer = StageLayer<Limit>;
 /// Holds requests to their quotas, and back while the upstream has asked for a pause. Clones draw on the same quotas.
 #[derive(Clone, Debug)]
 pub struct Limit {
-    routes: Arc<PerRoute<Checks>>,
+    routes: Arc<PerRoute<Arc<Checks>>>,
 }
 
 /// What a request of one route has to pass.
@@ -44,14 +44,34 @@ impl Limit {
         };
         let routes = settings.routes.iter().zip(pauses);
         let routes = routes
-            .map(|((_, places), pauses)| Checks {
-                pauses,
-                buckets: of_route(places),
+            .map(|((_, places), pauses)| {
+                Arc::new(Checks {
+                    pauses,
+                    buckets: of_route(places),
+                })
             })
             .collect();
         Self {
             routes: Arc::new(routes),
         }
+    }
+}
+
+impl Limit {
+    /// Returns the quotas of each route, for what is sent once more.
+    pub fn allowances(&self) -> PerRoute<Arc<dyn Allowance>> {
+        let allowance =
+            |checks: &Arc<Checks>| -> Arc<dyn Allowance> { Arc::<Checks>::clone(checks) };
+        self.routes
+            .iter()
+            .map(|(_, checks)| allowance(checks))
+            .collect()
+    }
+}
+
+impl Allowance for Checks {
+    fn draw(&self) -> bool {
+        self.buckets.iter().all(|bucket| bucket.draw().is_ok())
     }
 }
 

@@ -108,7 +108,15 @@ where
 /// Logs what the caller is not told. What a caller did wrong is its own to read, and could fill the log.
 fn tell(error: &Error, exchange: &Exchange) {
     let request_id = exchange.request_id.to_str().unwrap_or_default();
+    // Told once, as it began, and then answered at once to everybody who comes.
+    let held_back = matches!(
+        error.reason(),
+        Reason::UpstreamFailing | Reason::UpstreamPaused
+    );
     match error.reason().meaning().side {
+        _ if held_back => {
+            tracing::debug!(request_id, cause = error.chain(), "a request was held back")
+        }
         Side::Caller => tracing::debug!(request_id, cause = error.chain(), "a request was refused"),
         Side::Gateway => tracing::error!(request_id, cause = error.chain(), "a request failed"),
         Side::Ims | Side::Upstream => {

@@ -84,8 +84,9 @@ fn a_callers_short_deadlines_and_broken_bodies_stop_nobody_else() {
     );
 
     for _ in 0..20 {
+        // Over while it connects or while it waits for the answer.
         let slow = get("/data/core/ups/slow", "Request-Timeout: 0.01\r\n");
-        assert_eq!(exchange(gateway.address, slow).status, 504);
+        assert!(matches!(exchange(gateway.address, slow).status, 502 | 504));
         let broken = "POST /data/core/ups/slow HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\n\
                       Transfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\nzz\r\n";
         assert_eq!(exchange(gateway.address, broken).status, 400);

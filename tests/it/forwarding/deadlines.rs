@@ -183,14 +183,14 @@ fn a_request_body_that_comes_to_a_halt_is_408_and_frees_the_upstream() {
 #[test]
 fn a_body_that_keeps_moving_is_not_halted() {
     let adobe = Adobe::willing();
-    let gateway = warm(&adobe, "    timeouts: { request_idle: 400ms }\n");
+    let gateway = warm(&adobe, "    timeouts: { request_idle: 2s }\n");
     let mut raw = Raw::connect(gateway.address);
     raw.write(format!(
         "POST {LOOKUP} HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 20\r\n\r\n"
     ));
     let begun = Instant::now();
     for piece in 1..=20 {
-        while begun.elapsed() < piece * Duration::from_millis(50) {
+        while begun.elapsed() < piece * Duration::from_millis(150) {
             std::thread::yield_now();
         }
         raw.write("x");
@@ -201,6 +201,12 @@ fn a_body_that_keeps_moving_is_not_halted() {
 
 #[test]
 fn a_wait_for_a_connection_ends_in_its_time() {
+    for timeouts in ["connection: 300ms", "attempt: 300ms"] {
+        waits_for_a_connection(timeouts);
+    }
+}
+
+fn waits_for_a_connection(timeouts: &str) {
     let adobe = Adobe::start(|seen| {
         if seen.target().contains("warm") {
             Act::ok()
@@ -210,19 +216,19 @@ fn a_wait_for_a_connection_ends_in_its_time() {
     });
     let url = adobe.url();
     let gateway = Gateway::with(&format!(
-        "ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}', connections: 1 }}\n{ROUTE}    timeouts: {{ connection: 300ms }}\n"
+        "ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}', connections: 1 }}\n{ROUTE}    timeouts: {{ {timeouts} }}
+  - {{ name: holders, match: {{ path: {JOB} }}, sandbox: dev-2 }}\n"
     ));
     while exchange(gateway.address, get("/data/core/ups/warm", "")).status != 200 {}
-    // One on each of two workers.
-    let holders: Vec<_> = (0..2)
+    // Enough that there is one on each of two workers.
+    let holders: Vec<_> = (0..6)
         .map(|_| {
-            let before = adobe.heads();
             let mut raw = Raw::connect(gateway.address);
-            raw.write(get(LOOKUP, ""));
-            while adobe.heads() == before {}
+            raw.write(get(JOB, ""));
             raw
         })
         .collect();
+    while adobe.heads() < 3 {}
 
     let answer = exchange(gateway.address, get(LOOKUP, ""));
 

@@ -195,9 +195,7 @@ fn a_request_that_finds_no_connection_tries_again_whatever_it_is() {
     let adobe = Adobe::willing();
     let url = adobe.url();
     // Nobody listens there, and nobody else can.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nowhere = closed.local_addr().unwrap();
-    drop(closed);
+    let (_taken, nowhere) = unlistened();
     let gateway = Gateway::with(&format!(
         "ims: {{ url: '{url}' }}\nupstream: {{ url: 'http://{nowhere}' }}\n{ROUTE}"
     ));
@@ -209,17 +207,90 @@ fn a_request_that_finds_no_connection_tries_again_whatever_it_is() {
     assert_eq!(metric(&gateway, name), 2);
 }
 
-#[test]
-fn an_upstream_that_swallows_packets_is_waited_for_once() {
+/// Takes a port without listening on it.
+fn unlistened() -> (socket2::Socket, std::net::SocketAddr) {
     use socket2::{Domain, Socket, Type};
 
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+#[test]
+fn what_goes_again_draws_on_the_quota_too() {
+    let adobe = Adobe::start(failing(9, Act::json("503 Unavailable", "theirs")));
+    let gateway = Gateway::start(
+        &adobe.url(),
+        &format!("{ROUTE}    limits: [{{ rate: 2/h }}]\n"),
+    );
+
+    let first = exchange(gateway.address, get(READ.1, ""));
+    let next = exchange(gateway.address, get(READ.1, ""));
+
+    assert_eq!((first.status, first.text()), (503, "theirs".to_owned()));
+    assert_eq!(next.problem(), (429, "quota".to_owned()));
+    assert_eq!(adobe.heads(), 2);
+}
+
+#[test]
+fn what_was_known_is_told_when_the_request_does_not_get_out_again() {
+    // Answers once, and then is not there any more.
+    let whole = Act::AnswerAndClose(
+        b"HTTP/1.1 503 Unavailable\r\nConnection: close\r\nContent-Length: 6\r\n\r\ntheirs"
+            .to_vec(),
+    );
+    for (act, expected) in [(whole, 503), (Act::Reset, 502)] {
+        let (socket, address) = unlistened();
+        socket.listen(8).unwrap();
+        let listener = std::net::TcpListener::from(socket);
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            drop(listener);
+            serve_once(&stream, &act);
+        });
+        let ims = Adobe::willing();
+        let gateway = Gateway::with(&format!(
+            "ims: {{ url: '{}' }}\nupstream: {{ url: 'http://{address}' }}\n{ROUTE}",
+            ims.url()
+        ));
+
+        let answer = exchange(gateway.address, get(READ.1, ""));
+
+        assert_eq!(answer.status, expected, "{}", answer.text());
+        if expected == 503 {
+            assert_eq!(answer.text(), "theirs");
+        } else {
+            assert_eq!(answer.problem().1, "upstream_reset");
+        }
+    }
+}
+
+/// Reads one request's head and does `act`.
+fn serve_once(mut stream: &std::net::TcpStream, act: &Act) {
+    use std::io::{Read, Write};
+
+    let mut head = Vec::new();
+    let mut piece = [0; 4096];
+    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+        let count = stream.read(&mut piece).unwrap();
+        head.extend_from_slice(&piece[..count]);
+    }
+    match act {
+        Act::AnswerAndClose(bytes) => stream.write_all(bytes).unwrap(),
+        _ => socket2::SockRef::from(stream)
+            .set_linger(Some(std::time::Duration::ZERO))
+            .unwrap(),
+    }
+}
+
+#[test]
+fn an_upstream_that_swallows_packets_is_waited_for_once() {
     let adobe = Adobe::willing();
     let url = adobe.url();
-    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into())
-        .unwrap();
+    let (full, address) = unlistened();
     full.listen(0).unwrap();
-    let address = full.local_addr().unwrap().as_socket().unwrap();
     // The kernel answers nobody when the queue is full.
     let soon = std::time::Duration::from_millis(200);
     let queue = std::iter::repeat_with(|| std::net::TcpStream::connect_timeout(&address, soon));
