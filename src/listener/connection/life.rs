@@ -14,7 +14,10 @@ use crate::listener::activity::{Activity, Quiet};
 use crate::listener::guard::Guard;
 
 /// How long a connection may still bring its first request when the drain begins.
-const GRACE: Duration = Duration::from_millis(250);
+pub(super) const GRACE: Duration = Duration::from_millis(250);
+
+/// How long a TLS handshake may still take when the drain begins: some round trips to a caller far away.
+pub(super) const HANDSHAKE_GRACE: Duration = Duration::from_secs(2);
 
 /// How long a connection keeps its buffers after its last answer: long enough for a busy one, and short enough that
 /// many that come at once take each other's.
@@ -91,9 +94,9 @@ impl Life {
     }
 }
 
-/// Waits until the drain has begun, and then a little for requests that are on their way.
-pub(super) async fn drained(mut draining: watch::Receiver<bool>) {
+/// Waits until the drain has begun, and then as long as `grace` for what is on its way.
+pub(super) async fn drained(mut draining: watch::Receiver<bool>, grace: Duration) {
     // The sender lives as long as the gateway; without one there is nobody left to serve for.
     let _ = draining.wait_for(|draining| *draining).await;
-    sleep(GRACE).await;
+    sleep(grace).await;
 }

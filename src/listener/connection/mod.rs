@@ -5,9 +5,9 @@ mod requests;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,15 +16,18 @@ use http_body::Body;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::Service;
 
-use self::life::{Life, Turn, drained};
+use self::life::{GRACE, HANDSHAKE_GRACE, Life, Turn, drained};
 use self::requests::Requests;
-use super::activity::CallerBody;
+use super::activity::{Activity, CallerBody};
 use super::guard::{Guard, Protocol};
-use super::{Accepted, Limits};
+use super::socket::Socket;
+use super::stall::Stall;
+use super::stream::Stream;
+use super::tls::agreed_on_http2;
+use super::{Accepted, Limits, Terms};
 use crate::connect::LocalExecutor;
 use crate::context::{Connection, Inbound};
 use crate::error::Source;
@@ -50,23 +53,47 @@ pub async fn serve<S, R, H>(
     let Accepted {
         socket,
         peer,
-        settings,
+        terms,
         place: _place,
+        failed_handshakes,
     } = accepted;
-    let (stream, local) = match prepare(socket) {
-        Ok(prepared) => prepared,
+    let (socket, local) = match socket.enter() {
+        Ok(entered) => entered,
         Err(error) => {
             return tracing::debug!(%peer, %error, "a connection was lost before it was used");
         }
     };
-    let connection = Rc::new(Connection::new(peer, local, settings.anonymous));
-    let limits = settings.limits;
-    let mut guard = Guard::new(stream, limits, Rc::clone(&connection));
+    let connection = Rc::new(Connection::new(peer, local, terms.settings.anonymous));
+    let limits = terms.settings.limits;
+    let activity = Activity::new();
+    let socket = Stall::new(
+        socket,
+        limits.write_timeout,
+        Rc::clone(&connection),
+        Rc::clone(&activity),
+    );
+    // In a box, since a handshake needs more room than all that comes after it.
+    let opened = tokio::select! {
+        opened = Box::pin(open(socket, terms)) => opened,
+        () = drained(draining.clone(), HANDSHAKE_GRACE) => return,
+    };
+    let (stream, may_speak) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            failed_handshakes.inc();
+            return tracing::debug!(%peer, %error, "a TLS handshake failed");
+        }
+    };
+    let mut guard =
+        Guard::with_activity(stream, limits, Rc::clone(&connection), Rc::clone(&activity));
     let recognized = tokio::select! {
-        recognized = guard.recognize(settings.http2) => recognized,
-        () = drained(draining.clone()) => return,
+        recognized = guard.recognize(may_speak != MaySpeak::Http1) => recognized,
+        () = drained(draining.clone(), GRACE) => return,
     };
     let protocol = match recognized {
+        Ok(Some(Protocol::Http1)) if may_speak == MaySpeak::Http2 => {
+            return tracing::debug!(%peer, "a connection agreed on HTTP/2 and does not speak it");
+        }
         Ok(Some(protocol)) => protocol,
         Ok(None) => return tracing::debug!(%peer, "a connection brought no request in time"),
         Err(error) => {
@@ -74,7 +101,7 @@ pub async fn serve<S, R, H>(
         }
     };
     let life = Life {
-        activity: guard.activity(),
+        activity: Rc::clone(&activity),
         draining,
         idle_timeout: limits.idle_timeout,
     };
@@ -83,7 +110,7 @@ pub async fn serve<S, R, H>(
         connection,
         verdict: guard.verdict(),
         limits,
-        activity: guard.activity(),
+        activity,
     };
     let ended = match protocol {
         Protocol::Http1 => serve_http1(&mut guard, &requests, &life).await,
@@ -92,6 +119,34 @@ pub async fn serve<S, R, H>(
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "a connection broke");
     }
+}
+
+/// What may be spoken over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MaySpeak {
+    /// HTTP/1 or, with prior knowledge, HTTP/2.
+    Both,
+    Http1,
+    Http2,
+}
+
+/// Makes the handshake, where the terms ask for one.
+async fn open(socket: Stall<Socket>, terms: Arc<Terms>) -> std::io::Result<(Stream, MaySpeak)> {
+    let Some(handshakes) = &terms.handshakes else {
+        let may_speak = if terms.settings.http2 {
+            MaySpeak::Both
+        } else {
+            MaySpeak::Http1
+        };
+        return Ok((Stream::Plain(socket), may_speak));
+    };
+    let stream = handshakes.make(socket).await?;
+    let may_speak = if agreed_on_http2(&stream) {
+        MaySpeak::Http2
+    } else {
+        MaySpeak::Http1
+    };
+    Ok((Stream::Tls(Box::new(stream)), may_speak))
 }
 
 async fn serve_http1<T, S, R>(
@@ -185,14 +240,6 @@ where
             Ok(connection.await?)
         }
     }
-}
-
-fn prepare(socket: std::net::TcpStream) -> std::io::Result<(TcpStream, SocketAddr)> {
-    socket.set_nonblocking(true)?;
-    let stream = TcpStream::from_std(socket)?;
-    stream.set_nodelay(true)?;
-    let local = stream.local_addr()?;
-    Ok((stream, local))
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {
