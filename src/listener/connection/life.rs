@@ -3,12 +3,12 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::listener::activity::{Activity, Quiet};
 use crate::listener::guard::Guard;
@@ -75,6 +75,30 @@ impl Life {
                 Poll::Pending => quiet.as_mut().poll(cx),
                 over @ Poll::Ready(_) => over,
             }
+        })
+        .await
+    }
+
+    /// Runs hyper's connection to its end, which it has been told to come to; `None` when no request has been in flight
+    /// for as long as `limit`, and the caller has not taken what is left of the last answer.
+    pub(super) async fn finish<C: Future>(
+        &self,
+        mut connection: Pin<&mut C>,
+        limit: Duration,
+    ) -> Option<C::Output> {
+        let begun = Instant::now();
+        let mut timer = pin!(sleep_until(begun));
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            if self.activity.is_busy() {
+                return Poll::Pending;
+            }
+            let due = self.activity.quiet_until(limit).max(begun + limit);
+            timer.as_mut().reset(due);
+            ready!(timer.as_mut().poll(cx));
+            Poll::Ready(None)
         })
         .await
     }

@@ -2,6 +2,7 @@
 
 mod life;
 mod requests;
+mod streams;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -21,6 +22,7 @@ use tower::Service;
 
 use self::life::{GRACE, HANDSHAKE_GRACE, Life, Turn, drained};
 use self::requests::Requests;
+use self::streams::Streams;
 use super::activity::{Activity, CallerBody};
 use super::guard::{Guard, Protocol};
 use super::socket::Socket;
@@ -28,7 +30,6 @@ use super::stall::Stall;
 use super::stream::Stream;
 use super::tls::agreed_on_http2;
 use super::{Accepted, Limits, Terms};
-use crate::connect::LocalExecutor;
 use crate::context::{Connection, Inbound};
 use crate::error::Source;
 
@@ -230,14 +231,20 @@ where
     R: Body<Data = Bytes> + 'static,
     R::Error: Into<Source>,
 {
-    let builder = http2_builder(&requests.limits);
-    let service = hyper::service::service_fn(move |request| requests.http2(request));
+    let streams = Streams::new(
+        Rc::clone(&requests.connection),
+        requests.limits.write_timeout,
+    );
+    let builder = http2_builder(&requests.limits, streams.clone());
+    let limit = requests.limits.write_timeout;
+    let service = hyper::service::service_fn(move |request| requests.http2(request, &streams));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
     match life.drive(connection.as_mut()).await {
         Turn::Ended(ended) => Ok(ended?),
         Turn::Over | Turn::Resting => {
             connection.as_mut().graceful_shutdown();
-            Ok(connection.await?)
+            life.finish(connection, limit).await.unwrap_or(Ok(()))?;
+            Ok(())
         }
     }
 }
@@ -261,15 +268,33 @@ const SMALLEST_BUFFER: usize = 8192;
 /// What hyper allows without allocating.
 const HYPER_FIELDS: usize = 100;
 
-fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
-    let mut builder = http2::Builder::new(LocalExecutor);
+/// Bounds what one HTTP/2 connection can make the gateway hold and do. What a caller exceeds ends its stream, or the
+/// connection with a GOAWAY.
+fn http2_builder(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
+        // More than a service keeps in flight over one connection. Each may hold a window and a send buffer.
         .max_concurrent_streams(128)
+        // Streams that are reset before they are served: a rapid reset (CVE-2023-44487) is cut off after so many that
+        // lie unserved at once.
+        .max_pending_accept_reset_streams(20)
+        // Streams that the caller's own errors make us reset (RUSTSEC-2024-0003), over the connection's life. Whoever
+        // errs so often is no client.
+        .max_local_error_reset_streams(128)
+        // Counted as the sum of names, values and 32 bytes a field, as they are decoded: neither CONTINUATION frames
+        // nor fields that refer to the table again and again add to it unseen.
         .max_header_list_size(limits.head_bytes.try_into().unwrap_or(u32::MAX))
+        // The default of RFC 9113, and all that a table can be made to hold.
+        .header_table_size(4096)
+        // The smallest there is: nothing a caller sends needs more, and a frame is read whole.
+        .max_frame_size(16 * 1024)
+        // What may arrive of a body that nobody reads yet: of one stream, and of all streams together.
         .initial_stream_window_size(64 * 1024)
         .initial_connection_window_size(1024 * 1024)
+        // What is taken from the upstream of an answer that the caller does not read.
         .max_send_buf_size(64 * 1024)
+        // A caller that is gone without a word is found out within the sum of the two.
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

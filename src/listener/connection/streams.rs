@@ -1,0 +1,169 @@
+//! Gives HTTP/2 streams up whose caller takes nothing of the answer.
+//!
+//! A caller that opens no window keeps an answer, its place among the requests in flight and a connection to the
+//! upstream, while the socket takes bytes and pings are answered: nothing that is timed elsewhere ever stands still.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http_body::{Body, Frame, SizeHint};
+use hyper::rt::Executor;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::connect::LocalExecutor;
+use crate::context::Connection;
+
+/// The streams of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Streams {
+    connection: Rc<Connection>,
+    limit: Duration,
+    /// The stream whose request has been given to the service and not yet to the executor, which hyper does in one go.
+    opened: Rc<RefCell<Option<Rc<Pace>>>>,
+}
+
+/// How an answer is taken.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Since when there is something to be taken, until hyper asks for more.
+    offered: Cell<Option<Instant>>,
+}
+
+impl Pace {
+    /// Notes that there is something to be taken.
+    pub(super) fn offer(&self) {
+        self.offered.set(Some(Instant::now()));
+    }
+}
+
+impl Streams {
+    /// Watches the streams of `connection`, each of which may stand still for `limit`.
+    pub(super) fn new(connection: Rc<Connection>, limit: Duration) -> Self {
+        Self {
+            connection,
+            limit,
+            opened: Rc::default(),
+        }
+    }
+
+    /// Begins the record of a stream.
+    pub(super) fn open(&self) -> Rc<Pace> {
+        let pace = Rc::new(Pace::default());
+        self.opened.replace(Some(Rc::clone(&pace)));
+        pace
+    }
+}
+
+/// Runs what hyper makes of a stream until it ends or stands still for too long.
+impl<F: Future + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let Some(pace) = self.opened.take() else {
+            return LocalExecutor.execute(stream);
+        };
+        let (connection, limit) = (Rc::clone(&self.connection), self.limit);
+        LocalExecutor.execute(async move {
+            let watched = Watched {
+                stream,
+                pace,
+                limit,
+                timer: None,
+            };
+            let mut watched = std::pin::pin!(Some(watched));
+            let over = {
+                let Some(watched) = watched.as_mut().as_pin_mut() else {
+                    return;
+                };
+                watched.await
+            };
+            if over.is_err() {
+                // Who writes the access line, as the answer is dropped, looks why.
+                let before = connection.stalled.replace(true);
+                watched.set(None);
+                connection.stalled.set(before);
+            }
+        });
+    }
+}
+
+pin_project! {
+    struct Watched<F> {
+        #[pin]
+        stream: F,
+        pace: Rc<Pace>,
+        limit: Duration,
+        timer: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+/// A stream stood still for too long.
+struct StoodStill;
+
+impl<F: Future> Future for Watched<F> {
+    type Output = Result<(), StoodStill>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.stream.poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let Some(offered) = this.pace.offered.get() else {
+            return Poll::Pending;
+        };
+        let due = offered + *this.limit;
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() != due {
+            timer.as_mut().reset(due);
+        }
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(StoodStill))
+    }
+}
+
+pin_project! {
+    /// An answer's body that tells how it is taken.
+    pub(super) struct Paced<B> {
+        #[pin]
+        body: B,
+        pace: Option<Rc<Pace>>,
+    }
+}
+
+impl<B> Paced<B> {
+    /// Notes in `pace`, if there is one, how `body` is taken.
+    pub(super) fn new(body: B, pace: Option<Rc<Pace>>) -> Self {
+        Self { body, pace }
+    }
+}
+
+impl<B: Body> Body for Paced<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        let polled = this.body.poll_frame(cx);
+        if let Some(pace) = this.pace {
+            match polled {
+                Poll::Ready(_) => pace.offer(),
+                Poll::Pending => pace.offered.set(None),
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
