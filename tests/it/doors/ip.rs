@@ -1,5 +1,6 @@
 //! Callers over TCP: both versions of IP, the kernel's queue, and two processes at one port.
 
+use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use profile_gateway::listener::{BindError, Bound};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use super::{PATH, ROUTE, configuration, folder, settings, wait_for_connections, written};
 use crate::support::adobe::Adobe;
@@ -101,6 +103,42 @@ fn no_more_connections_are_open_than_the_listener_allows() {
 
     drop(taken);
     assert_eq!(third.answer(false).unwrap().status, 200);
+}
+
+/// Accepts what waits at a listener whose gateway stops before it has accepted anything.
+async fn accepted_late(bound: Bound) -> usize {
+    let (_sender, draining) = watch::channel(true);
+    let count = Cell::new(0);
+    bound
+        .accept(draining, |accepted| {
+            count.set(count.get() + 1);
+            drop(accepted);
+        })
+        .await
+        .unwrap();
+    count.get()
+}
+
+#[tokio::test]
+async fn everybody_in_the_queue_is_taken_before_the_socket_closes() {
+    for more in ["", ", reuse_port: true"] {
+        let bound = Bound::bind(settings(&format!("address: '127.0.0.1:0'{more}"))).unwrap();
+        let address = bound.address().ip().unwrap();
+        let _queued: Vec<_> = (0..100)
+            .map(|_| TcpStream::connect(address).unwrap())
+            .collect();
+
+        assert_eq!(accepted_late(bound).await, 100, "{more}");
+        assert!(TcpStream::connect(address).is_err());
+    }
+    let (_folder, path) = folder();
+    let bound = Bound::bind(settings(&format!("address: 'unix:{}'", path.display()))).unwrap();
+    let _queued: Vec<_> = (0..100)
+        .map(|_| UnixStream::connect(&path).unwrap())
+        .collect();
+
+    assert_eq!(accepted_late(bound).await, 100);
+    assert!(!path.exists());
 }
 
 /// Asks once over a connection of its own, and tells what came of it.
