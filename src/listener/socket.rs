@@ -6,7 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use socket2::{Domain, Protocol, SockRef, Socket as Raw, Type};
+use socket2::{Domain, Protocol, Socket as Raw, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -139,7 +139,7 @@ impl Listener {
     /// Without that, who connects between the last accept and the close would be reset.
     #[cfg(target_os = "linux")]
     pub(super) fn let_newcomers_pass(&self) -> io::Result<()> {
-        use socket2::SockFilter;
+        use socket2::{SockFilter, SockRef};
 
         // Classic BPF over the TCP header (linux/filter.h): the byte with the flags; with SYN among them nothing of the
         // packet is kept, else all.

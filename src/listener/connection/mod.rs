@@ -292,7 +292,7 @@ fn http2_builder(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
         // What may arrive of a body that nobody reads yet: of one stream, and of all streams together.
         .initial_stream_window_size(64 * 1024)
         .initial_connection_window_size(1024 * 1024)
-        // What is taken from the upstream of an answer that the caller does not read.
+        // What is taken from the upstream of an answer that the caller does not read, give or take a piece.
         .max_send_buf_size(64 * 1024)
         // A caller that is gone without a word is found out within the sum of the two.
         .keep_alive_interval(Duration::from_secs(30))

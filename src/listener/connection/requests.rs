@@ -75,10 +75,10 @@ where
             if let Some(pace) = &pace {
                 pace.offer();
             }
-            Ok(answer.map(|body| Paced::new(Guarded::new(body, busy), pace)))
+            Ok(answer.map(|body| Guarded::new(Paced::new(body, pace), busy)))
         }
     }
 }
 
 /// An answer whose connection counts as busy until its body has ended.
-pub(super) type Answered<R> = Result<Response<Paced<Guarded<R, Busy>>>, Infallible>;
+pub(super) type Answered<R> = Result<Response<Guarded<Paced<R>, Busy>>, Infallible>;

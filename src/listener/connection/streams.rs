@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
 use pin_project_lite::pin_project;
@@ -126,44 +127,129 @@ impl<F: Future> Future for Watched<F> {
 
 pin_project! {
     /// An answer's body that tells how it is taken.
+    ///
+    /// It is offered by small pieces: the library takes a piece whole, and holds it until the caller has taken it, or so
+    /// much of it that the next is asked for.
     pub(super) struct Paced<B> {
         #[pin]
         body: B,
         pace: Option<Rc<Pace>>,
+        // What is left of a larger piece.
+        rest: Bytes,
     }
 }
+
+/// Bytes. A frame of the usual size, and little enough that a slow caller is told from one that takes nothing.
+const PIECE: usize = 16 * 1024;
 
 impl<B> Paced<B> {
-    /// Notes in `pace`, if there is one, how `body` is taken.
+    /// Notes in `pace` how `body` is taken, if it is given.
     pub(super) fn new(body: B, pace: Option<Rc<Pace>>) -> Self {
-        Self { body, pace }
+        Self {
+            body,
+            pace,
+            rest: Bytes::new(),
+        }
     }
 }
 
-impl<B: Body> Body for Paced<B> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes>> Body for Paced<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        let polled = this.body.poll_frame(cx);
-        if let Some(pace) = this.pace {
-            match polled {
-                Poll::Ready(_) => pace.offer(),
-                Poll::Pending => pace.offered.set(None),
+        let Some(pace) = this.pace else {
+            return this.body.poll_frame(cx);
+        };
+        if this.rest.is_empty() {
+            let Poll::Ready(polled) = this.body.poll_frame(cx) else {
+                pace.offered.set(None);
+                return Poll::Pending;
+            };
+            pace.offer();
+            match polled.map(|polled| polled.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => *this.rest = data,
+                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
             }
         }
-        polled
+        pace.offer();
+        let piece = this.rest.split_to(this.rest.len().min(PIECE));
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
+        let of_body = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        if let Some(upper) = of_body.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(of_body.lower().saturating_add(rest));
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Full};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_offered_by_small_pieces_until_its_end() {
+        let pace = Rc::new(Pace::default());
+        let bytes = Bytes::from(vec![7; 2 * PIECE + 1]);
+        let mut body = Paced::new(Full::new(bytes), Some(Rc::clone(&pace)));
+        assert_eq!(body.size_hint().exact(), Some(32 * 1024 + 1));
+
+        let mut sizes = Vec::new();
+        while !body.is_end_stream() {
+            let frame = body.frame().await.unwrap().unwrap();
+            sizes.push(frame.into_data().unwrap().len());
+            assert!(pace.offered.get().is_some());
+            let left = body.size_hint().exact().unwrap();
+            let taken: usize = sizes.iter().sum();
+            assert_eq!(left, u64::try_from(2 * PIECE + 1 - taken).unwrap());
+        }
+
+        assert_eq!(sizes, [PIECE, PIECE, 1]);
+        assert!(body.frame().await.is_none());
+    }
+
+    /// A body whose next piece has not come.
+    struct Awaited;
+
+    impl Body for Awaited {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_the_upstream_is_waited_for_nothing_is_offered() {
+        let pace = Rc::new(Pace::default());
+        let mut body = Paced::new(Awaited, Some(Rc::clone(&pace)));
+        pace.offer();
+
+        let polled = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx)));
+
+        assert!(polled.await.is_pending());
+        assert!(pace.offered.get().is_none());
     }
 }
