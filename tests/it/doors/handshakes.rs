@@ -224,31 +224,53 @@ fn a_caller_over_tls_who_takes_nothing_is_given_up() {
     );
 }
 
+/// A process that listens with this certificate, and the folder its files are in.
+fn process(made: &Made, url: &str, environment: &[(&str, &str)]) -> (Process, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    };
+    let listener = format!(
+        "address: '127.0.0.1:0', tls: {{ certificate: '{}', key: '{}' }}",
+        write("tls.crt", &made.certificate).display(),
+        write("tls.key", &made.key).display()
+    );
+    let text = written(&folder, &configuration(url, &listener));
+    (Process::gateway(&text, environment), folder)
+}
+
 #[test]
 fn an_expired_certificate_is_served_with_a_warning() {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.not_after = rcgen::date_time_ymd(2026, 1, 1);
-    let folder = TempDir::new().unwrap();
-    let write = |name: &str, content: String| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path
+    let expired = Made {
+        certificate: params.self_signed(&key).unwrap().pem(),
+        key: key.serialize_pem(),
     };
-    let certificate = write("tls.crt", params.self_signed(&key).unwrap().pem());
-    let key = write("tls.key", key.serialize_pem());
-    let listener = format!(
-        "address: '127.0.0.1:0', tls: {{ certificate: '{}', key: '{}' }}",
-        certificate.display(),
-        key.display()
-    );
-    let text = written(&folder, &configuration("http://127.0.0.1:1", &listener));
 
-    let gateway = Process::gateway(&text, &[]);
+    let (gateway, _folder) = process(&expired, "http://127.0.0.1:1", &[]);
 
     let line = gateway.wait_for("callers will refuse it");
     assert!(
         line.contains("expired at 2026-01-01T00:00:00Z") && line.contains("WARN"),
         "{line}"
     );
+}
+
+#[test]
+fn keys_of_sessions_are_written_nowhere() {
+    let (adobe, made) = (Adobe::echoing(), made());
+    let folder = TempDir::new().unwrap();
+    let keys = folder.path().join("keys");
+    let environment = [("SSLKEYLOGFILE", keys.to_str().unwrap())];
+    let (gateway, _folder) = process(&made, &adobe.url(), &environment);
+
+    let mut raw = caller(gateway.address("serving callers"), &made.certificate);
+    raw.write(get(PATH, ""));
+
+    assert_eq!(raw.answer(false).unwrap().text(), PATH);
+    assert!(!keys.exists());
 }

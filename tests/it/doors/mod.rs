@@ -72,19 +72,27 @@ fn secured(
     versions: &[&'static SupportedProtocolVersion],
     protocols: &[&[u8]],
 ) -> std::io::Result<Secured> {
+    let mut config = trusting(certificate, versions);
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    secured_by(address, Arc::new(config))
+}
+
+fn trusting(certificate: &str, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap())
         .unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        .with_no_client_auth()
+}
+
+fn secured_by(address: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<Secured> {
     let name = ServerName::try_from("localhost").unwrap();
-    let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut connection = ClientConnection::new(config, name).unwrap();
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     while connection.is_handshaking() {

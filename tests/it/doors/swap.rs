@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use profile_gateway::config::Supplied;
 use profile_gateway::listener::{BindError, Updated};
+use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 
-use super::{Made, PATH, ROUTE, TLS, at_socket, caller, folder, made, secured};
+use super::{
+    Made, PATH, ROUTE, TLS, at_socket, caller, folder, made, secured, secured_by, trusting,
+};
 use crate::support::adobe::Adobe;
 use crate::support::gateway::Gateway;
 use crate::support::raw::{Raw, exchange, get};
@@ -128,4 +132,28 @@ fn the_file_of_a_socket_lets_others_in_unless_it_is_another_ones() {
     assert!(matches!(replaced, BindError::Replaced), "{replaced}");
     drop(gateway);
     assert!(path.exists(), "it was not the gateway's");
+}
+
+#[test]
+fn sessions_are_resumed_but_not_those_of_another_certificate() {
+    let (adobe, old, new) = (Adobe::echoing(), made(), made());
+    let gateway = start(&adobe, &old, TLS);
+    for version in rustls::ALL_VERSIONS {
+        gateway.relisten(&listening(TLS), &old.files()).unwrap();
+        let config = Arc::new(trusting(&old.certificate, &[version]));
+        let kind = || {
+            let stream = secured_by(gateway.address, Arc::clone(&config))?;
+            let kind = stream.conn.handshake_kind().unwrap();
+            // Tickets come after the handshake.
+            let mut raw = Raw::over(stream);
+            raw.write(get(PATH, ""));
+            assert_eq!(raw.answer(false).unwrap().text(), PATH);
+            std::io::Result::Ok(kind)
+        };
+
+        assert_eq!(kind().unwrap(), HandshakeKind::Full);
+        assert_eq!(kind().unwrap(), HandshakeKind::Resumed, "{version:?}");
+        gateway.relisten(&listening(TLS), &new.files()).unwrap();
+        assert!(kind().is_err(), "the new certificate is not trusted");
+    }
 }
