@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::gate::{Gate, Trial};
 /// The connection a request came in on.
 #[derive(Debug)]
 pub struct Connection {
-    /// The caller's address.
-    pub peer: SocketAddr,
-    /// The address it connected to.
-    pub local: SocketAddr,
+    /// The caller's end.
+    pub peer: Endpoint,
+    /// The end it connected to.
+    pub local: Endpoint,
     /// Whether the listener serves callers who show nothing of who they are.
     pub anonymous: bool,
     /// Whether it was given up because the caller took nothing of what it was sent.
@@ -32,12 +32,47 @@ pub struct Connection {
 
 impl Connection {
     /// Makes the record of a connection.
-    pub fn new(peer: SocketAddr, local: SocketAddr, anonymous: bool) -> Self {
+    pub fn new(peer: Endpoint, local: Endpoint, anonymous: bool) -> Self {
         Self {
             peer,
             local,
             anonymous,
             stalled: Cell::new(false),
+        }
+    }
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// An IP address and port; an IPv4 address that came in over IPv6 is one of IPv4.
+    Ip(SocketAddr),
+    /// A Unix socket of this machine, which tells nothing of who has it.
+    Unix,
+}
+
+impl Endpoint {
+    /// Returns the IP address, if it has one.
+    pub fn ip(self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(address) => Some(address.ip()),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl<A: Into<SocketAddr>> From<A> for Endpoint {
+    fn from(address: A) -> Self {
+        let address = address.into();
+        Self::Ip(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
         }
     }
 }

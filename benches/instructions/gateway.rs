@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -171,7 +170,7 @@ pub(crate) fn received() -> Received<Empty<Bytes>> {
 }
 
 fn connection() -> Connection {
-    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let address = |port| ([127, 0, 0, 1], port).into();
     Connection::new(address(40_000), address(8080), true)
 }
 

@@ -1,6 +1,5 @@
 //! What judging the bytes of a request head costs, before hyper reads them.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use gungraun::{library_benchmark, library_benchmark_group};
@@ -26,7 +25,7 @@ fn prepare() -> Work {
         write_timeout: Duration::from_mins(1),
         connections: 4096,
     };
-    let local = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let local = ([127, 0, 0, 1], 8080).into();
     let head = upstream::message(
         &format!("GET {} HTTP/1.1", gateway::TARGET),
         &gateway::fields(),

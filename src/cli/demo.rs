@@ -8,6 +8,7 @@ use super::Exit;
 use super::serve::{self, Signals};
 use super::terminal::{complain, complain_of, print};
 use crate::config::{self, Supplied};
+use crate::listener::Address;
 use crate::simulator::{self, Simulator};
 
 /// Where the demo listens.
@@ -57,8 +58,8 @@ async fn run(options: &Options) -> Result<Exit, Exit> {
         Exit::Configuration
     })?;
     let gateway = serve::start(&settings, None)?;
-    if let Some(address) = gateway.listeners().first() {
-        print(&greeting(*address, gateway.admin(), &simulator.url()));
+    if let Some(address) = gateway.listeners().first().and_then(Address::ip) {
+        print(&greeting(address, gateway.admin(), &simulator.url()));
     }
     let exit = serve::stop_on_signal(gateway, &mut signals).await;
     simulator.stop().await;

@@ -106,8 +106,14 @@ impl Default for Listener {
         Self {
             address: Written::known("127.0.0.1:8080"),
             anonymous: None,
+            backlog: 1024,
+            group: None,
             http2: true,
             limits: ListenerLimits::default(),
+            mode: None,
+            owner: None,
+            reuse_port: false,
+            tls: None,
         }
     }
 }
@@ -121,6 +127,7 @@ impl Default for ListenerLimits {
             head_timeout: Written::known("10s"),
             idle_timeout: Written::known("75s"),
             target: Written::known("16KiB"),
+            tls_timeout: None,
             write_timeout: Written::known("60s"),
         }
     }

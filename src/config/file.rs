@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use super::format::Written;
-use super::name::{FilePath, Guarded, Name, Pem, Scope, UrlPath, Username};
+use super::name::{Account, FileMode, FilePath, Guarded, Name, Pem, Scope, UrlPath, Username};
 use super::quantity::{ByteSize, Rate};
 use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
 use crate::connect::Origin;
 use crate::forward::Sign;
 use crate::ims::assertion::Metascope;
+use crate::listener::Address;
 use crate::route::Template;
 use crate::secret::Secret;
 use crate::shared::{SealingKey, Server};
@@ -168,16 +169,54 @@ pub(super) struct Ims {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Listener {
-    /// IP address and port. Port 0 takes a free one. Default 127.0.0.1:8080.
-    pub(super) address: Written<SocketAddr>,
+    /// IP address and port, or `unix:` and the path of a socket: `unix:/run/profile-gateway/http.sock`. Port 0 takes a
+    /// free one. `[::]:8080` takes callers over IPv4 too. The file of a socket is made at the start, in the place of one
+    /// that nobody listens at, and removed at the end. Default 127.0.0.1:8080.
+    pub(super) address: Written<Address>,
     /// Whether callers who show nothing of who they are are served: `allow` or `refuse`. Default: `allow` on
-    /// loopback; elsewhere it has to be written out, since everybody who reaches the address gets what the routes permit.
+    /// loopback and Unix sockets; elsewhere it has to be written out, since everybody who reaches the address gets what
+    /// the routes permit.
     #[schemars(with = "Anonymous")]
     pub(super) anonymous: Option<Anonymous>,
-    /// Whether HTTP/2 with prior knowledge is spoken besides HTTP/1.1. Default true.
+    /// The most connections that wait in the kernel's queue to be accepted; the kernel's own bound (`somaxconn`) comes
+    /// before it. From 1 to 65535, default 1024.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub(super) backlog: u32,
+    /// The group of a Unix socket's file: a number, or a name in /etc/group. The process must be in it, or have the
+    /// capability `CAP_CHOWN`. Default: the process's own.
+    #[schemars(with = "Written<Account>")]
+    pub(super) group: Option<Written<Account>>,
+    /// Whether HTTP/2 is spoken besides HTTP/1.1: in clear text with prior knowledge, over TLS by ALPN. Default true.
     pub(super) http2: bool,
     /// Bounds on what a caller may send.
     pub(super) limits: ListenerLimits,
+    /// The permissions of a Unix socket's file, in octal digits; connecting takes the right to write. Default 0660.
+    #[schemars(with = "Written<FileMode>")]
+    pub(super) mode: Option<Written<FileMode>>,
+    /// The owner of a Unix socket's file: a number, or a name in /etc/passwd. Another one than the process's takes the
+    /// capability `CAP_CHOWN`. Default: the process's own.
+    #[schemars(with = "Written<Account>")]
+    pub(super) owner: Option<Written<Account>>,
+    /// Whether several processes of one user may listen at the address (`SO_REUSEPORT`), for a restart in which the new
+    /// one starts before the old one stops. Default false: a second gateway that is started by mistake shall fail.
+    pub(super) reuse_port: bool,
+    /// TLS. Default: none, callers speak clear text.
+    #[schemars(with = "ListenerTls")]
+    pub(super) tls: Option<ListenerTls>,
+}
+
+/// TLS towards callers.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListenerTls {
+    /// A PEM file with the server's certificate, and after it those that lead to its authority. This file and the key's
+    /// are looked at once a second, like all files of the configuration.
+    pub(super) certificate: Written<FilePath>,
+    /// A PEM file with the certificate's private key, in PKCS#8, PKCS#1 or SEC1, without a passphrase.
+    pub(super) key: Written<FilePath>,
+    /// The oldest version of TLS that is spoken: "1.2" or "1.3". Default "1.2".
+    #[serde(default)]
+    pub(super) min_version: TlsVersion,
 }
 
 /// Bounds on what a caller may send.
@@ -203,6 +242,9 @@ pub(super) struct ListenerLimits {
     /// The longest request target, at most `head`; longer ones are answered with 414. From 256B to 65534B, default 16KiB.
     #[schemars(extend("x-minimum" = "256B", "x-maximum" = "65534B"))]
     pub(super) target: Written<ByteSize>,
+    /// Time for a TLS handshake; it belongs to `tls`. From 100ms to 1m, default 10s.
+    #[schemars(with = "Written<Duration>", extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
+    pub(super) tls_timeout: Option<Written<Duration>>,
     /// How long a caller may take nothing of its answer before the connection is given up. From 1s to 1h, default 60s.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub(super) write_timeout: Written<Duration>,
@@ -555,6 +597,7 @@ words!(Method {
     Patch = "PATCH",
     Delete = "DELETE",
 });
+words!(#[derive(Default)] TlsVersion { #[default] Tls12 = "1.2", Tls13 = "1.3" });
 words!(#[derive(Default)] RedisMode {
     #[default]
     Single = "single",

@@ -13,14 +13,18 @@ use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
 use crate::connect::Origin;
 use crate::forward::Sign;
 use crate::ims::assertion::Metascope;
+use crate::listener::Address;
 use crate::route::Template;
 use crate::secret::Secret;
 use crate::shared::{InvalidKey, SealingKey, Server};
 
 /// Every format there is.
-pub(super) const FORMATS: [Known; 22] = [
+pub(super) const FORMATS: [Known; 25] = [
+    Known::of::<Account>(),
+    Known::of::<Address>(),
     Known::of::<ByteSize>(),
     Known::of::<ClientId>(),
+    Known::of::<FileMode>(),
     Known::of::<FilePath>(),
     Known::of::<Guarded>(),
     Known::of::<Metascope>(),
@@ -62,6 +66,12 @@ macro_rules! by_text {
     };
 }
 
+by_text!(
+    Address,
+    "listen-address",
+    "an IP address and port such as 127.0.0.1:8080, or a Unix socket such as unix:/run/gateway.sock",
+    "127.0.0.1:8080"
+);
 by_text!(
     ClientId,
     "client-id",
@@ -253,6 +263,69 @@ impl Format for FilePath {
     }
 }
 
+/// A user or group of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Account {
+    /// By its name.
+    Name(String),
+    /// By its number.
+    Number(u32),
+}
+
+impl Format for Account {
+    const NAME: &'static str = "account";
+    const WHAT: &'static str = "the name or number of a user or group";
+    const EXAMPLE: &'static str = "1000";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-$".contains(&byte);
+        if text.is_empty() || !text.bytes().all(legal) {
+            return Err(format!("must be {}", Self::WHAT));
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Self::Name(text.to_owned()));
+        }
+        // The greatest stands for no change at all (chown(2)).
+        match text.parse() {
+            Ok(number) if number < u32::MAX => Ok(Self::Number(number)),
+            _ => Err("must be a number below 4294967295, or a name".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Name(name) => name.clone(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+/// The permissions of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileMode(pub(super) u32);
+
+impl Format for FileMode {
+    const NAME: &'static str = "file-mode";
+    const WHAT: &'static str = "permissions in octal digits such as 0660";
+    const EXAMPLE: &'static str = "0660";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let octal = |byte: u8| (b'0'..=b'7').contains(&byte);
+        match u32::from_str_radix(text, 8) {
+            Ok(mode)
+                if mode <= 0o777 && (3..=4).contains(&text.len()) && text.bytes().all(octal) =>
+            {
+                Ok(Self(mode))
+            }
+            _ => Err(format!("must be {}, up to 0777", Self::WHAT)),
+        }
+    }
+
+    fn show(&self) -> String {
+        format!("{:04o}", self.0)
+    }
+}
+
 /// The path of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UrlPath(pub(super) String);
@@ -394,6 +467,24 @@ mod tests {
         assert_eq!(Guarded::parse("api_key"), Ok(Guarded::Parameter));
         assert!(Guarded::parse("X-Sandbox-Id").is_ok());
         assert!(Guarded::parse("x_sandbox_id").is_err() && Guarded::parse("accept").is_err());
+    }
+
+    #[test]
+    fn a_mode_is_octal_and_an_account_a_name_or_a_number() {
+        assert_eq!(FileMode::parse("0660"), Ok(FileMode(0o660)));
+        assert_eq!(FileMode::parse("777"), Ok(FileMode(0o777)));
+        assert_eq!(FileMode(0o600).show(), "0600");
+        for wrong in ["", "66", "0680", "1777", "00660", "+660", "rw-"] {
+            assert!(FileMode::parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(Account::parse("0"), Ok(Account::Number(0)));
+        assert_eq!(
+            Account::parse("www-data"),
+            Ok(Account::Name("www-data".to_owned()))
+        );
+        for wrong in ["", "a b", "a:b", "4294967295", "99999999999"] {
+            assert!(Account::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::File;
 use super::format::Format;
+use super::name::{Account, FileMode};
 use super::quantity::ByteSize;
 
 /// Returns the JSON Schema (draft 2020-12) of the configuration file, for editors and linters.
@@ -80,7 +81,10 @@ fn publish(schema: &mut Value) {
     if let Some(defaults) = object.get_mut("default").and_then(Value::as_object_mut) {
         defaults.retain(|_, value| !value.is_null());
     }
-    if object.get("format").and_then(Value::as_str) == Some(ByteSize::NAME) {
+    // YAML reads these as numbers when they are digits alone.
+    let digits = [Account::NAME, ByteSize::NAME, FileMode::NAME];
+    let format = object.get("format").and_then(Value::as_str);
+    if format.is_some_and(|format| digits.contains(&format)) {
         object.insert("type".to_owned(), json!(["string", "integer"]));
     }
     let kind = object.get("type").and_then(Value::as_str);

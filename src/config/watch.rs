@@ -206,4 +206,35 @@ mod tests {
         assert_eq!(changed.drain.as_secs(), 5);
         assert!(watch.look().is_none());
     }
+
+    #[test]
+    fn a_new_certificate_is_noticed_once_its_key_is_there_too() {
+        let folder = TempDir::new().unwrap();
+        let path = configuration(folder.path());
+        fs::write(folder.path().join("secret"), "one").unwrap();
+        let (of_certificate, of_key) = (folder.path().join("crt"), folder.path().join("key"));
+        let listeners = format!(
+            "listeners: [{{ tls: {{ certificate: '{}', key: '{}' }} }}]\n",
+            of_certificate.display(),
+            of_key.display()
+        );
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{text}{listeners}")).unwrap();
+        let made = || rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let (old, new) = (made(), made());
+        fs::write(&of_certificate, old.cert.pem()).unwrap();
+        fs::write(&of_key, old.signing_key.serialize_pem()).unwrap();
+        let (loaded, mut watch) = Watch::load(&path);
+        let before = loaded.unwrap().listeners.remove(0);
+
+        fs::write(&of_certificate, new.cert.pem()).unwrap();
+        watch.look();
+        assert!(watch.look().unwrap().is_err(), "the key is the old one's");
+        fs::write(&of_key, new.signing_key.serialize_pem()).unwrap();
+        watch.look();
+        let after = watch.look().unwrap().unwrap().listeners.remove(0);
+
+        assert_ne!(before, after);
+        assert_ne!(format!("{before:?}"), format!("{after:?}"));
+    }
 }

@@ -2,28 +2,53 @@
 
 mod accept;
 mod activity;
+mod address;
 mod connection;
 pub mod guard;
 mod http2;
+mod identity;
+mod metrics;
+mod places;
+mod socket;
+mod socket_file;
+mod stall;
+mod stream;
+mod terms;
+mod tls;
 
-pub use accept::{Accepted, Bound};
+pub use accept::{Accepted, BindError, Bound};
 pub use activity::{CallerBody, Receiving};
+pub use address::{Address, InvalidAddress};
 pub use connection::serve;
+pub use identity::{Flaw, Identity, InvalidIdentity};
+pub use metrics::Metrics;
+pub use places::{Place, Places};
+pub use socket::Accepted as Socket;
+pub use socket_file::Access;
+pub use terms::{Handle, Terms, Updated};
+pub use tls::{Tls, Version};
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// One address callers connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// Who may use the file of a Unix socket; of no meaning at an IP address.
+    pub access: Access,
     /// The address. Default 127.0.0.1:8080. Port 0 takes a free one.
-    pub address: SocketAddr,
-    /// Whether callers who show nothing of who they are are served. Default: on loopback only.
+    pub address: Address,
+    /// Whether callers who show nothing of who they are are served. Default: on this machine only.
     pub anonymous: bool,
-    /// Whether HTTP/2 with prior knowledge is spoken besides HTTP/1.1. Default: yes.
+    /// The most connections that wait in the kernel's queue to be accepted. Default 1024.
+    pub backlog: u32,
+    /// Whether HTTP/2 is spoken besides HTTP/1.1: with prior knowledge, or over TLS by ALPN. Default: yes.
     pub http2: bool,
     /// What a request may cost before it is known to be one.
     pub limits: Limits,
+    /// Whether other processes of the same user may listen at the same address. Default: no.
+    pub reuse_port: bool,
+    /// TLS. Default: none.
+    pub tls: Option<Tls>,
 }
 
 /// Bounds on what a caller may send.

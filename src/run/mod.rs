@@ -28,7 +28,7 @@ use crate::forward;
 use crate::gateway::Plan;
 use crate::ims::Credentials;
 use crate::limit::Limit;
-use crate::listener::Bound;
+use crate::listener::{self, Address, BindError, Bound};
 use crate::respond::InFlightLayer;
 use crate::shared::{self, Store};
 use crate::telemetry::{Labels, Log, Metrics, Sink};
@@ -36,7 +36,8 @@ use crate::telemetry::{Labels, Log, Metrics, Sink};
 /// A gateway that serves.
 #[derive(Debug)]
 pub struct Gateway {
-    listeners: Vec<SocketAddr>,
+    listeners: Vec<Address>,
+    handles: Vec<listener::Handle>,
     admin: SocketAddr,
     draining: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
@@ -54,9 +55,9 @@ pub enum StartError {
     #[error("cannot listen on {address}")]
     Bind {
         /// The address.
-        address: SocketAddr,
-        /// The operating system's reason.
-        source: io::Error,
+        address: Address,
+        /// Why.
+        source: BindError,
     },
     /// TLS could not be set up.
     #[error("cannot prepare connections to {origin}")]
@@ -87,15 +88,19 @@ impl Gateway {
         watch: Option<Watch>,
     ) -> Result<Self, StartError> {
         let admin = admin::Bound::bind(settings.admin).map_err(|source| StartError::Bind {
-            address: settings.admin.address,
-            source,
+            address: settings.admin.address.into(),
+            source: source.into(),
         })?;
         let listeners = settings.listeners.iter().map(|listener| {
-            let address = listener.address;
+            let address = listener.address.clone();
             Bound::bind(listener.clone()).map_err(|source| StartError::Bind { address, source })
         });
         let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
-        let addresses = listeners.iter().map(Bound::address).collect();
+        let addresses = listeners
+            .iter()
+            .map(|bound| bound.address().clone())
+            .collect();
+        let handles = listeners.iter().map(Bound::handle).collect();
         let admin_address = admin.address();
 
         let mut registry = Registry::default();
@@ -103,6 +108,7 @@ impl Gateway {
         let plan = Arc::new(plan(settings, credentials.clone(), &mut registry)?);
         registry.register_collector(Box::new(credentials.clone()));
         register_dropped(&mut registry, log);
+        registry.register_collector(Box::new(listener::Metrics::of(&listeners)));
         let pools: Vec<Arc<Counts>> = (0..settings.workers.get())
             .map(|_| Arc::default())
             .collect();
@@ -148,6 +154,7 @@ impl Gateway {
         let drain = settings.drain;
         Ok(Self {
             listeners: addresses,
+            handles,
             admin: admin_address,
             draining,
             stopped,
@@ -159,8 +166,13 @@ impl Gateway {
     }
 
     /// Returns the callers' addresses, in the order of the settings.
-    pub fn listeners(&self) -> &[SocketAddr] {
+    pub fn listeners(&self) -> &[Address] {
         &self.listeners
+    }
+
+    /// Returns what changes the listeners' settings while they are bound, in the order of the settings.
+    pub fn handles(&self) -> &[listener::Handle] {
+        &self.handles
     }
 
     /// Returns the operators' address.

@@ -208,22 +208,25 @@ const SWEEP: Duration = Duration::from_secs(10);
 mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-    use tokio::sync::Semaphore;
+    use prometheus_client::metrics::counter::Counter;
 
     use super::*;
+    use crate::listener::{Places, Socket, Terms};
 
     /// Makes connections that only count.
     struct Callers {
         listener: TcpListener,
-        places: Arc<Semaphore>,
-        settings: Arc<listener::Settings>,
+        places: Places,
+        terms: Arc<Terms>,
     }
 
     impl Callers {
         fn new() -> Self {
             let settings = listener::Settings {
-                address: (Ipv4Addr::LOCALHOST, 0).into(),
+                access: listener::Access::default(),
+                address: listener::Address::Ip((Ipv4Addr::LOCALHOST, 0).into()),
                 anonymous: true,
+                backlog: 1,
                 http2: true,
                 limits: listener::Limits {
                     head_bytes: 1,
@@ -234,11 +237,13 @@ mod tests {
                     write_timeout: Duration::ZERO,
                     connections: 1000,
                 },
+                reuse_port: false,
+                tls: None,
             };
             Self {
-                listener: TcpListener::bind(settings.address).unwrap(),
-                places: Arc::new(Semaphore::new(1000)),
-                settings: Arc::new(settings),
+                listener: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(),
+                places: Places::default(),
+                terms: Arc::new(Terms::new(settings).unwrap()),
             }
         }
 
@@ -247,10 +252,11 @@ mod tests {
             // Nobody speaks over it, but it must not fill the queue.
             drop(self.listener.accept().unwrap());
             Accepted {
-                peer: socket.local_addr().unwrap(),
-                socket,
-                settings: Arc::clone(&self.settings),
-                place: Arc::clone(&self.places).try_acquire_owned().unwrap(),
+                peer: socket.local_addr().unwrap().into(),
+                socket: Socket::Tcp(socket),
+                terms: Arc::clone(&self.terms),
+                place: self.places.take(),
+                failed_handshakes: Counter::default(),
             }
         }
     }

@@ -13,7 +13,8 @@ use crate::clock;
 pub(super) struct Line<'a> {
     pub(super) request_id: &'a str,
     pub(super) caller: Option<&'a str>,
-    pub(super) peer: IpAddr,
+    /// The caller's address, or none when it came over a Unix socket.
+    pub(super) peer: Option<IpAddr>,
     pub(super) protocol: &'static str,
     pub(super) method: &'a str,
     pub(super) labels: Option<&'a Labels>,
@@ -65,7 +66,10 @@ impl Line<'_> {
         if let Some(caller) = self.caller {
             json::text(buffer, member!("caller"), caller);
         }
-        json::address(buffer, member!("peer"), self.peer);
+        match self.peer {
+            Some(address) => json::address(buffer, member!("peer"), address),
+            None => json::word(buffer, member!("peer"), UNIX),
+        }
         json::word(buffer, member!("protocol"), self.protocol);
         json::word(buffer, member!("method"), self.method);
         if let Some(labels) = self.labels {
@@ -105,10 +109,14 @@ impl Line<'_> {
         let (operation, _) = self.operation.unwrap_or((dash, dash));
         stamp.write(buffer, clock::since_epoch());
         // Writing to memory cannot fail.
+        let _ = match self.peer {
+            Some(address) => write!(buffer, "  INFO access {address}"),
+            None => write!(buffer, "  INFO access {UNIX}"),
+        };
         let _ = write!(
             buffer,
-            "  INFO access {} {} {} {operation} in {} of {}: ",
-            self.peer, self.method, labels.0, labels.1, labels.2,
+            " {} {} {operation} in {} of {}: ",
+            self.method, labels.0, labels.1, labels.2,
         );
         let _ = match self.status {
             Some(status) => write!(buffer, "{status} {}", self.end),
@@ -127,6 +135,9 @@ impl Line<'_> {
         );
     }
 }
+
+/// What a caller over a Unix socket is called.
+const UNIX: &str = "unix";
 
 /// Writes times as RFC 3339 has them, and remembers the second it wrote last.
 #[derive(Debug, Default)]
@@ -177,7 +188,7 @@ mod tests {
         Line {
             request_id: "a\"b",
             caller: Some("anonymous"),
-            peer: [127, 0, 0, 1].into(),
+            peer: Some([127, 0, 0, 1].into()),
             protocol: "http/1.1",
             method: "GET",
             labels: Some(labels),
@@ -233,6 +244,7 @@ mod tests {
             status: None,
             end: "caller_gone",
             reason: Some("no_route"),
+            peer: None,
             ..line(&labels)
         };
         let (mut json, mut text) = (Vec::new(), Vec::new());
@@ -243,10 +255,11 @@ mod tests {
         let read: Value = serde_json::from_slice(&json).unwrap();
         assert!(read.get("status").is_none() && read.get("route").is_none());
         assert_eq!(read["reason"], "no_route");
+        assert_eq!(read["peer"], "unix");
         let text = String::from_utf8(text).unwrap();
         assert!(
             text.ends_with(
-                "  INFO access 127.0.0.1 GET - - in - of -: - caller_gone (no_route) 0 B up 1024 B down 12.0 ms \
+                "  INFO access unix GET - - in - of -: - caller_gone (no_route) 0 B up 1024 B down 12.0 ms \
                  id a\"b"
             ),
             "{text}"

@@ -198,7 +198,13 @@ fn the_sidecar_takes_its_secrets_from_files() {
         .collect();
     assert_eq!(credential.client_id.as_str(), "client");
     assert_eq!(secrets, ["current", "next"]);
-    assert!(settings.listeners[0].anonymous);
+    let listeners = &settings.listeners;
+    assert!(listeners.iter().all(|listener| listener.anonymous));
+    assert_eq!(
+        listeners[1].address.to_string(),
+        "unix:/run/profile-gateway/http.sock"
+    );
+    assert_eq!(listeners[1].access.mode, 0o660);
 }
 
 #[test]

@@ -9,6 +9,7 @@ macro_rules! key {
 mod examples;
 mod faults;
 mod grants;
+mod listeners;
 mod shared;
 mod sources;
 

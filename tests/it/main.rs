@@ -10,6 +10,7 @@
 mod support;
 
 mod authority;
+mod doors;
 mod forwarding;
 mod grants;
 mod hostile;

@@ -1,21 +1,30 @@
 //! Where callers and operators connect.
 
-use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::zeroize::Zeroizing;
 
 use super::Cross;
-use crate::config::file::{Anonymous, File, Listener};
+use crate::config::file::{Anonymous, File, Listener, ListenerTls, TlsVersion};
+use crate::config::format::Written;
+use crate::config::name::{Account, FileMode, FilePath};
 use crate::config::path::{KeyPath, top};
-use crate::listener;
+use crate::config::sources::reason;
+use crate::listener::{self, Access, Address, Identity, InvalidIdentity, Tls};
 
 /// Makes the settings of the callers' listeners, and checks that all listeners can stand side by side.
 pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Vec<listener::Settings> {
-    let mut taken = vec![(file.admin.address.0, top("admin").key("address"))];
+    let mut taken = vec![(
+        Address::Ip(file.admin.address.0),
+        top("admin").key("address"),
+    )];
     let mut listeners = Vec::new();
     for (index, listener) in file.listeners.iter().enumerate() {
         let path = top("listeners").index(index);
         let address_path = path.key("address");
-        let address = listener.address.0;
-        check_unique(address, &address_path, &taken, cross);
+        let address = listener.address.0.clone();
+        check_unique(&address, &address_path, &taken, cross);
         taken.push((address, address_path));
         listeners.push(one(listener, &path, cross));
     }
@@ -23,12 +32,12 @@ pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Vec<listener::Setting
 }
 
 fn check_unique(
-    address: SocketAddr,
+    address: &Address,
     path: &KeyPath,
-    taken: &[(SocketAddr, KeyPath)],
+    taken: &[(Address, KeyPath)],
     cross: &mut Cross<'_>,
 ) {
-    let Some((_, other)) = taken.iter().find(|(other, _)| collide(address, *other)) else {
+    let Some((_, other)) = taken.iter().find(|(other, _)| address.collides_with(other)) else {
         return;
     };
     let place = cross.root.place_of(other);
@@ -40,20 +49,17 @@ fn check_unique(
         } else {
             fault
         };
-        fault.help("choose another port")
+        fault.help(match address {
+            Address::Ip(_) => "choose another port; [::] takes callers over IPv4 too",
+            Address::Unix(_) => "choose another path",
+        })
     });
 }
 
-/// Tells whether only one of the two addresses can be bound. Port 0 takes a free port each time.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
-    let covers = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() != 0 && one.port() == other.port() && covers && one.is_ipv4() == other.is_ipv4()
-}
-
 fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::Settings {
-    let address = listener.address.0;
-    let loopback = address.ip().to_canonical().is_loopback();
-    if !loopback && listener.anonymous.is_none() {
+    let address = listener.address.0.clone();
+    let local = address.is_local();
+    if !local && listener.anonymous.is_none() {
         let message =
             "the address can be reached from other machines, and no caller has to show who it is";
         let anonymous = path.key("anonymous");
@@ -74,11 +80,38 @@ fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::
             |fault| fault.help("raise `head` as well, or lower `target`"),
         );
     }
+    if !matches!(address, Address::Unix(_)) {
+        for key in ["mode", "owner", "group"] {
+            only_with(
+                path,
+                key,
+                "address",
+                "is of a Unix socket, and this is an IP address",
+                cross,
+            );
+        }
+    }
+    if listener.tls.is_none() {
+        let path = path.key("limits");
+        only_with(
+            &path,
+            "tls_timeout",
+            "tls",
+            "is of TLS, and this listener has none",
+            cross,
+        );
+    }
+    let tls = listener.tls.as_ref().and_then(|tls| {
+        let timeout = limits.tls_timeout.as_ref().map_or(TLS_TIMEOUT, |it| it.0);
+        self::tls(tls, timeout, &path.key("tls"), cross)
+    });
     listener::Settings {
+        access: access(listener, path, cross),
         address,
         anonymous: listener
             .anonymous
-            .map_or(loopback, |anonymous| anonymous == Anonymous::Allow),
+            .map_or(local, |anonymous| anonymous == Anonymous::Allow),
+        backlog: listener.backlog,
         http2: listener.http2,
         limits: listener::Limits {
             head_bytes: limits.head.0.length(),
@@ -89,24 +122,128 @@ fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::
             idle_timeout: limits.idle_timeout.0,
             connections: limits.connections,
         },
+        reuse_port: listener.reuse_port,
+        tls,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_collide_when_one_covers_the_other() {
-        let collide =
-            |one: &str, other: &str| collide(one.parse().unwrap(), other.parse().unwrap());
-
-        assert!(collide("127.0.0.1:80", "127.0.0.1:80"));
-        assert!(collide("0.0.0.0:80", "127.0.0.1:80") && collide("[::1]:80", "[::]:80"));
-        assert!(!collide("127.0.0.1:0", "127.0.0.1:0"));
-        assert!(
-            !collide("127.0.0.1:80", "127.0.0.1:81") && !collide("127.0.0.1:80", "127.0.0.2:80")
-        );
-        assert!(!collide("[::]:80", "127.0.0.1:80"));
+/// Reports a key that means nothing as things stand.
+fn only_with(map: &KeyPath, key: &str, other: &str, message: &str, cross: &mut Cross<'_>) {
+    let path = map.key(key);
+    if cross.root.at(&path).is_some() {
+        cross.fault(&path, &[&map.key(other)], message, |fault| {
+            fault.help("leave it out")
+        });
     }
 }
+
+const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn access(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> Access {
+    let default = Access::default();
+    let mut account = |written: &Option<_>, key, names| {
+        let Written(account) = written.as_ref()?;
+        number(account, &path.key(key), Path::new(names), cross)
+    };
+    Access {
+        owner: account(&listener.owner, "owner", "/etc/passwd"),
+        group: account(&listener.group, "group", "/etc/group"),
+        mode: match listener.mode {
+            Some(Written(FileMode(mode))) => mode,
+            None => default.mode,
+        },
+    }
+}
+
+/// Returns the number of an account, whose name is looked up in the file `names`.
+fn number(account: &Account, path: &KeyPath, names: &Path, cross: &mut Cross<'_>) -> Option<u32> {
+    let name = match account {
+        Account::Number(number) => return Some(*number),
+        Account::Name(name) => name,
+    };
+    if cross.report.is_tainted(path) {
+        return None;
+    }
+    let shown = names.display();
+    let content = match cross.sources.file(names, MOST_BYTES) {
+        Ok(content) => content,
+        Err(error) => {
+            let message = format!("is a name, and the file {shown} {}", reason(&error));
+            cross.fault(path, &[], message, |fault| fault.help("write the number"));
+            return None;
+        }
+    };
+    // Name, password, number, and more that does not matter here: passwd(5), group(5).
+    let text = String::from_utf8_lossy(&content);
+    let found = text.lines().find_map(|line| {
+        let mut parts = line.split(':');
+        let number = (parts.next() == Some(name)).then(|| parts.nth(1))?;
+        number?.parse().ok()
+    });
+    if found.is_none() {
+        let message = format!("the file {shown} has no `{name}`");
+        cross.fault(path, &[], message, |fault| {
+            fault.help("write the number of an account that is known elsewhere")
+        });
+    }
+    found
+}
+
+fn tls(
+    file: &ListenerTls,
+    timeout: Duration,
+    path: &KeyPath,
+    cross: &mut Cross<'_>,
+) -> Option<Tls> {
+    let of_certificate = path.key("certificate");
+    let of_key = path.key("key");
+    let certificate = read(&file.certificate.0, &of_certificate, cross);
+    let key = read(&file.key.0, &of_key, cross);
+    let identity = match Identity::from_pem(&certificate?, &key?) {
+        Ok(identity) => identity,
+        Err(invalid) => {
+            let (path, FilePath(name), flaw) = match invalid {
+                InvalidIdentity::Certificate(flaw) => (of_certificate, &file.certificate.0, flaw),
+                InvalidIdentity::Key(flaw) => (of_key, &file.key.0, flaw),
+            };
+            let message = format!("the file {} {}", name.display(), flaw.what);
+            cross.fault(&path, &[], message, |fault| fault.help(flaw.help));
+            return None;
+        }
+    };
+    Some(Tls {
+        identity,
+        min_version: match file.min_version {
+            TlsVersion::Tls12 => listener::Version::Tls12,
+            TlsVersion::Tls13 => listener::Version::Tls13,
+        },
+        timeout,
+    })
+}
+
+/// Reads a file, whose name the excerpt of a fault may have to hide.
+fn read(
+    FilePath(file): &FilePath,
+    path: &KeyPath,
+    cross: &mut Cross<'_>,
+) -> Option<Zeroizing<Vec<u8>>> {
+    // Without the check, the file of a stand-in would be opened.
+    if cross.report.is_tainted(path) {
+        return None;
+    }
+    match cross.sources.file(file, MOST_BYTES) {
+        Ok(content) => Some(Zeroizing::new(content)),
+        Err(error) => {
+            let message = format!("the file {} {}", file.display(), reason(&error));
+            cross.fault(path, &[], message, |fault| {
+                fault.help(
+                    "check that it is mounted, and readable by the user that the gateway runs as",
+                )
+            });
+            None
+        }
+    }
+}
+
+/// Bytes. Chains, keys and lists of accounts are far smaller.
+const MOST_BYTES: u64 = 1024 * 1024;

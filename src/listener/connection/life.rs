@@ -3,18 +3,21 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::listener::activity::{Activity, Quiet};
 use crate::listener::guard::Guard;
 
 /// How long a connection may still bring its first request when the drain begins.
-const GRACE: Duration = Duration::from_millis(250);
+pub(super) const GRACE: Duration = Duration::from_millis(250);
+
+/// How long a TLS handshake may still take when the drain begins: some round trips to a caller far away.
+pub(super) const HANDSHAKE_GRACE: Duration = Duration::from_secs(2);
 
 /// How long a connection keeps its buffers after its last answer: long enough for a busy one, and short enough that
 /// many that come at once take each other's.
@@ -76,6 +79,30 @@ impl Life {
         .await
     }
 
+    /// Runs hyper's connection to its end, which it has been told to come to; `None` when no request has been in flight
+    /// for as long as `limit`, and the caller has not taken what is left of the last answer.
+    pub(super) async fn finish<C: Future>(
+        &self,
+        mut connection: Pin<&mut C>,
+        limit: Duration,
+    ) -> Option<C::Output> {
+        let begun = Instant::now();
+        let mut timer = pin!(sleep_until(begun));
+        poll_fn(|cx| {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            if self.activity.is_busy() {
+                return Poll::Pending;
+            }
+            let due = self.activity.quiet_until(limit).max(begun + limit);
+            timer.as_mut().reset(due);
+            ready!(timer.as_mut().poll(cx));
+            Poll::Ready(None)
+        })
+        .await
+    }
+
     /// Waits with nothing but the socket; `false` when the connection is to be closed instead.
     pub(super) async fn rest<T>(&self, guard: &mut Guard<T>) -> std::io::Result<bool>
     where
@@ -91,9 +118,9 @@ impl Life {
     }
 }
 
-/// Waits until the drain has begun, and then a little for requests that are on their way.
-pub(super) async fn drained(mut draining: watch::Receiver<bool>) {
+/// Waits until the drain has begun, and then as long as `grace` for what is on its way.
+pub(super) async fn drained(mut draining: watch::Receiver<bool>, grace: Duration) {
     // The sender lives as long as the gateway; without one there is nobody left to serve for.
     let _ = draining.wait_for(|draining| *draining).await;
-    sleep(GRACE).await;
+    sleep(grace).await;
 }

@@ -2,12 +2,13 @@
 
 mod life;
 mod requests;
+mod streams;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,16 +17,19 @@ use http_body::Body;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::Service;
 
-use self::life::{Life, Turn, drained};
+use self::life::{GRACE, HANDSHAKE_GRACE, Life, Turn, drained};
 use self::requests::Requests;
-use super::activity::CallerBody;
+use self::streams::Streams;
+use super::activity::{Activity, CallerBody};
 use super::guard::{Guard, Protocol};
-use super::{Accepted, Limits};
-use crate::connect::LocalExecutor;
+use super::socket::Socket;
+use super::stall::Stall;
+use super::stream::Stream;
+use super::tls::agreed_on_http2;
+use super::{Accepted, Limits, Terms};
 use crate::context::{Connection, Inbound};
 use crate::error::Source;
 
@@ -50,23 +54,47 @@ pub async fn serve<S, R, H>(
     let Accepted {
         socket,
         peer,
-        settings,
+        terms,
         place: _place,
+        failed_handshakes,
     } = accepted;
-    let (stream, local) = match prepare(socket) {
-        Ok(prepared) => prepared,
+    let (socket, local) = match socket.enter() {
+        Ok(entered) => entered,
         Err(error) => {
             return tracing::debug!(%peer, %error, "a connection was lost before it was used");
         }
     };
-    let connection = Rc::new(Connection::new(peer, local, settings.anonymous));
-    let limits = settings.limits;
-    let mut guard = Guard::new(stream, limits, Rc::clone(&connection));
+    let connection = Rc::new(Connection::new(peer, local, terms.settings.anonymous));
+    let limits = terms.settings.limits;
+    let activity = Activity::new();
+    let socket = Stall::new(
+        socket,
+        limits.write_timeout,
+        Rc::clone(&connection),
+        Rc::clone(&activity),
+    );
+    // In a box, since a handshake needs more room than all that comes after it.
+    let opened = tokio::select! {
+        opened = Box::pin(open(socket, terms)) => opened,
+        () = drained(draining.clone(), HANDSHAKE_GRACE) => return,
+    };
+    let (stream, may_speak) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            failed_handshakes.inc();
+            return tracing::debug!(%peer, %error, "a TLS handshake failed");
+        }
+    };
+    let mut guard =
+        Guard::with_activity(stream, limits, Rc::clone(&connection), Rc::clone(&activity));
     let recognized = tokio::select! {
-        recognized = guard.recognize(settings.http2) => recognized,
-        () = drained(draining.clone()) => return,
+        recognized = guard.recognize(may_speak != MaySpeak::Http1) => recognized,
+        () = drained(draining.clone(), GRACE) => return,
     };
     let protocol = match recognized {
+        Ok(Some(Protocol::Http1)) if may_speak == MaySpeak::Http2 => {
+            return tracing::debug!(%peer, "a connection agreed on HTTP/2 and does not speak it");
+        }
         Ok(Some(protocol)) => protocol,
         Ok(None) => return tracing::debug!(%peer, "a connection brought no request in time"),
         Err(error) => {
@@ -74,7 +102,7 @@ pub async fn serve<S, R, H>(
         }
     };
     let life = Life {
-        activity: guard.activity(),
+        activity: Rc::clone(&activity),
         draining,
         idle_timeout: limits.idle_timeout,
     };
@@ -83,7 +111,7 @@ pub async fn serve<S, R, H>(
         connection,
         verdict: guard.verdict(),
         limits,
-        activity: guard.activity(),
+        activity,
     };
     let ended = match protocol {
         Protocol::Http1 => serve_http1(&mut guard, &requests, &life).await,
@@ -92,6 +120,34 @@ pub async fn serve<S, R, H>(
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "a connection broke");
     }
+}
+
+/// What may be spoken over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MaySpeak {
+    /// HTTP/1 or, with prior knowledge, HTTP/2.
+    Both,
+    Http1,
+    Http2,
+}
+
+/// Makes the handshake, where the terms ask for one.
+async fn open(socket: Stall<Socket>, terms: Arc<Terms>) -> std::io::Result<(Stream, MaySpeak)> {
+    let Some(handshakes) = &terms.handshakes else {
+        let may_speak = if terms.settings.http2 {
+            MaySpeak::Both
+        } else {
+            MaySpeak::Http1
+        };
+        return Ok((Stream::Plain(socket), may_speak));
+    };
+    let stream = handshakes.make(socket).await?;
+    let may_speak = if agreed_on_http2(&stream) {
+        MaySpeak::Http2
+    } else {
+        MaySpeak::Http1
+    };
+    Ok((Stream::Tls(Box::new(stream)), may_speak))
 }
 
 async fn serve_http1<T, S, R>(
@@ -175,24 +231,22 @@ where
     R: Body<Data = Bytes> + 'static,
     R::Error: Into<Source>,
 {
-    let builder = http2_builder(&requests.limits);
-    let service = hyper::service::service_fn(move |request| requests.http2(request));
+    let streams = Streams::new(
+        Rc::clone(&requests.connection),
+        requests.limits.write_timeout,
+    );
+    let builder = http2_builder(&requests.limits, streams.clone());
+    let limit = requests.limits.write_timeout;
+    let service = hyper::service::service_fn(move |request| requests.http2(request, &streams));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
     match life.drive(connection.as_mut()).await {
         Turn::Ended(ended) => Ok(ended?),
         Turn::Over | Turn::Resting => {
             connection.as_mut().graceful_shutdown();
-            Ok(connection.await?)
+            life.finish(connection, limit).await.unwrap_or(Ok(()))?;
+            Ok(())
         }
     }
-}
-
-fn prepare(socket: std::net::TcpStream) -> std::io::Result<(TcpStream, SocketAddr)> {
-    socket.set_nonblocking(true)?;
-    let stream = TcpStream::from_std(socket)?;
-    stream.set_nodelay(true)?;
-    let local = stream.local_addr()?;
-    Ok((stream, local))
 }
 
 fn http1_builder(limits: &Limits) -> http1::Builder {
@@ -214,15 +268,33 @@ const SMALLEST_BUFFER: usize = 8192;
 /// What hyper allows without allocating.
 const HYPER_FIELDS: usize = 100;
 
-fn http2_builder(limits: &Limits) -> http2::Builder<LocalExecutor> {
-    let mut builder = http2::Builder::new(LocalExecutor);
+/// Bounds what one HTTP/2 connection can make the gateway hold and do. What a caller exceeds ends its stream, or the
+/// connection with a GOAWAY.
+fn http2_builder(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .timer(TokioTimer::new())
+        // More than a service keeps in flight over one connection. Each may hold a window and a send buffer.
         .max_concurrent_streams(128)
+        // Streams that are reset before they are served: a rapid reset (CVE-2023-44487) is cut off after so many that
+        // lie unserved at once.
+        .max_pending_accept_reset_streams(20)
+        // Streams that the caller's own errors make us reset (RUSTSEC-2024-0003), over the connection's life. Whoever
+        // errs so often is no client.
+        .max_local_error_reset_streams(128)
+        // Counted as the sum of names, values and 32 bytes a field, as they are decoded: neither CONTINUATION frames
+        // nor fields that refer to the table again and again add to it unseen.
         .max_header_list_size(limits.head_bytes.try_into().unwrap_or(u32::MAX))
+        // The default of RFC 9113, and all that a table can be made to hold.
+        .header_table_size(4096)
+        // The smallest there is: nothing a caller sends needs more, and a frame is read whole.
+        .max_frame_size(16 * 1024)
+        // What may arrive of a body that nobody reads yet: of one stream, and of all streams together.
         .initial_stream_window_size(64 * 1024)
         .initial_connection_window_size(1024 * 1024)
+        // What is taken from the upstream of an answer that the caller does not read, give or take a piece.
         .max_send_buf_size(64 * 1024)
+        // A caller that is gone without a word is found out within the sum of the two.
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     builder

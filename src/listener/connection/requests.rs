@@ -11,6 +11,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use tower::Service;
 
+use super::streams::{Pace, Paced, Streams};
 use crate::body::Guarded;
 use crate::context::{Connection, Inbound};
 use crate::error::Error;
@@ -43,21 +44,23 @@ where
             }
             refusal.error
         });
-        self.call(request, refused)
+        self.call(request, refused, None)
     }
 
     pub(super) fn http2(
         &self,
         request: Request<Incoming>,
+        streams: &Streams,
     ) -> impl Future<Output = Answered<R>> + use<S, R> {
         let refused = http2_head::check(&request, &self.limits);
-        self.call(request, refused)
+        self.call(request, refused, Some(streams.open()))
     }
 
     fn call(
         &self,
         request: Request<Incoming>,
         refused: Option<Error>,
+        pace: Option<Rc<Pace>>,
     ) -> impl Future<Output = Answered<R>> + use<S, R> {
         let busy = self.activity.begin();
         let inbound = Inbound {
@@ -67,9 +70,15 @@ where
         };
         // The stack is always ready: it answers what it cannot take.
         let answer = self.service.borrow_mut().call(inbound);
-        async move { Ok(answer.await?.map(|body| Guarded::new(body, busy))) }
+        async move {
+            let answer = answer.await?;
+            if let Some(pace) = &pace {
+                pace.offer();
+            }
+            Ok(answer.map(|body| Guarded::new(Paced::new(body, pace), busy)))
+        }
     }
 }
 
 /// An answer whose connection counts as busy until its body has ended.
-pub(super) type Answered<R> = Result<Response<Guarded<R, Busy>>, Infallible>;
+pub(super) type Answered<R> = Result<Response<Guarded<Paced<R>, Busy>>, Infallible>;

@@ -56,9 +56,17 @@ fn connection_to(
     let (caller, stream) = duplex(1 << 16);
     let address = ([127, 0, 0, 1], 80).into();
     let connection = Rc::new(Connection::new(address, address, true));
-    let mut guard = Guard::new(stream, limits(), Rc::clone(&connection));
+    let activity = Activity::new();
+    let limit = limits().write_timeout;
+    let stream = Stall::new(stream, limit, Rc::clone(&connection), Rc::clone(&activity));
+    let mut guard = Guard::with_activity(
+        stream,
+        limits(),
+        Rc::clone(&connection),
+        Rc::clone(&activity),
+    );
     let life = Life {
-        activity: guard.activity(),
+        activity: Rc::clone(&activity),
         draining,
         idle_timeout: IDLE,
     };
@@ -67,7 +75,7 @@ fn connection_to(
         connection,
         verdict: guard.verdict(),
         limits: limits(),
-        activity: guard.activity(),
+        activity,
     };
     let served = async move {
         guard.recognize(true).await?;
@@ -240,7 +248,7 @@ async fn a_connection_that_comes_while_the_drain_has_begun_is_told_to_close() {
     let of_connection = draining.clone();
     drain.send_replace(true);
     // As `serve` waits for it while the first bytes have not come.
-    let waiting = drained(of_connection.clone());
+    let waiting = drained(of_connection.clone(), GRACE);
     tokio::pin!(waiting);
     assert!(tokio::time::timeout(REST, waiting).await.is_err());
     let answer = |_: Inbound<CallerBody>| async {

@@ -45,8 +45,6 @@ pub struct Guard<S> {
     grown: bool,
     /// Runs while a head has begun and not all arrived.
     head_timer: Option<Pin<Box<Sleep>>>,
-    /// Runs while the caller takes nothing.
-    write_timer: Option<Pin<Box<Sleep>>>,
     /// Runs while the connection closes with something unread.
     farewell: Option<Farewell>,
     heads: u64,
@@ -136,17 +134,26 @@ const FAREWELL_BYTES: usize = 256 * 1024;
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Watches `stream`, the socket of `connection`.
     pub fn new(stream: S, limits: Limits, connection: Rc<Connection>) -> Self {
+        Self::with_activity(stream, limits, connection, Activity::new())
+    }
+
+    /// Watches `stream` and notes in `activity` what is read.
+    pub(super) fn with_activity(
+        stream: S,
+        limits: Limits,
+        connection: Rc<Connection>,
+        activity: Rc<Activity>,
+    ) -> Self {
         Self {
             stream,
             limits,
             connection,
-            activity: Activity::new(),
+            activity,
             state: State::Head,
             held: Vec::new(),
             judged: 0,
             grown: false,
             head_timer: None,
-            write_timer: None,
             farewell: None,
             heads: 0,
             verdict: Verdict::default(),
@@ -156,11 +163,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Returns the place where the refusal of a request will be found.
     pub fn verdict(&self) -> Verdict {
         self.verdict.clone()
-    }
-
-    /// Returns the record of what the connection is doing.
-    pub(super) fn activity(&self) -> Rc<Activity> {
-        Rc::clone(&self.activity)
     }
 
     /// Waits for the first bytes and tells what the connection speaks, or `None` when it says nothing in time.
@@ -335,29 +337,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         }
     }
 
-    /// Gives a connection up whose caller takes nothing for too long: it would hold its place and memory for ever.
-    fn bound_stall(
-        &mut self,
-        cx: &mut Context<'_>,
-        polled: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        self.activity.set_writing(polled.is_pending());
-        if polled.is_ready() {
-            self.write_timer = None;
-            return polled;
-        }
-        let limit = self.limits.write_timeout;
-        let timer = self
-            .write_timer
-            .get_or_insert_with(|| Box::pin(sleep(limit)));
-        ready!(timer.as_mut().poll(cx));
-        self.connection.stalled.set(true);
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the caller takes nothing of its answer",
-        )))
-    }
-
     fn poll_head_timer(&mut self, cx: &mut Context<'_>) {
         let limit = self.limits.head_timeout;
         let timer = self
@@ -449,8 +428,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.bound_stall(cx, polled)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -458,8 +436,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.bound_stall(cx, polled)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

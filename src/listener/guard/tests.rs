@@ -172,22 +172,3 @@ async fn a_refused_head_request_is_replaced_by_one() {
     assert_eq!(received.unwrap().as_bytes(), STAND_IN_FOR_HEAD);
     assert_eq!(verdict.take(0).unwrap().method, Some(Method::HEAD));
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_caller_who_takes_nothing_is_given_up() {
-    let (mut caller, stream) = tokio::io::duplex(64);
-    let connection = connection();
-    let mut guard = Guard::new(stream, limits(), Rc::clone(&connection));
-    let begun = tokio::time::Instant::now();
-    guard.write_all(&[0; 64]).await.unwrap();
-    let take_some = async {
-        sleep(Duration::from_secs(50)).await;
-        caller.read_exact(&mut [0; 10]).await.unwrap();
-    };
-
-    let (written, ()) = tokio::join!(guard.write_all(&[0; 64]), take_some);
-
-    assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
-    assert_eq!(begun.elapsed(), Duration::from_secs(50 + 60));
-    assert!(connection.stalled.get());
-}

@@ -1,9 +1,10 @@
 //! A real gateway on free ports, in this process.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use profile_gateway::config::{self, Supplied};
+use profile_gateway::listener::{BindError, Updated};
 use profile_gateway::run;
 use profile_gateway::telemetry::{Format, Log, Settings};
 use tracing::Level;
@@ -57,26 +58,27 @@ impl Gateway {
     }
 
     fn run(more: &str, files: &Supplied) -> Self {
-        let listeners = if more.contains("listeners:") {
-            ""
-        } else {
-            LISTENERS
-        };
-        let text = format!("{COMMON}{listeners}{more}");
-        let settings =
-            config::parse("test.yaml", &text, files).unwrap_or_else(|faults| panic!("{faults}"));
+        let settings = settings(more, files);
         let log = Log::open(Settings {
             format: Format::Json,
             level: Level::ERROR,
         })
         .unwrap();
         let running = run::Gateway::start(&settings, &Arc::new(log), None).unwrap();
-        let (address, admin) = (running.listeners()[0], running.admin());
+        let address = running.listeners()[0].ip().unwrap_or(NOWHERE);
+        let admin = running.admin();
         Self {
             running: Some(running),
             address,
             admin,
         }
+    }
+
+    /// Gives the first listener what it would be started with by other configuration.
+    pub(crate) fn relisten(&self, more: &str, files: &Supplied) -> Result<Updated, BindError> {
+        let settings = settings(&format!("{CREDENTIAL}{more}"), files);
+        let running = self.running.as_ref().unwrap();
+        running.handles()[0].update(&settings.listeners[0])
     }
 
     /// Begins the drain.
@@ -97,6 +99,19 @@ impl Drop for Gateway {
         }
     }
 }
+
+fn settings(more: &str, files: &Supplied) -> config::Settings {
+    let listeners = if more.contains("listeners:") {
+        ""
+    } else {
+        LISTENERS
+    };
+    let text = format!("{COMMON}{listeners}{more}");
+    config::parse("test.yaml", &text, files).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// Where a gateway is that listens at a Unix socket.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 const LISTENERS: &str = "listeners: [{ address: '127.0.0.1:0' }]\n";
 

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A connection that bytes are written to and answers are read from.
-pub(crate) struct Raw {
-    stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    stream: S,
     buffer: Vec<u8>,
 }
 
@@ -30,6 +30,18 @@ impl Raw {
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+
+    /// Returns the socket, for what only a socket can do.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl<S: Read + Write> Raw<S> {
+    /// Speaks over another kind of connection.
+    pub(crate) fn over(stream: S) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
@@ -69,11 +81,6 @@ impl Raw {
                 return false;
             }
         }
-    }
-
-    /// Returns the socket, for what only a socket can do.
-    pub(crate) fn socket(&self) -> &TcpStream {
-        &self.stream
     }
 
     /// Tells whether the other side has closed and nothing more came.

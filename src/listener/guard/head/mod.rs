@@ -7,12 +7,12 @@
 //! RFC 9112 §2.2, §3.2, §5.1, §6.1, §6.3, §11.2; RFC 9110 §7.2.
 
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
 
 use http::uri::Authority;
 use httparse::{Header, Request, Status};
 use memchr::memchr;
 
+use crate::context::Endpoint;
 use crate::error::{Error, Reason};
 use crate::listener::Limits;
 
@@ -36,9 +36,12 @@ pub enum Framing {
 
 /// Reads the head at the start of `bytes`, or returns `None` when it has not all arrived.
 ///
+/// A target in absolute form has to mean the `local` end: its address, or `localhost`, which is all that a Unix socket
+/// is called by.
+///
 /// # Errors
 /// Why the head must not be passed on, as soon as it is certain.
-pub fn check(bytes: &[u8], limits: &Limits, local: SocketAddr) -> Result<Option<Head>, Error> {
+pub fn check(bytes: &[u8], limits: &Limits, local: Endpoint) -> Result<Option<Head>, Error> {
     let mut fields = [const { MaybeUninit::<Header<'_>>::uninit() }; MOST_FIELDS];
     let wanted = limits.fields.min(MOST_FIELDS);
     let fields = fields.get_mut(..wanted).unwrap_or_default();
@@ -216,7 +219,7 @@ fn check_host(
     headers: &[Header<'_>],
     authority: Option<&str>,
     http10: bool,
-    local: SocketAddr,
+    local: Endpoint,
 ) -> Result<(), Error> {
     let mut hosts = headers
         .iter()
@@ -246,7 +249,7 @@ fn check_host(
         .map(|authority| authority.host().to_ascii_lowercase());
     let ours = name.is_ok_and(|name| {
         let bare = name.trim_start_matches('[').trim_end_matches(']');
-        name == "localhost" || bare.parse() == Ok(local.ip())
+        name == "localhost" || bare.parse().is_ok_and(|ip| local.ip() == Some(ip))
     });
     if ours {
         Ok(())

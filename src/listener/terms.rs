@@ -1,0 +1,124 @@
+//! What a listener's next connections are served by, and how that changes while it is bound.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use prometheus_client::metrics::counter::Counter;
+
+use super::places::Places;
+use super::socket_file::SocketFile;
+use super::tls::Handshakes;
+use super::{BindError, Settings};
+use crate::clock;
+
+/// What a connection is served by for as long as it lives: the settings of the moment it was accepted.
+#[derive(Debug)]
+pub struct Terms {
+    /// The settings.
+    pub settings: Settings,
+    pub(super) handshakes: Option<Handshakes>,
+}
+
+impl Terms {
+    /// Prepares what the settings ask for.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(settings: Settings) -> Result<Self, rustls::Error> {
+        let handshakes = settings
+            .tls
+            .as_ref()
+            .map(|tls| Handshakes::new(tls, settings.http2))
+            .transpose()?;
+        if let Some(tls) = &settings.tls
+            && let Some(wrong) = tls.identity.dated(clock::since_epoch())
+        {
+            tracing::warn!(address = %settings.address, "the listener's certificate {wrong}: callers will refuse it");
+        }
+        Ok(Self {
+            settings,
+            handshakes,
+        })
+    }
+}
+
+/// What the one who accepts and those who change the settings share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) terms: ArcSwap<Terms>,
+    pub(super) places: Places,
+    pub(super) file: Option<SocketFile>,
+    pub(super) failed_handshakes: Counter,
+}
+
+/// Changes the settings of a listener while it is bound. Clones change the same one.
+#[derive(Clone, Debug)]
+pub struct Handle(pub(super) Arc<Shared>);
+
+/// What came of new settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Updated {
+    /// Whether anything is different for connections that come from now on.
+    pub changed: bool,
+    /// The keys whose new values take effect at the next start.
+    pub at_restart: Vec<&'static str>,
+}
+
+impl Handle {
+    /// Serves connections that are accepted from now on by `settings`, as far as that can change; those that are open
+    /// keep what they were accepted with.
+    ///
+    /// Nothing changes when the address is another one: settings made for one address may open too much at another.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up or the socket's file cannot be changed. The old settings stay then.
+    pub fn update(&self, settings: &Settings) -> Result<Updated, BindError> {
+        let Self(shared) = self;
+        let terms = shared.terms.load();
+        let old = &terms.settings;
+        if settings.address != old.address {
+            return Ok(Updated {
+                changed: false,
+                at_restart: vec!["address"],
+            });
+        }
+        let mut new = settings.clone();
+        let mut at_restart = Vec::new();
+        if new.backlog != old.backlog {
+            new.backlog = old.backlog;
+            at_restart.push("backlog");
+        }
+        if new.reuse_port != old.reuse_port {
+            new.reuse_port = old.reuse_port;
+            at_restart.push("reuse_port");
+        }
+        if new.tls.is_some() != old.tls.is_some() {
+            new.tls.clone_from(&old.tls);
+            at_restart.push("tls");
+        }
+        let changed = new != *old;
+        if changed {
+            let access = new.access;
+            let terms = Arc::new(Terms::new(new)?);
+            if let Some(file) = shared.file.as_ref().filter(|_| access != old.access) {
+                file.set_access(access)?;
+            }
+            shared.terms.store(terms);
+            shared.places.changed();
+        }
+        Ok(Updated {
+            changed,
+            at_restart,
+        })
+    }
+
+    /// Tells whether callers have to speak TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.0.terms.load().settings.tls.is_some()
+    }
+
+    /// Returns what counts the TLS handshakes that failed.
+    pub fn failed_handshakes(&self) -> Counter {
+        self.0.failed_handshakes.clone()
+    }
+}

@@ -1,0 +1,108 @@
+//! HTTP/2 streams whose caller opens no window.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use super::{PATH, PATIENCE, ROUTE, metric};
+use crate::support::adobe::Adobe;
+use crate::support::gateway::Gateway;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// A GET, with fields that are not put into the table.
+fn headers(stream: u32) -> Vec<u8> {
+    // :method GET and :scheme http by their places in the static table, :path and :authority by name (RFC 7541 §6).
+    let mut block = vec![0x82, 0x86, 0x04, u8::try_from(PATH.len()).unwrap()];
+    block.extend(PATH.as_bytes());
+    block.extend([0x01, 1, b'a']);
+    // END_STREAM and END_HEADERS.
+    frame(HEADERS, 0x05, stream, &block)
+}
+
+fn window(stream: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, stream, &60_000_u32.to_be_bytes())
+}
+
+/// Reads frames until one that `wanted` names, and returns its stream and payload.
+fn read_until(stream: &mut TcpStream, wanted: impl Fn(u8, u32) -> bool) -> (u32, Vec<u8>) {
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let of = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        stream.read_exact(&mut payload).unwrap();
+        if wanted(head[3], of) {
+            return (of, payload);
+        }
+        assert_ne!(head[3], GOAWAY, "{payload:?}");
+    }
+}
+
+#[test]
+fn a_stream_without_a_window_is_given_up_and_the_others_go_on() {
+    let adobe = Adobe::echoing();
+    let limits = "listeners: [{ address: '127.0.0.1:0', limits: { write_timeout: 1s } }]";
+    let gateway = Gateway::start(&adobe.url(), &format!("{limits}\n{ROUTE}"));
+    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS_INITIAL_WINDOW_SIZE 0.
+    begin.extend(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
+    begin.extend(headers(1));
+    stream.write_all(&begin).unwrap();
+    let (_, block) = read_until(&mut stream, |kind, of| kind == HEADERS && of == 1);
+    // :status 200.
+    assert_eq!(block[0], 0x88);
+
+    stream.write_all(&[headers(3), window(3)].concat()).unwrap();
+    let (_, body) = read_until(&mut stream, |kind, _| kind == DATA);
+    assert_eq!(body, PATH.as_bytes());
+    let (_, code) = read_until(&mut stream, |kind, of| kind == RST_STREAM && of == 1);
+
+    // CANCEL.
+    assert_eq!(code, [0, 0, 0, 8]);
+    stream.write_all(&[headers(5), window(5)].concat()).unwrap();
+    let (of, _) = read_until(&mut stream, |kind, _| kind == DATA);
+    assert_eq!(of, 5);
+    assert_eq!(
+        metric(gateway.admin, "profile_gateway_requests_in_flight"),
+        0
+    );
+}
+
+#[test]
+fn a_connection_whose_last_answer_is_not_taken_ends() {
+    let adobe = Adobe::echoing();
+    let limits = "limits: { write_timeout: 1s, idle_timeout: 1s }";
+    let limits = format!("listeners: [{{ address: '127.0.0.1:0', {limits} }}]");
+    let gateway = Gateway::start(&adobe.url(), &format!("{limits}\n{ROUTE}"));
+    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // A window of one byte: the answer is begun and taken over by the library, which cannot send the rest.
+    begin.extend(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1]));
+    begin.extend(headers(1));
+    stream.write_all(&begin).unwrap();
+    let (_, body) = read_until(&mut stream, |kind, of| kind == DATA && of == 1);
+    assert_eq!(body.len(), 1);
+
+    let mut rest = Vec::new();
+    // A GOAWAY, and after it the end.
+    let ended = stream.read_to_end(&mut rest);
+    assert!(ended.is_ok(), "{ended:?}");
+}
