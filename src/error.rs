@@ -259,7 +259,12 @@ impl Error {
 
     /// Returns the error and everything below it on one line, for the log.
     pub fn chain(&self) -> String {
-        let mut line = format!("{}: {}", self.0.reason, self.0.detail);
+        format!("{}: {}", self.0.reason, self.story())
+    }
+
+    /// Returns the detail and everything below it on one line, for logs where the reason's code would mislead.
+    pub fn story(&self) -> String {
+        let mut line = self.0.detail.to_string();
         let mut next: Option<&(dyn std::error::Error + 'static)> = match &self.0.source {
             Some(source) => Some(source.as_ref()),
             None => None,

@@ -27,7 +27,11 @@ mod line;
 mod open;
 
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
+mod moving;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]
@@ -54,6 +58,8 @@ use crate::error::{Error, Reason, Source};
 
 pub use self::counts::{Counts, PoolMetrics};
 pub(super) use self::lease::Lease;
+#[cfg(test)]
+pub(super) use self::tests::settings;
 
 /// One worker's connections to one origin.
 pub struct Pool<B>(Rc<Inner<B>>);
@@ -126,7 +132,8 @@ where
                 // In a box, so that who need not wait does not hold room for it.
                 None => Box::pin(self.wait(leave_by)).await?,
             };
-            let origin = &self.0.dialer.settings().origin;
+            let settings = self.0.dialer.settings();
+            let (origin, called) = (&settings.origin, settings.called);
             let missing = || {
                 let detail = "a request was to be sent that is not there";
                 Error::new(Reason::Internal, detail)
@@ -154,24 +161,34 @@ where
                 Ok(Err(Refused { error, unsent })) => {
                     let reused = lease.reused;
                     lease.broke();
-                    match unsent {
-                        Some(unsent) if reused => *request = Some(*unsent),
-                        _ => return Err(broken(error)),
+                    *request = unsent.map(|unsent| *unsent);
+                    // On a new connection the next one would hardly do better.
+                    if !reused || request.is_none() {
+                        return Err(broken(called, error));
                     }
                 }
                 Err(_) => {
                     let detail =
-                        "the upstream's answer did not begin before the request's deadline";
+                        format!("{called}'s answer did not begin before the request's deadline");
                     return Err(Error::new(Reason::UpstreamTimeout, detail));
                 }
             }
         }
     }
 
-    /// Closes connections that have been unused or open for longer than the settings allow.
+    /// Closes connections that have been unused or open for longer than the settings allow, or lead to an address that
+    /// the origin's name has no more. It has the name looked up, so it wants to be called every ten seconds.
     pub fn sweep(&self) {
+        let now = Instant::now();
         let mut book = self.0.book.borrow_mut();
-        book.sweep(Instant::now(), |connection| connection.is_alive());
+        book.sweep(now, |connection| connection.is_alive());
+        // Nobody asks for the name while there is nothing that it matters to.
+        let gone = if book.is_empty() {
+            Vec::new()
+        } else {
+            self.0.dialer.gone()
+        };
+        book.retire(gone, now);
         drop(book);
         self.0.proceed();
     }
@@ -306,17 +323,17 @@ const STREAMS: usize = 100;
 /// When it is worth to come back after all connections were in use.
 const BUSY_FOR: Duration = Duration::from_secs(1);
 
-/// Names what went wrong on a connection that had been made.
-fn broken(error: hyper::Error) -> Error {
+/// Names what went wrong on a connection to `called` that had been made.
+fn broken(called: &str, error: hyper::Error) -> Error {
     let (reason, detail) = if error.is_parse() {
         (
             Reason::UpstreamProtocol,
-            "the upstream's answer could not be read as HTTP",
+            format!("{called}'s answer could not be read as HTTP"),
         )
     } else {
         (
             Reason::UpstreamReset,
-            "the upstream closed the connection before it had answered",
+            format!("{called} closed the connection before it had answered"),
         )
     };
     Error::new(reason, detail).because(error)
