@@ -10,6 +10,7 @@
 mod support;
 
 mod authority;
+mod egress;
 mod forwarding;
 mod grants;
 mod hostile;
