@@ -184,9 +184,9 @@ reasons! {
     /// The upstream did not answer in time.
     UpstreamTimeout = "upstream_timeout", GATEWAY_TIMEOUT, Upstream, Unsure, "http_response_timeout",
         "The upstream did not answer in time.";
-    /// TLS with the upstream failed.
-    UpstreamTls = "upstream_tls", BAD_GATEWAY, Upstream, Later, "tls_certificate_error",
-        "The upstream's identity could not be verified.";
+    /// TLS with the upstream failed, or took too long.
+    UpstreamTls = "upstream_tls", BAD_GATEWAY, Upstream, Later, "tls_protocol_error",
+        "TLS with the upstream failed.";
 }
 
 impl Reason {
@@ -278,7 +278,12 @@ impl Error {
 
     /// Returns the error and everything below it on one line, for the log.
     pub fn chain(&self) -> String {
-        let mut line = format!("{}: {}", self.0.reason, self.0.detail);
+        format!("{}: {}", self.0.reason, self.story())
+    }
+
+    /// Returns the detail and everything below it on one line, for logs where the reason's code would mislead.
+    pub fn story(&self) -> String {
+        let mut line = self.0.detail.to_string();
         let mut next: Option<&(dyn std::error::Error + 'static)> = match &self.0.source {
             Some(source) => Some(source.as_ref()),
             None => None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::file::{
     Admin, Auto, Breaker, ClientCredentials, Grant, Ims, Listener, ListenerLimits, Log, LogFormat,
-    LogLevel, Method, Retries, Scopes, Upstream, Workers,
+    LogLevel, Method, MinTls, Retries, Scopes, Upstream, Workers,
 };
 use super::format::Written;
 use super::name::Name;
@@ -93,7 +93,10 @@ impl Default for Ims {
             address: None,
             allow_plain_http: false,
             ca_file: None,
+            client_certificate: None,
+            egress_proxy: None,
             exchange_path: Written::known("/ims/exchange/jwt"),
+            min_tls: MinTls::Tls12,
             timeout: Written::known("5s"),
             token_path: Written::known("/ims/token/v3"),
             url: Written::known("https://ims-na1.adobelogin.com"),
@@ -161,14 +164,18 @@ impl Default for Upstream {
             allow_plain_http: false,
             breaker: Breaker::default(),
             ca_file: None,
+            client_certificate: None,
             connect_timeout: Written::known("3s"),
             connection_lifetime: Written::known("10m"),
             connections: NonZeroUsize::new(256).expect("it is not zero"),
+            egress_proxy: None,
             http2: false,
             idle_timeout: Written::known("45s"),
+            min_tls: MinTls::Tls12,
             request_body: Written::known("10MiB"),
             response_idle_timeout: Written::known("60s"),
             retries: Retries::default(),
+            tls_timeout: Written::known("3s"),
             token_refused_by: Sign::DEFAULT.map(Written::known).to_vec(),
             url: Written::known("https://platform.adobe.io"),
             waiting: 1024,

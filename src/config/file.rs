@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use super::format::Written;
-use super::name::{Account, FileMode, FilePath, Guarded, Name, Pem, Scope, UrlPath, Username};
+use super::name::{
+    Account, EgressProxy, FileMode, FilePath, Guarded, Name, Pem, Scope, UrlPath, Username,
+};
 use super::quantity::{ByteSize, Rate};
 use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
 use crate::connect::Origin;
@@ -152,9 +154,17 @@ pub(super) struct Ims {
     /// A PEM file with certificates to trust besides the system's, for a proxy that ends TLS. Default: none.
     #[schemars(with = "Written<FilePath>")]
     pub(super) ca_file: Option<Written<FilePath>>,
+    /// What is shown to a server that asks for a certificate (mutual TLS). Default: none.
+    #[schemars(with = "ClientCertificate")]
+    pub(super) client_certificate: Option<ClientCertificate>,
+    /// The proxy that connections go through, by CONNECT, as `upstream.egress_proxy`. Default: what the environment says.
+    #[schemars(with = "Written<EgressProxy>")]
+    pub(super) egress_proxy: Option<Written<EgressProxy>>,
     /// The path of the token call of credentials whose `grant` is `jwt_exchange`. Its answers count lifetimes in
     /// milliseconds. Default /ims/exchange/jwt.
     pub(super) exchange_path: Written<UrlPath>,
+    /// The least version of TLS that is spoken: `1.2` or `1.3`. Default 1.2; older ones are not built in.
+    pub(super) min_tls: MinTls,
     /// Time for one token call, connection included. From 100ms to 1m, default 5s.
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
     pub(super) timeout: Written<Duration>,
@@ -481,7 +491,11 @@ pub(super) struct Upstream {
     /// A PEM file with certificates to trust besides the system's, for a proxy that ends TLS. Default: none.
     #[schemars(with = "Written<FilePath>")]
     pub(super) ca_file: Option<Written<FilePath>>,
-    /// Time for name resolution, TCP and TLS together. From 10ms to 1m, default 3s.
+    /// What is shown to a server that asks for a certificate (mutual TLS). Default: none.
+    #[schemars(with = "ClientCertificate")]
+    pub(super) client_certificate: Option<ClientCertificate>,
+    /// Time for name resolution and TCP, and for the proxy to open the way; TLS comes after that, see `tls_timeout`. From
+    /// 10ms to 1m, default 3s.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
     pub(super) connect_timeout: Written<Duration>,
     /// How long a connection is used at most, so that new addresses behind the name and new machines behind a balancer
@@ -493,11 +507,20 @@ pub(super) struct Upstream {
     /// most requests that Adobe sees at a time; more wait, see `waiting`. From 1 up, default 256.
     #[schemars(range(min = 1, max = 100_000))]
     pub(super) connections: NonZeroUsize,
+    /// The proxy that connections go through, by CONNECT: a URL with http:// or https://, and the login in it if it asks for
+    /// one, percent-encoded; take it from a file or the environment then. `none` is none, whatever the environment says.
+    /// TLS with `url` and its checks happen inside. It excludes `address`, and plain http through it needs
+    /// `allow_plain_http`. Example: `http://proxy.example.com:3128`. Default: for https, and without `address`, the
+    /// environment's `HTTPS_PROXY` or `https_proxy`, unless `NO_PROXY` or `no_proxy` excepts the host or it is loopback.
+    #[schemars(with = "Written<EgressProxy>")]
+    pub(super) egress_proxy: Option<Written<EgressProxy>>,
     /// Whether HTTP/2 may be spoken. Default false: on a short way HTTP/1.1 costs less.
     pub(super) http2: bool,
     /// How long an unused connection is kept. Keep it below Adobe's own limit. From 1s to 1h, default 45s.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub(super) idle_timeout: Written<Duration>,
+    /// The least version of TLS that is spoken: `1.2` or `1.3`. Default 1.2; older ones are not built in.
+    pub(super) min_tls: MinTls,
     /// The largest request body; larger ones are answered with 413. From 0 to 1GiB, default 10MiB.
     #[schemars(extend("x-minimum" = "0B", "x-maximum" = "1GiB"))]
     pub(super) request_body: Written<ByteSize>,
@@ -506,6 +529,9 @@ pub(super) struct Upstream {
     pub(super) response_idle_timeout: Written<Duration>,
     /// How requests are repeated.
     pub(super) retries: Retries,
+    /// Time for TLS once there is a connection, and for HTTP/2 to begin. From 10ms to 1m, default 3s.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
+    pub(super) tls_timeout: Written<Duration>,
     /// By what an answer with status 400, 401 or 403 is known to refuse the token: its `error_code`, or a status for an
     /// answer without any code. The token is then replaced, once however many answers say so, and the request sent once
     /// more with the new one, unless more than 256KiB of its body have gone; what is answered then is passed on. While new
@@ -564,6 +590,16 @@ pub(super) struct Retries {
     pub(super) pause: Written<Duration>,
 }
 
+/// What the gateway shows of itself to a server that asks.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientCertificate {
+    /// A PEM file with the certificate, followed by those of the authorities between it and the root.
+    pub(super) certificate: Written<FilePath>,
+    /// A PEM file with the certificate's private key: PKCS#8, PKCS#1 or SEC1, without a passphrase.
+    pub(super) key: Written<FilePath>,
+}
+
 /// Declares an enum whose variants are words of the file.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -589,6 +625,7 @@ words!(LogLevel {
     Debug = "debug",
     Trace = "trace",
 });
+words!(MinTls { Tls12 = "1.2", Tls13 = "1.3" });
 words!(Method {
     Get = "GET",
     Head = "HEAD",

@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod defaults;
 pub mod diagnostics;
+mod environment;
 mod file;
 mod format;
 mod load;

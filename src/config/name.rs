@@ -10,7 +10,8 @@ use super::format::{Format, Known};
 use super::quantity::{ByteSize, Rate};
 use crate::aep::fields::{API_KEY_PARAMETER, GUARDED, authority_field};
 use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
-use crate::connect::Origin;
+use crate::connect::proxy::InvalidProxy;
+use crate::connect::{Origin, Proxy};
 use crate::forward::Sign;
 use crate::ims::assertion::Metascope;
 use crate::listener::Address;
@@ -19,11 +20,12 @@ use crate::secret::Secret;
 use crate::shared::{InvalidKey, SealingKey, Server};
 
 /// Every format there is.
-pub(super) const FORMATS: [Known; 25] = [
+pub(super) const FORMATS: [Known; 26] = [
     Known::of::<Account>(),
     Known::of::<Address>(),
     Known::of::<ByteSize>(),
     Known::of::<ClientId>(),
+    Known::of::<EgressProxy>(),
     Known::of::<FileMode>(),
     Known::of::<FilePath>(),
     Known::of::<Guarded>(),
@@ -190,6 +192,37 @@ impl Format for Pem {
 
     fn show(&self) -> String {
         "(secret)".to_owned()
+    }
+}
+
+/// A proxy for egress, or the decision to use none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum EgressProxy {
+    None,
+    Through(Proxy),
+}
+
+impl Format for EgressProxy {
+    const NAME: &'static str = "egress-proxy";
+    const WHAT: &'static str = "none, or a proxy's URL such as http://proxy.example.com:3128";
+    const EXAMPLE: &'static str = "http://proxy.example.com:3128";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        let proxy = text.parse();
+        proxy
+            .map(Self::Through)
+            .map_err(|error: InvalidProxy| error.to_string())
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            // Without the login.
+            Self::Through(proxy) => proxy.to_string(),
+        }
     }
 }
 

@@ -96,7 +96,8 @@ impl fmt::Display for KeyPath {
 /// Tells whether `text` mentions a secret, a password or a key.
 pub(super) fn speaks_of_secret(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    ["secret", "password", "key", "private"]
+    // A proxy's URL may have a password in it.
+    ["secret", "password", "key", "private", "proxy"]
         .iter()
         .any(|word| text.contains(word))
 }

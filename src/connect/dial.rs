@@ -1,66 +1,92 @@
-//! Opens connections: name, address, TLS, within one timeout.
+//! Opens connections: name, address, a way through a proxy, and TLS.
 
+use std::cell::Cell;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsConnector;
+use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
-use super::{Breaker, Settings, Stream};
+use super::name::Name;
+use super::race::{in_turn, race};
+use super::tls::Tls;
+use super::{Breaker, Proxy, Settings, Stream, socket, tunnel};
 use crate::error::{Error, Reason};
+
+pub use super::tls::SetupError;
 
 /// Opens connections to one origin.
 #[derive(Clone)]
 pub struct Dialer {
     settings: Arc<Settings>,
     breaker: Option<Arc<Breaker>>,
+    place: Place,
     tls: Option<Tls>,
+    /// TLS with the proxy, where it wants that.
+    proxy_tls: Option<Tls>,
     stand_in: Option<StandIn>,
 }
 
 /// Opens the gateway's end of a connection to a stand-in, which has the other end.
 type StandIn = Arc<dyn Fn() -> DuplexStream + Send + Sync>;
 
+/// Where to connect: the origin or its proxy.
 #[derive(Clone)]
-struct Tls {
-    connector: TlsConnector,
-    name: ServerName<'static>,
+enum Place {
+    Address(SocketAddr),
+    Name(Arc<Name>),
 }
 
-/// Why no dialer could be made from settings.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The host is neither a name nor an address a certificate could be for.
-    #[error("{0} is not a name that a certificate can be issued for")]
-    Name(String),
-    /// Nothing would be trusted.
-    #[error("no trusted certificates: the system has none ({0}) and no ca_file is set")]
-    NoRoots(String),
-    /// A certificate could not be taken as a root, or TLS could not be set up.
-    #[error("cannot set up TLS")]
-    Tls(#[from] rustls::Error),
+/// How far an attempt is, for what is said when its time is over.
+#[derive(Clone, Copy)]
+enum Phase {
+    Name,
+    Connect,
+    Proxy,
+}
+
+/// A way to the origin, before TLS with it.
+enum Way {
+    Tcp(TcpStream),
+    /// Inside of TLS with a proxy.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Place {
+    fn of(settings: &Settings) -> Self {
+        if let Some(address) = settings.address {
+            return Self::Address(address);
+        }
+        let proxy = settings.proxy.as_ref().map(Proxy::at);
+        let place = proxy.unwrap_or(&settings.origin);
+        match place.host().parse::<IpAddr>() {
+            Ok(address) => Self::Address((address, place.port()).into()),
+            Err(_) => Self::Name(Arc::new(Name::new(place.host(), place.port()))),
+        }
+    }
 }
 
 impl Dialer {
     /// Prepares dialing, with the system's trusted certificates and the extra ones.
     ///
     /// # Errors
-    /// When the origin needs TLS and it cannot be set up.
+    /// When TLS is needed and cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
-        let tls = if settings.origin.is_tls() {
-            Some(Tls::new(&settings)?)
-        } else {
-            None
-        };
+        let needs_tls = settings.origin.is_tls();
+        let proxy = settings.proxy.as_ref().map(Proxy::at);
+        let proxy = proxy.filter(|proxy| proxy.is_tls());
         Ok(Self {
             breaker: breaker(&settings),
-            settings: Arc::new(settings),
-            tls,
+            place: Place::of(&settings),
+            tls: needs_tls.then(|| Tls::with_origin(&settings)).transpose()?,
+            proxy_tls: proxy
+                .map(|proxy| Tls::with_proxy(&settings, proxy.host()))
+                .transpose()?,
             stand_in: None,
+            settings: Arc::new(settings),
         })
     }
 
@@ -73,9 +99,36 @@ impl Dialer {
     ) -> Self {
         Self {
             breaker: breaker(&settings),
+            place: Place::of(&settings),
             settings: Arc::new(settings),
             tls: None,
+            proxy_tls: None,
             stand_in: Some(Arc::new(open)),
+        }
+    }
+
+    /// Puts a resolver in the place of the system's, for a name that is not an address.
+    #[cfg(test)]
+    pub(super) fn resolved_by(
+        self,
+        resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        let Place::Name(name) = &self.place else {
+            panic!("an address is not looked up");
+        };
+        let name = name.resolved_by(Arc::new(resolve));
+        Self {
+            place: Place::Name(Arc::new(name)),
+            ..self
+        }
+    }
+
+    /// Tells whether a lookup is under way.
+    #[cfg(test)]
+    pub(super) fn is_looking(&self) -> bool {
+        match &self.place {
+            Place::Address(_) => false,
+            Place::Name(name) => name.is_looking(),
         }
     }
 
@@ -89,97 +142,165 @@ impl Dialer {
         self.breaker.as_ref()
     }
 
+    /// Lets the name be looked up again if that was not done for a while, and returns the addresses that it had and has
+    /// no more, as far as is known now.
+    ///
+    /// It waits for nothing, and has to be called on a runtime.
+    pub(super) fn gone(&self) -> Vec<IpAddr> {
+        match &self.place {
+            Place::Name(name) if self.stand_in.is_none() => {
+                name.look();
+                name.gone()
+            }
+            Place::Address(_) | Place::Name(_) => Vec::new(),
+        }
+    }
+
     /// Opens a connection. Nothing of a request has been sent when this fails.
     ///
     /// # Errors
-    /// [`Reason::UpstreamName`], [`Reason::UpstreamConnect`] or [`Reason::UpstreamTls`].
+    /// [`Reason::UpstreamName`], [`Reason::UpstreamConnect`] or [`Reason::UpstreamTls`], also when the time for that
+    /// was over.
     ///
     /// # Cancel safety
     /// Dropping the future closes what was opened.
     pub async fn dial(&self) -> Result<Stream, Error> {
-        let limit = self.settings.connect_timeout;
-        match timeout(limit, self.dial_untimed()).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::new(
-                Reason::UpstreamConnect,
-                format!("no connection to {} within {limit:?}", self.settings.origin),
-            )),
-        }
-    }
-
-    async fn dial_untimed(&self) -> Result<Stream, Error> {
         if let Some(open) = &self.stand_in {
             return Ok(Stream::Memory(open()));
         }
-        let stream = self.connect().await?;
-        // Small writes are whole messages here; waiting to merge them only adds latency.
-        stream
-            .set_nodelay(true)
-            .map_err(|error| self.unreachable(error))?;
+        let phase = Cell::new(Phase::Name);
+        let limit = self.settings.connect_timeout;
+        let way = timeout(limit, self.way(&phase)).await;
+        let way = way.unwrap_or_else(|_| Err(self.late(phase.get())))?;
         let Some(tls) = &self.tls else {
-            return Ok(Stream::Plain(stream));
+            return Ok(match way {
+                Way::Tcp(stream) => Stream::Plain(stream),
+                Way::Tls(stream) => Stream::PlainInTls(stream),
+            });
         };
-        match tls.connector.connect(tls.name.clone(), stream).await {
-            Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
-            Err(error) => Err(Error::new(
-                Reason::UpstreamTls,
-                format!(
-                    "TLS with {} failed; see the gateway's log",
-                    self.settings.origin
-                ),
-            )
-            .because(error)),
+        let limit = self.settings.tls_timeout;
+        let connecting = async {
+            let name = tls.name.clone();
+            Ok(match way {
+                Way::Tcp(stream) => {
+                    Stream::Tls(Box::new(tls.connector.connect(name, stream).await?))
+                }
+                Way::Tls(stream) => {
+                    Stream::TlsInTls(Box::new(tls.connector.connect(name, *stream).await?))
+                }
+            })
+        };
+        let origin = &self.settings.origin;
+        match timeout(limit, connecting).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => {
+                let error: io::Error = error;
+                let detail = format!("TLS with {origin} failed; see the gateway's log");
+                Err(Error::new(Reason::UpstreamTls, detail).because(error))
+            }
+            Err(_) => {
+                let detail = format!("TLS with {origin} was not established within {limit:?}");
+                Err(Error::new(Reason::UpstreamTls, detail))
+            }
         }
     }
 
-    async fn connect(&self) -> Result<TcpStream, Error> {
-        if let Some(address) = self.settings.address {
-            let connected = TcpStream::connect(address).await;
-            return connected.map_err(|error| self.unreachable(error));
-        }
+    /// Connects to the origin, or to the proxy and through it.
+    async fn way(&self, phase: &Cell<Phase>) -> Result<Way, Error> {
+        let stream = self.connect(phase).await?;
+        let Some(proxy) = &self.settings.proxy else {
+            return Ok(Way::Tcp(stream));
+        };
+        phase.set(Phase::Proxy);
         let origin = &self.settings.origin;
-        let addresses = tokio::net::lookup_host((origin.host(), origin.port()))
-            .await
-            .map_err(|error| self.unresolved(error))?;
-        let addresses: Vec<_> = addresses.collect();
-        let begun = Instant::now();
-        let mut last = None;
-        for (index, address) in addresses.iter().enumerate() {
-            // An address that swallows packets leaves the others their share of the time.
-            let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-            let share = self
-                .settings
-                .connect_timeout
-                .saturating_sub(begun.elapsed())
-                / others;
-            match timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = Some(error),
-                Err(_) => last = Some(io::ErrorKind::TimedOut.into()),
+        let (way, opened) = if let Some(tls) = &self.proxy_tls {
+            let stream = tls.connector.connect(tls.name.clone(), stream).await;
+            let stream = stream.map_err(|error| self.unreachable(error))?;
+            let mut stream = Box::new(stream);
+            let opened = tunnel::open(&mut *stream, origin, proxy).await;
+            (Way::Tls(stream), opened)
+        } else {
+            let mut stream = stream;
+            let opened = tunnel::open(&mut stream, origin, proxy).await;
+            (Way::Tcp(stream), opened)
+        };
+        match opened {
+            Ok(()) => Ok(way),
+            Err(no_way) => Err(self.unreachable(io::Error::other(no_way))),
+        }
+    }
+
+    async fn connect(&self, phase: &Cell<Phase>) -> Result<TcpStream, Error> {
+        let connected = match &self.place {
+            Place::Address(address) => {
+                phase.set(Phase::Connect);
+                socket::connect(*address).await
+            }
+            Place::Name(name) => {
+                let addresses = name.resolve().await;
+                let addresses = addresses.map_err(|error| self.unresolved(error))?;
+                if addresses.is_empty() {
+                    return Err(self.unresolved(io::Error::other("the name has no address")));
+                }
+                phase.set(Phase::Connect);
+                race(in_turn(&addresses), socket::connect).await
+            }
+        };
+        connected.map_err(|error| self.unreachable(error))
+    }
+
+    /// Says what took too long.
+    fn late(&self, phase: Phase) -> Error {
+        let (origin, limit) = (&self.settings.origin, self.settings.connect_timeout);
+        match phase {
+            Phase::Name => {
+                let error = io::Error::other(format!("no answer within {limit:?}"));
+                self.unresolved(error)
+            }
+            Phase::Connect | Phase::Proxy => {
+                let detail = format!("no connection to {origin} within {limit:?}");
+                let error = Error::new(Reason::UpstreamConnect, detail);
+                match &self.settings.proxy {
+                    None => error,
+                    Some(proxy) => {
+                        let awaited = if matches!(phase, Phase::Connect) {
+                            "could not be connected to"
+                        } else {
+                            "gave no answer"
+                        };
+                        let cause = format!("the egress proxy {proxy} {awaited} in this time");
+                        error.because(io::Error::other(cause))
+                    }
+                }
             }
         }
-        Err(match last {
-            Some(error) => self.unreachable(error),
-            None => self.unresolved(io::Error::other("the name has no address")),
-        })
     }
 
     fn unresolved(&self, error: io::Error) -> Error {
         let host = self.settings.origin.host();
-        Error::new(
-            Reason::UpstreamName,
-            format!("the name {host} could not be resolved"),
-        )
-        .because(error)
+        match &self.settings.proxy {
+            None => Error::new(
+                Reason::UpstreamName,
+                format!("the name {host} could not be resolved"),
+            )
+            .because(error),
+            // What the proxy is called is nothing for callers.
+            Some(proxy) => Error::new(
+                Reason::UpstreamName,
+                "the name of the egress proxy could not be resolved",
+            )
+            .because(OfProxy(proxy.clone(), error)),
+        }
     }
 
     fn unreachable(&self, error: io::Error) -> Error {
         let origin = &self.settings.origin;
-        Error::new(
-            Reason::UpstreamConnect,
-            format!("{origin} could not be connected to"),
-        )
-        .because(error)
+        let detail = format!("{origin} could not be connected to");
+        let failed = Error::new(Reason::UpstreamConnect, detail);
+        match &self.settings.proxy {
+            None => failed.because(error),
+            Some(proxy) => failed.because(OfProxy(proxy.clone(), error)),
+        }
     }
 }
 
@@ -188,38 +309,10 @@ fn breaker(settings: &Settings) -> Option<Arc<Breaker>> {
     breaker.map(Arc::new)
 }
 
-impl Tls {
-    fn new(settings: &Settings) -> Result<Self, SetupError> {
-        let mut roots = RootCertStore::empty();
-        let system = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(system.certs);
-        for certificate in &settings.extra_roots {
-            roots.add(certificate.clone())?;
-        }
-        if roots.is_empty() {
-            let causes: Vec<_> = system.errors.iter().map(ToString::to_string).collect();
-            return Err(SetupError::NoRoots(causes.join("; ")));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let http1 = b"http/1.1".to_vec();
-        config.alpn_protocols = if settings.http2 {
-            vec![b"h2".to_vec(), http1]
-        } else {
-            vec![http1]
-        };
-        let host = settings.origin.host();
-        let name =
-            ServerName::try_from(host.to_owned()).map_err(|_| SetupError::Name(host.to_owned()))?;
-        Ok(Self {
-            connector: TlsConnector::from(Arc::new(config)),
-            name,
-        })
-    }
-}
+/// What went wrong with a proxy.
+#[derive(Debug, thiserror::Error)]
+#[error("the egress proxy {0}: {1}")]
+struct OfProxy(Proxy, io::Error);
 
 impl std::fmt::Debug for Dialer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

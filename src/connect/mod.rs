@@ -1,11 +1,23 @@
 //! Outbound HTTP: connections to the configured origins, and to nothing else.
 
 pub mod breaker;
+pub mod certificate;
 pub mod dial;
 pub mod lease;
+mod name;
 pub mod origin;
 pub mod pool;
+pub mod proxy;
+mod race;
+mod sightings;
+mod socket;
 pub mod stream;
+mod tls;
+mod tunnel;
+mod unexecuted;
+
+#[cfg(test)]
+mod dialing;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -15,15 +27,20 @@ use std::time::Duration;
 use rustls_pki_types::CertificateDer;
 
 pub use breaker::Breaker;
+pub use certificate::ClientCertificate;
 pub use dial::Dialer;
 pub use lease::LeasedBody;
 pub use origin::Origin;
 pub use pool::{Counts, Pool, PoolMetrics, Unanswered};
+pub use proxy::Proxy;
 pub use stream::Stream;
+pub use tls::MinTls;
 
 /// How one origin is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// What messages call the origin: `the upstream`, `IMS`.
+    pub called: &'static str,
     /// Where to.
     pub origin: Origin,
     /// Connected to instead of what the origin's host resolves to; everything that is sent or checked stays the
@@ -32,8 +49,10 @@ pub struct Settings {
     /// Whether HTTP/2 may be spoken: offered by ALPN over TLS, assumed over clear text. Default: no, since
     /// HTTP/1.1 costs less on a short way.
     pub http2: bool,
-    /// Time for name resolution, TCP and TLS together. Default 3 s.
+    /// Time for name resolution, TCP and the proxy's consent together. Default 3 s.
     pub connect_timeout: Duration,
+    /// Time for TLS with the origin after that. Default 3 s.
+    pub tls_timeout: Duration,
     /// How long an unused connection is kept. Default 45 s; keep it below the upstream's own limit.
     pub idle_timeout: Duration,
     /// How long a connection is used at most, however busy; up to a fifth less. Default 10 min.
@@ -47,6 +66,12 @@ pub struct Settings {
     pub breaker: Option<breaker::Settings>,
     /// Certificates trusted besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// The least version of TLS. Default 1.2.
+    pub min_tls: MinTls,
+    /// What is shown to an origin that asks for a certificate. Default: none.
+    pub client_certificate: Option<ClientCertificate>,
+    /// The proxy that connections go through. Default: none.
+    pub proxy: Option<Proxy>,
 }
 
 impl Settings {
@@ -64,6 +89,8 @@ impl Settings {
     /// Tells whether what is sent stays on this machine.
     pub fn is_loopback(&self) -> bool {
         match self.address {
+            // Loopback is the proxy's own there.
+            _ if self.proxy.is_some() => false,
             Some(address) => address.ip().to_canonical().is_loopback(),
             None => self.origin.is_loopback(),
         }

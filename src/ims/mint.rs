@@ -285,7 +285,7 @@ const ANSWER_BYTES: usize = 64 * 1024;
 fn unreachable(error: &Error) -> Failure {
     Failure {
         broke_at: Some(error.reason()),
-        ..Failure::new(Class::Unreachable, error.chain())
+        ..Failure::new(Class::Unreachable, error.story())
     }
 }
 

@@ -119,6 +119,12 @@ impl Gateway {
             registry.register_collector(Box::new(store.clone()));
         }
 
+        for connect in [&settings.upstream, &settings.ims.connect] {
+            if let Some(proxy) = &connect.proxy {
+                let (origin, proxy) = (connect.origin.to_string(), proxy.to_string());
+                tracing::info!(origin, proxy, "connections go through a proxy");
+            }
+        }
         let (draining, drain_begins) = watch::channel(false);
         let (stopped, stop) = watch::channel(false);
         let control = Control {

@@ -122,6 +122,8 @@ impl Worker {
                     Ok(runtime) => {
                         drop(tell);
                         runtime.block_on(self.run());
+                        // A resolver that hangs keeps the process from nothing.
+                        runtime.shutdown_background();
                     }
                     Err(error) => drop(tell.send(error)),
                 }

@@ -65,7 +65,7 @@ error: upstream.timeout: there is no such key here
   |
 6 |   timeout: 3s
   |   ^^^^^^^
-  = help: the keys here are address, allow_plain_http, breaker, ca_file, connect_timeout, connection_lifetime, connections, http2, idle_timeout, request_body, response_idle_timeout, retries, token_refused_by, url, waiting
+  = help: the keys here are address, allow_plain_http, breaker, ca_file, client_certificate, connect_timeout, connection_lifetime, connections, egress_proxy, http2, idle_timeout, min_tls, request_body, response_idle_timeout, retries, tls_timeout, token_refused_by, url, waiting
 
 error: credentials.loyalty.client_id: the environment variable CLIENT is not set
   --> gateway.yaml:10:16
@@ -378,6 +378,9 @@ fn what_is_legal_is_accepted() {
         "upstream: { url: 'http://[::1]:9090', request_body: 0 }",
         "upstream: { url: 'http://platform.example.com', address: '127.0.0.1:9090' }",
         "ims: { url: 'http://ims.example.com', address: '[::1]:9090' }",
+        "ims: { min_tls: 1.3, egress_proxy: none, address: '10.0.0.5:443' }",
+        "upstream: { min_tls: '1.2', tls_timeout: 10ms, egress_proxy: 'https://a:b%40@[::1]' }",
+        "upstream: { url: 'http://platform.example.com', egress_proxy: 'http://proxy', allow_plain_http: true }",
         "routes: [{ name: a, match: { path: /a, methods: [GET] } }, { name: b, match: { path: /a, methods: [POST] } }]",
         "routes: [{ name: 1e3, match: { path: '/{a}/b' } }, { name: no, match: { path: '/{a}/{b}' } }]",
         "routes: [{ name: a, match: { path: /a }, let_through: [X-Sandbox-Id, api_key] }]",

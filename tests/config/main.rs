@@ -6,6 +6,7 @@ macro_rules! key {
     };
 }
 
+mod egress;
 mod examples;
 mod faults;
 mod grants;

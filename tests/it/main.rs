@@ -11,6 +11,7 @@ mod support;
 
 mod authority;
 mod doors;
+mod egress;
 mod forwarding;
 mod grants;
 mod hostile;

@@ -211,11 +211,12 @@ fn unreachable(broke_at: Option<Reason>) -> Words {
             &[
                 "check that egress to the host and port of ims.url is allowed: firewall, network policy",
                 "check ims.address, if it is set",
+                "check ims.egress_proxy, or HTTPS_PROXY in the environment, if this network has a proxy",
             ],
         )
     } else if broke_at == Some(Reason::UpstreamTls) {
         (
-            "the certificate that was shown is not one for IMS that this machine trusts",
+            "TLS was not established: as a rule, the certificate that was shown is not one for IMS that this machine trusts",
             &[
                 "if a proxy on the way ends TLS, write its authority's certificate into ims.ca_file",
                 "check the host in ims.url, and where ims.address leads",

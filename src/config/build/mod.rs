@@ -6,6 +6,7 @@ mod grants;
 mod listeners;
 mod named;
 mod origins;
+mod proxies;
 mod quotas;
 mod routes;
 mod shared;

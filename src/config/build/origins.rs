@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::{Cross, certificates};
-use crate::config::file::{Breaker, Ims, Upstream};
+use super::{Cross, certificates, proxies};
+use crate::config::file::{Breaker, Ims, MinTls, Upstream};
 use crate::config::format::Written;
 use crate::config::path::{KeyPath, top};
 use crate::{connect, ims};
@@ -18,10 +18,12 @@ pub(super) fn ims(
 ) -> ims::Settings {
     let path = top("ims");
     let connect = connect::Settings {
+        called: "IMS",
         origin: file.url.0.clone(),
         address: address(file.address.as_ref(), &path, cross),
         http2: false,
         connect_timeout: CONNECT_TIMEOUT,
+        tls_timeout: TLS_TIMEOUT,
         idle_timeout: IDLE_TIMEOUT,
         lifetime: LIFETIME,
         connections: CONNECTIONS,
@@ -29,6 +31,15 @@ pub(super) fn ims(
         // Whoever renews tokens holds back on their own.
         breaker: None,
         extra_roots: certificates::read(file.ca_file.as_ref(), &path.key("ca_file"), cross),
+        min_tls: min_tls(file.min_tls),
+        client_certificate: certificates::client(file.client_certificate.as_ref(), &path, cross),
+        proxy: proxies::of(
+            file.egress_proxy.as_ref(),
+            &file.url.0,
+            file.address.is_some(),
+            &path,
+            cross,
+        ),
     };
     require_tls(
         &connect,
@@ -52,16 +63,27 @@ pub(super) fn ims(
 pub(super) fn upstream(file: &Upstream, cross: &mut Cross<'_>) -> connect::Settings {
     let path = top("upstream");
     let connect = connect::Settings {
+        called: "the upstream",
         origin: file.url.0.clone(),
         address: address(file.address.as_ref(), &path, cross),
         http2: file.http2,
         connect_timeout: file.connect_timeout.0,
+        tls_timeout: file.tls_timeout.0,
         idle_timeout: file.idle_timeout.0,
         lifetime: file.connection_lifetime.0,
         connections: file.connections,
         waiting: file.waiting,
         breaker: breaker(&file.breaker),
         extra_roots: certificates::read(file.ca_file.as_ref(), &path.key("ca_file"), cross),
+        min_tls: min_tls(file.min_tls),
+        client_certificate: certificates::client(file.client_certificate.as_ref(), &path, cross),
+        proxy: proxies::of(
+            file.egress_proxy.as_ref(),
+            &file.url.0,
+            file.address.is_some(),
+            &path,
+            cross,
+        ),
     };
     require_tls(
         &connect,
@@ -80,6 +102,13 @@ fn breaker(file: &Breaker) -> Option<connect::breaker::Settings> {
         percent: file.percent,
         longest_pause: file.longest_pause.0,
     })
+}
+
+fn min_tls(written: MinTls) -> connect::MinTls {
+    match written {
+        MinTls::Tls12 => connect::MinTls::Tls12,
+        MinTls::Tls13 => connect::MinTls::Tls13,
+    }
 }
 
 fn address(
@@ -104,7 +133,17 @@ fn require_tls(
     path: &KeyPath,
     cross: &mut Cross<'_>,
 ) {
-    if connect.origin.is_tls() || connect.is_loopback() || allow_plain_http {
+    if connect.origin.is_tls() {
+        return;
+    }
+    if connect.client_certificate.is_some() {
+        let certificate = path.key("client_certificate");
+        let message = "is for https, and `url` is plain http";
+        cross.fault(&certificate, &[&path.key("url")], message, |fault| {
+            fault.help("write https:// in `url`, or leave it out")
+        });
+    }
+    if connect.is_loopback() || allow_plain_http {
         return;
     }
     let message = format!("plain http would send {what} readable over the network");
@@ -116,6 +155,7 @@ fn require_tls(
 // The token service is called rarely, and once at a time for a credential, so these matter little there and have no
 // keys.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const TLS_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 const LIFETIME: Duration = Duration::from_mins(10);
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");

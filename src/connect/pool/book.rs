@@ -3,6 +3,7 @@
 //! It is told what has happened and then asked, by [`Book::next_step`], what is to be done about it until there is
 //! nothing more. So one place decides who is served and when a connection is opened, whatever the occasion was.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(super) struct Book<C, S, W> {
     lent: usize,
     shared: Vec<Shared<S>>,
     line: Line<W>,
+    /// Addresses that the name has no more. Usually there are none.
+    gone: Vec<IpAddr>,
     counts: Arc<Counts>,
     next: u64,
 }
@@ -51,8 +54,16 @@ pub(super) struct Id(u64);
 pub(super) struct Whole<C> {
     pub(super) id: Id,
     pub(super) connection: C,
+    pub(super) term: Term,
+}
+
+/// How long a connection may be used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Term {
     /// When its lifetime ends.
     pub(super) expires: Instant,
+    /// Where it leads to: its lifetime ends too when that [has gone](Book::retire).
+    pub(super) address: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -67,7 +78,7 @@ struct Idle<C> {
 struct Shared<S> {
     id: Id,
     connection: S,
-    expires: Instant,
+    term: Term,
     streams: usize,
     limit: usize,
     /// When it is closed if it stays without streams.
@@ -108,6 +119,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
             lent: 0,
             shared: Vec::new(),
             line: Line::new(),
+            gone: Vec::new(),
             counts,
             next: 0,
         }
@@ -174,7 +186,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
         attempt: Attempt,
         id: Id,
         connection: S,
-        expires: Instant,
+        term: Term,
         now: Instant,
     ) {
         self.line.succeed(attempt);
@@ -182,10 +194,10 @@ impl<C, S: Clone, W> Book<C, S, W> {
         self.shared.push(Shared {
             id,
             connection,
-            expires,
+            term,
             streams: 0,
             limit: self.streams,
-            until: expires.min(now + self.limits.idle),
+            until: term.expires.min(now + self.limits.idle),
             fresh: true,
         });
         self.publish_line();
@@ -203,7 +215,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
     /// Takes a whole connection back that can be used again.
     pub(super) fn give_back(&mut self, whole: Whole<C>, now: Instant) {
         self.lent -= 1;
-        if now >= whole.expires {
+        if now >= whole.term.expires || self.has_gone(&whole.term) {
             return self.counts.closed(Cause::Lifetime).increment();
         }
         self.put(whole, false, now);
@@ -224,7 +236,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
         shared.fresh = false;
         if shared.streams == 0 {
             let now = now();
-            shared.until = shared.expires.min(now + self.limits.idle);
+            shared.until = shared.term.expires.min(now + self.limits.idle);
             self.close_unused(now);
             self.publish_idle();
         }
@@ -256,7 +268,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
         let counts = &self.counts;
         self.idle.retain_mut(|idle| {
             let ended = if now >= idle.until {
-                Some(cause(now, idle.whole.expires))
+                Some(cause(now, &idle.whole.term))
             } else {
                 (!is_alive(&mut idle.whole.connection)).then_some(Cause::Dead)
             };
@@ -267,6 +279,37 @@ impl<C, S: Clone, W> Book<C, S, W> {
         });
         self.close_unused(now);
         self.publish_idle();
+    }
+
+    /// Ends the lifetime of all connections to addresses that the name has no more, also of those that are lent, and of
+    /// those that are still being opened.
+    pub(super) fn retire(&mut self, gone: Vec<IpAddr>, now: Instant) {
+        self.gone = gone;
+        if self.gone.is_empty() {
+            return;
+        }
+        let (counts, gone) = (&self.counts, &self.gone);
+        let has_gone = |term: &Term| term.address.is_some_and(|it| gone.contains(&it));
+        self.idle.retain(|idle| {
+            let ends = has_gone(&idle.whole.term);
+            if ends {
+                counts.closed(Cause::Lifetime).increment();
+            }
+            !ends
+        });
+        for shared in &mut self.shared {
+            if has_gone(&shared.term) {
+                shared.term.expires = shared.term.expires.min(now);
+                shared.until = shared.until.min(now);
+            }
+        }
+        self.close_unused(now);
+        self.publish_idle();
+    }
+
+    /// Tells whether there is a connection, or one is being opened.
+    pub(super) fn is_empty(&self) -> bool {
+        self.room() == self.limits.connections
     }
 
     /// Tells whether somebody waits.
@@ -301,7 +344,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
 
     fn put(&mut self, whole: Whole<C>, fresh: bool, now: Instant) {
         self.idle.push(Idle {
-            until: whole.expires.min(now + self.limits.idle),
+            until: whole.term.expires.min(now + self.limits.idle),
             whole,
             fresh,
         });
@@ -311,7 +354,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
     fn available(&mut self, now: Instant) -> Option<(Given<C, S>, bool)> {
         if !self.shared.is_empty() {
             self.close_unused(now);
-            let living = self.stream(|shared| now < shared.expires);
+            let living = self.stream(|shared| now < shared.term.expires);
             if living.is_some() {
                 return living;
             }
@@ -321,7 +364,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
                 self.lent += 1;
                 return Some((Given::Whole(idle.whole), idle.fresh));
             }
-            let cause = cause(now, idle.whole.expires);
+            let cause = cause(now, &idle.whole.term);
             self.counts.closed(cause).increment();
         }
         // A shared connection past its lifetime takes nobody on, unless there is no room for a successor and none is
@@ -346,10 +389,15 @@ impl<C, S: Clone, W> Book<C, S, W> {
         self.shared.retain(|shared| {
             let keep = shared.streams > 0 || now < shared.until;
             if !keep {
-                counts.closed(cause(now, shared.expires)).increment();
+                counts.closed(cause(now, &shared.term)).increment();
             }
             keep
         });
+    }
+
+    fn has_gone(&self, term: &Term) -> bool {
+        // Asked for every exchange, and the list is empty but for once in a while.
+        !self.gone.is_empty() && term.address.is_some_and(|it| self.gone.contains(&it))
     }
 
     fn room(&self) -> usize {
@@ -380,8 +428,8 @@ impl<C, S: Clone, W> Book<C, S, W> {
     }
 }
 
-fn cause(now: Instant, expires: Instant) -> Cause {
-    if now < expires {
+fn cause(now: Instant, term: &Term) -> Cause {
+    if now < term.expires {
         Cause::Idle
     } else {
         Cause::Lifetime

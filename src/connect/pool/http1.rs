@@ -24,10 +24,10 @@ use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 use tokio::task::coop::has_budget_remaining;
 
-use super::{Refused, broken};
+use super::Refused;
 use crate::body::Guarded;
 use crate::connect::Stream;
-use crate::error::{Error, Source};
+use crate::error::Source;
 
 /// An HTTP/1.1 connection.
 pub(super) struct Http1<B> {
@@ -57,20 +57,19 @@ where
     /// Speaks HTTP/1.1 over `stream`.
     ///
     /// # Errors
-    /// When the connection breaks at once.
-    pub(super) async fn handshake(stream: Stream) -> Result<Self, Error> {
+    /// hyper's, when the connection breaks at once.
+    pub(super) async fn handshake(stream: Stream) -> hyper::Result<Self> {
         let (sender, connection) = http1::Builder::new()
             // What an answer may pile up here while its caller is slow; hyper's own bound is 400 KiB.
             .max_buf_size(READ_BUFFER)
             .handshake(TokioIo::new(stream))
-            .await
-            .map_err(broken)?;
+            .await?;
         let mut connection = Self {
             sender,
             driver: Driver::User(Box::pin(connection)),
             uploading: Rc::new(Cell::new(false)),
         };
-        connection.ready().await.map_err(broken)?;
+        connection.ready().await?;
         Ok(connection)
     }
 
@@ -240,7 +239,7 @@ impl Driver {
 
 fn note_end(ended: hyper::Result<()>) {
     if let Err(error) = ended {
-        tracing::debug!(%error, "an upstream connection ended");
+        tracing::debug!(%error, "an outbound connection ended");
     }
 }
 

@@ -27,7 +27,11 @@ mod line;
 mod open;
 
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
+mod moving;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]
@@ -49,12 +53,15 @@ use self::http1::Http1;
 use self::lease::Held;
 use self::line::{Attempt, Ticket};
 use self::open::Http2;
+use super::unexecuted::{is_disowned, is_of_the_other_side};
 use super::{Dialer, LeasedBody};
 use crate::error::{Error, Reason, Source};
 use crate::gate::{Shut, Trial};
 
 pub use self::counts::{Counts, PoolMetrics};
 pub(super) use self::lease::Lease;
+#[cfg(test)]
+pub(super) use self::tests::settings;
 
 /// One worker's connections to one origin.
 pub struct Pool<B>(Rc<Inner<B>>);
@@ -142,7 +149,8 @@ where
                     }
                 },
             };
-            let origin = &self.0.dialer.settings().origin;
+            let settings = self.0.dialer.settings();
+            let (origin, called) = (&settings.origin, settings.called);
             let missing = || {
                 let detail = "a request was to be sent that is not there";
                 Error::new(Reason::Internal, detail)
@@ -172,26 +180,42 @@ where
                 }
                 Ok(Err(Refused { error, unsent })) => {
                     let reused = lease.reused;
+                    let whole = matches!(lease.held(), Held::Whole(_));
                     lease.broke();
-                    match unsent {
-                        Some(unsent) if reused => *request = Some(*unsent),
-                        _ => return Err(self.note_broken(error, reused, trial)),
+                    *request = unsent.map(|unsent| *unsent);
+                    // On a new connection the next one would hardly do better.
+                    if !reused || request.is_none() {
+                        let exchange = Broken {
+                            unsent: request.is_some(),
+                            reused,
+                            whole,
+                        };
+                        return Err(self.note_broken(error, exchange, now, trial));
                     }
                     now = Instant::now();
                 }
                 Err(_) => {
                     let detail =
-                        "the upstream's answer did not begin before the request's deadline";
+                        format!("{called}'s answer did not begin before the request's deadline");
                     return Err(Error::new(Reason::UpstreamTimeout, detail).into());
                 }
             }
         }
     }
 
-    /// Closes connections that have been unused or open for longer than the settings allow.
+    /// Closes connections that have been unused or open for longer than the settings allow, or lead to an address that
+    /// the origin's name has no more. It has the name looked up, so it wants to be called every ten seconds.
     pub fn sweep(&self) {
+        let now = Instant::now();
         let mut book = self.0.book.borrow_mut();
-        book.sweep(Instant::now(), |connection| connection.is_alive());
+        book.sweep(now, |connection| connection.is_alive());
+        // Nobody asks for the name while there is nothing that it matters to.
+        let gone = if book.is_empty() {
+            Vec::new()
+        } else {
+            self.0.dialer.gone()
+        };
+        book.retire(gone, now);
         drop(book);
         self.0.proceed();
     }
@@ -236,17 +260,44 @@ where
         }
     }
 
-    /// Names what became of an exchange that was under way, and tells the breaker.
-    fn note_broken(&self, error: hyper::Error, reused: bool, trial: Option<Trial>) -> Unanswered {
-        // A body that broke off is its sender's doing, and a connection that was idle may have ended as it was taken.
-        if !error.is_user() && !reused {
-            if let Some(breaker) = self.0.dialer.breaker() {
+    /// Names what became of an exchange over a connection that was looked for at `taken`, and tells the breaker.
+    fn note_broken(
+        &self,
+        error: hyper::Error,
+        exchange: Broken,
+        taken: Instant,
+        trial: Option<Trial>,
+    ) -> Unanswered {
+        let called = self.0.dialer.settings().called;
+        let Broken {
+            unsent,
+            reused,
+            whole,
+        } = exchange;
+        let refused = unsent || is_disowned(&error);
+        if let Some(breaker) = self.0.dialer.breaker()
+            // A connection that was idle may have ended as it was taken.
+            && !reused
+            && is_of_the_other_side(&error)
+        {
+            if error.is_parse() {
+                breaker.answered(trial);
+            } else {
                 breaker.failed(Instant::now(), fastrand::f64());
+                self.note_failed_trial(trial);
             }
-            self.note_failed_trial(trial);
         }
-        let error = broken(error);
-        let stale = reused && error.reason() == Reason::UpstreamReset;
+        if refused {
+            let detail = format!(
+                "{called} closed the connection or refused the request before it had looked at it"
+            );
+            return Error::new(Reason::UpstreamRefused, detail)
+                .because(error)
+                .into();
+        }
+        let error = broken(called, error);
+        let soon = whole && reused && taken.elapsed() < STALE;
+        let stale = soon && error.reason() == Reason::UpstreamReset;
         Unanswered { error, stale }
     }
 
@@ -270,6 +321,16 @@ where
         );
         Error::new(Reason::ConnectionsBusy, detail).after(BUSY_FOR)
     }
+}
+
+/// An exchange that broke.
+struct Broken {
+    /// Nothing of the request had been written.
+    unsent: bool,
+    /// The connection had been used before.
+    reused: bool,
+    /// It was alone on the connection.
+    whole: bool,
 }
 
 /// A request that got no answer.
@@ -373,20 +434,23 @@ impl<B> Inner<B> {
 /// The most exchanges at a time on one HTTP/2 connection; fewer where the peer's SETTINGS say so.
 const STREAMS: usize = 100;
 
+/// How soon after a request a connection ends that its origin had closed for its age.
+const STALE: Duration = Duration::from_millis(250);
+
 /// When it is worth to come back after all connections were in use.
 const BUSY_FOR: Duration = Duration::from_secs(1);
 
-/// Names what went wrong on a connection that had been made.
-fn broken(error: hyper::Error) -> Error {
+/// Names what went wrong on a connection to `called` that had been made.
+fn broken(called: &str, error: hyper::Error) -> Error {
     let (reason, detail) = if error.is_parse() {
         (
             Reason::UpstreamProtocol,
-            "the upstream's answer could not be read as HTTP",
+            format!("{called}'s answer could not be read as HTTP"),
         )
     } else {
         (
             Reason::UpstreamReset,
-            "the upstream closed the connection before it had answered",
+            format!("{called} closed the connection before it had answered"),
         )
     };
     Error::new(reason, detail).because(error)

@@ -1,13 +1,14 @@
 //! Drives the book with arbitrary sequences of events, beside a plain account of what must be so.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::book::{Book, Given, Id, Limits, Step, Whole};
+use super::book::{Book, Given, Id, Limits, Step, Term, Whole};
 use super::counts::{Cause, Count, Counts};
 use super::line::{Attempt, Ticket};
 
@@ -15,23 +16,32 @@ use super::line::{Attempt, Ticket};
 #[derive(Clone, Debug)]
 enum Event {
     Request,
-    ConnectDone { which: usize, shared: bool },
+    ConnectDone {
+        which: usize,
+        shared: bool,
+        to: u8,
+    },
     ConnectFailed(usize),
     GiveBack(usize),
     Abandon(usize),
     Die(usize),
     Cancel(usize),
-    Allow { which: usize, streams: usize },
+    Allow {
+        which: usize,
+        streams: usize,
+    },
     Tick(u64),
     Sweep,
+    /// The name has these addresses no more.
+    Retire(Vec<u8>),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let which = 0..64_usize;
     prop_oneof![
         6 => Just(Event::Request),
-        4 => (which.clone(), prop::bool::weighted(0.3))
-            .prop_map(|(which, shared)| Event::ConnectDone { which, shared }),
+        4 => (which.clone(), prop::bool::weighted(0.3), 0..3_u8)
+            .prop_map(|(which, shared, to)| Event::ConnectDone { which, shared, to }),
         1 => which.clone().prop_map(Event::ConnectFailed),
         4 => which.clone().prop_map(Event::GiveBack),
         1 => which.clone().prop_map(Event::Abandon),
@@ -40,6 +50,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (which, 0..5_usize).prop_map(|(which, streams)| Event::Allow { which, streams }),
         1 => (0..30_u64).prop_map(Event::Tick),
         1 => Just(Event::Sweep),
+        1 => prop::collection::vec(0..3_u8, 0..3).prop_map(Event::Retire),
     ]
 }
 
@@ -50,6 +61,7 @@ type Who = u32;
 #[derive(Debug)]
 struct Known {
     shared: bool,
+    to: u8,
     expires: Instant,
     /// Since when nobody uses it.
     unused: Instant,
@@ -72,6 +84,7 @@ struct World {
     waiting: BTreeMap<Who, Ticket>,
     lent: Vec<Given<(), ()>>,
     open: Vec<(Id, Known)>,
+    gone: Vec<u8>,
 }
 
 impl World {
@@ -90,13 +103,14 @@ impl World {
             waiting: BTreeMap::new(),
             lent: Vec::new(),
             open: Vec::new(),
+            gone: Vec::new(),
         }
     }
 
     fn happen(&mut self, event: &Event) {
         match *event {
             Event::Request => self.request(),
-            Event::ConnectDone { which, shared } => self.connected(which, shared),
+            Event::ConnectDone { which, shared, to } => self.connected(which, shared, to),
             Event::ConnectFailed(which) => {
                 if let Some(attempt) = pick(&mut self.attempts, which) {
                     let before = self.waiting.len();
@@ -145,6 +159,7 @@ impl World {
             }
             Event::Tick(seconds) => self.now += Duration::from_secs(seconds),
             Event::Sweep => self.book.sweep(self.now, |()| true),
+            Event::Retire(ref gone) => self.retire(gone),
         }
         self.proceed();
         self.check();
@@ -175,14 +190,32 @@ impl World {
         }
     }
 
-    fn connected(&mut self, which: usize, shared: bool) {
+    fn retire(&mut self, gone: &[u8]) {
+        let now = self.now;
+        self.gone = gone.to_vec();
+        for (_, known) in &mut self.open {
+            // One that is lent ends when it comes back, if its address has not come back before.
+            if gone.contains(&known.to) && (known.shared || known.users == 0) {
+                known.expires = known.expires.min(now);
+            }
+        }
+        let gone = gone.iter().map(|to| address(*to)).collect();
+        self.book.retire(gone, now);
+    }
+
+    fn connected(&mut self, which: usize, shared: bool, to: u8) {
         let Some(attempt) = pick(&mut self.attempts, which) else {
             return;
         };
         let id = self.book.number();
         let expires = self.now + LIFETIME;
+        let term = Term {
+            expires,
+            address: Some(address(to)),
+        };
         let known = Known {
             shared,
+            to,
             expires,
             unused: self.now,
             users: 0,
@@ -191,13 +224,13 @@ impl World {
         self.open.push((id, known));
         self.book.expect(shared);
         if shared {
-            self.book.opened_shared(attempt, id, (), expires, self.now);
+            self.book.opened_shared(attempt, id, (), term, self.now);
         } else {
             let connection = ();
             let whole = Whole {
                 id,
                 connection,
-                expires,
+                term,
             };
             self.book.opened(attempt, whole, self.now);
         }
@@ -212,6 +245,9 @@ impl World {
         if let Some((_, known)) = self.open.iter_mut().find(|(open, _)| *open == id) {
             known.users -= 1;
             known.unused = now;
+            if !known.shared && self.gone.contains(&known.to) {
+                known.expires = known.expires.min(now);
+            }
         }
         match given {
             // Its task had ended meanwhile, which is found when it comes back.
@@ -354,6 +390,10 @@ impl World {
 
 fn pick<T>(from: &mut Vec<T>, which: usize) -> Option<T> {
     (!from.is_empty()).then(|| from.remove(which % from.len()))
+}
+
+fn address(to: u8) -> IpAddr {
+    [192, 0, 2, to].into()
 }
 
 const LIFETIME: Duration = Duration::from_mins(1);

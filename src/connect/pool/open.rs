@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -10,13 +10,14 @@ use bytes::Bytes;
 use http_body::Body;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
-use super::book::{Id, Whole};
+use super::book::{Id, Term, Whole};
 use super::http1::Http1;
 use super::line::Attempt;
-use super::{Inner, STREAMS, broken};
-use crate::connect::{Dialer, LocalExecutor, Stream};
+use super::{Inner, STREAMS};
+use crate::connect::{Dialer, LocalExecutor, Settings, Stream};
 use crate::error::{Error, Reason, Source};
 
 /// An attempt under way. Dropped without a result, it has failed.
@@ -83,7 +84,11 @@ where
     let dialer = pool.dialer.clone();
     tokio::task::spawn_local(async move {
         if let Err(error) = open(&dialer, &mut opening).await {
-            tracing::debug!(error = error.chain(), "no upstream connection was opened");
+            tracing::debug!(
+                to = dialer.settings().called,
+                error = error.chain(),
+                "no connection was opened"
+            );
             opening.fail(error);
         }
     });
@@ -103,21 +108,28 @@ where
         return Ok(());
     };
     let id = pool.book.borrow_mut().number();
-    let expires = Instant::now() + shortened(settings.lifetime);
+    let term = Term {
+        expires: Instant::now() + shortened(settings.lifetime),
+        address: stream.address(),
+    };
     if shared {
-        let connection = handshake_http2(stream, id, &opening.pool).await?;
+        let connection = handshake_http2(stream, id, &opening.pool, settings).await?;
         if let Some(attempt) = opening.attempt.take() {
             let mut book = pool.book.borrow_mut();
             book.expect(true);
-            book.opened_shared(attempt, id, connection, expires, Instant::now());
+            let allowed = connection.allowed();
+            book.opened_shared(attempt, id, connection, term, Instant::now());
+            book.allow_streams(id, allowed.unwrap_or(STREAMS));
         }
     } else {
-        let connection = Box::new(Http1::handshake(stream).await?);
+        let connection = Http1::handshake(stream).await;
+        let connection = connection.map_err(|error| unspoken(settings.called, error))?;
+        let connection = Box::new(connection);
         if let Some(attempt) = opening.attempt.take() {
             let whole = Whole {
                 id,
                 connection,
-                expires,
+                term,
             };
             let mut book = pool.book.borrow_mut();
             book.expect(false);
@@ -128,16 +140,20 @@ where
     Ok(())
 }
 
+/// Begins HTTP/2, and waits for the peer's SETTINGS: before them it is not known how many requests it takes, nor whether
+/// it speaks HTTP/2 at all.
 async fn handshake_http2<B>(
     stream: Stream,
     id: Id,
     pool: &Weak<Inner<B>>,
+    settings: &Settings,
 ) -> Result<Http2<B>, Error>
 where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Source>,
 {
-    let (sender, connection) = http2::Builder::new(LocalExecutor)
+    let moved = Rc::<Notify>::default();
+    let (sender, connection) = http2::Builder::new(Telling(Rc::clone(&moved)))
         .timer(TokioTimer::new())
         .initial_max_send_streams(UNTOLD)
         .keep_alive_interval(PING_EVERY)
@@ -145,7 +161,7 @@ where
         .keep_alive_while_idle(true)
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(broken)?;
+        .map_err(|error| unspoken(settings.called, error))?;
     let connection = Rc::new(RefCell::new(connection));
     let asked = Rc::clone(&connection);
     let allowed: Rc<dyn Fn() -> usize> = Rc::new(move || {
@@ -157,12 +173,51 @@ where
         allowed: Rc::downgrade(&allowed),
     };
     let pool = Weak::clone(pool);
+    let ending = Rc::clone(&moved);
     tokio::task::spawn_local(async move {
         let ended = poll_fn(|cx| Pin::new(&mut *connection.borrow_mut()).poll(cx)).await;
         drop((connection, allowed));
+        ending.notify_waiters();
         note_end(&pool, id, ended);
     });
-    Ok(shared)
+    let begun = async {
+        loop {
+            let moved = moved.notified();
+            if shared.allowed().is_some() || shared.sender.is_closed() {
+                return !shared.sender.is_closed();
+            }
+            moved.await;
+        }
+    };
+    let (called, limit) = (settings.called, settings.tls_timeout);
+    let said = match timeout(limit, begun).await {
+        Ok(true) => return Ok(shared),
+        Ok(false) => format!("{called} closed the connection before HTTP/2 had begun on it"),
+        Err(_) => format!("{called} did not begin HTTP/2 within {limit:?}"),
+    };
+    Err(Error::new(Reason::UpstreamConnect, said))
+}
+
+/// Runs hyper's tasks, and tells when one of them has moved on: only then can the peer have said something new.
+#[derive(Clone)]
+struct Telling(Rc<Notify>);
+
+impl<F> hyper::rt::Executor<F> for Telling
+where
+    F: Future + 'static,
+{
+    fn execute(&self, task: F) {
+        let moved = Rc::clone(&self.0);
+        LocalExecutor.execute(async move {
+            let mut task = pin!(task);
+            poll_fn(|cx| {
+                let polled = task.as_mut().poll(cx);
+                moved.notify_waiters();
+                polled
+            })
+            .await;
+        });
+    }
 }
 
 /// Notes that a connection's task has ended: the peer closed it, it broke, or the pool let go of it.
@@ -172,7 +227,7 @@ where
     B::Error: Into<Source>,
 {
     if let Err(error) = ended {
-        tracing::debug!(%error, "an upstream connection ended");
+        tracing::debug!(%error, "an outbound connection ended");
     }
     if let Some(pool) = pool.upgrade() {
         pool.book.borrow_mut().ended(id);
@@ -180,13 +235,20 @@ where
     }
 }
 
+/// Says that a connection broke before anything of a request was sent.
+fn unspoken(called: &str, error: hyper::Error) -> Error {
+    let detail = format!("{called} closed the connection before a request could be sent");
+    Error::new(Reason::UpstreamConnect, detail).because(error)
+}
+
 /// Takes up to a fifth off, so that connections opened together do not end together.
 fn shortened(lifetime: Duration) -> Duration {
     lifetime.mul_f64(1.0 - fastrand::f64() / 5.0)
 }
 
-/// What hyper takes for the peer's limit until its SETTINGS have come: a number that nobody says, so that theirs shows.
-const UNTOLD: usize = STREAMS + 1;
+/// What hyper takes for the peer's limit until its SETTINGS have come: a number that nobody can say, since theirs are of 32
+/// bits, and no limit at all is the number after this one.
+const UNTOLD: usize = usize::MAX - 1;
 
 /// A shared connection is asked whether it is alive this often, and given up when it does not say so in time.
 const PING_EVERY: Duration = Duration::from_secs(20);

@@ -67,7 +67,11 @@ impl Gate {
 
 impl Peer {
     pub(super) async fn start(speaks: Speaks) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), speaks).await
+    }
+
+    pub(super) async fn start_at(address: SocketAddr, speaks: Speaks) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Rc::<State>::default();
         let identity = (speaks == Speaks::Tls).then(identity);

@@ -21,22 +21,27 @@ use tokio::time::{Instant, advance};
 use super::counts::{Cause, Count};
 use super::peer::{Peer, Speaks};
 use super::{Counts, Pool};
-use crate::connect::{Dialer, Origin, Settings};
+use crate::connect::{Dialer, MinTls, Origin, Settings};
 use crate::error::{Error, Reason};
 
 /// Settings under which nothing is in the way.
-pub(super) fn settings(origin: Origin) -> Settings {
+pub(in crate::connect) fn settings(origin: Origin) -> Settings {
     Settings {
+        called: "the upstream",
         origin,
         address: None,
         http2: false,
         connect_timeout: Duration::from_secs(3),
+        tls_timeout: Duration::from_secs(3),
         idle_timeout: Duration::from_hours(1),
         lifetime: Duration::from_hours(2),
         connections: NonZeroUsize::new(10).unwrap(),
         waiting: 10,
         breaker: None,
         extra_roots: Vec::new(),
+        min_tls: MinTls::Tls12,
+        client_certificate: None,
+        proxy: None,
     }
 }
 
@@ -44,7 +49,7 @@ pub(super) fn settings(origin: Origin) -> Settings {
 ///
 /// A paused clock moves on by itself when nothing else happens, which a socket that is about to be ready does not
 /// prevent; work on a blocking thread does.
-async fn stopped(test: impl Future<Output = ()>) {
+pub(super) async fn stopped(test: impl Future<Output = ()>) {
     let (done, ended) = mpsc::channel::<()>();
     let holding = tokio::task::spawn_blocking(move || ended.recv().is_err());
     LocalSet::new().run_until(test).await;
@@ -53,17 +58,20 @@ async fn stopped(test: impl Future<Output = ()>) {
 }
 
 /// A pool and what it counts.
-struct Tested<B = Empty<Bytes>> {
-    pool: Pool<B>,
-    counts: Arc<Counts>,
+pub(super) struct Tested<B = Empty<Bytes>> {
+    pub(super) pool: Pool<B>,
+    pub(super) counts: Arc<Counts>,
 }
 
-type Answer = JoinHandle<Result<String, Error>>;
+pub(super) type Answer = JoinHandle<Result<String, Error>>;
 
 impl Tested {
     fn new(settings: Settings) -> Self {
+        Self::dialing(Dialer::new(settings).unwrap())
+    }
+
+    pub(super) fn dialing(dialer: Dialer) -> Self {
         let counts = Arc::<Counts>::default();
-        let dialer = Dialer::new(settings).unwrap();
         let pool = Pool::new(dialer, Arc::clone(&counts));
         Self { pool, counts }
     }
@@ -75,7 +83,7 @@ impl Tested {
     }
 
     /// Sends a request and returns which connection answered it.
-    fn send(&self, target: &str) -> Answer {
+    pub(super) fn send(&self, target: &str) -> Answer {
         self.send_until(target, Duration::from_hours(10))
     }
 
@@ -91,23 +99,23 @@ impl Tested {
         })
     }
 
-    async fn get(&self, target: &str) -> String {
+    pub(super) async fn get(&self, target: &str) -> String {
         self.send(target).await.unwrap().unwrap()
     }
 
-    fn closed(&self, cause: Cause) -> u64 {
+    pub(super) fn closed(&self, cause: Cause) -> u64 {
         self.counts.closed(cause).get()
     }
 }
 
 /// Waits until something is so.
-async fn until(so: impl Fn() -> bool) {
+pub(super) async fn until(so: impl Fn() -> bool) {
     while !so() {
         yield_now().await;
     }
 }
 
-async fn until_count(count: &Count, expected: u64) {
+pub(super) async fn until_count(count: &Count, expected: u64) {
     until(|| count.get() == expected).await;
 }
 
@@ -558,6 +566,29 @@ async fn streams_are_as_many_as_the_peer_takes_and_then_another_connection_is_op
             answer.await.unwrap().unwrap();
         }
         assert_eq!(peer.accepted(), 2);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_many_streams_a_peer_takes_is_known_before_the_first_is_opened() {
+    stopped(async {
+        for any in [2, 100, 101, u32::MAX] {
+            let peer = Peer::start(Speaks::Http2(any)).await;
+            assert_eq!(Tested::with(&peer, |_| {}).get("/").await, "0");
+        }
+        let peer = Peer::start(Speaks::Http2(1)).await;
+        let tested = Tested::with(&peer, |_| {});
+
+        let answers: Vec<_> = (0..3).map(|_| tested.send("/held")).collect();
+        until(|| peer.targets().len() == 3).await;
+
+        assert_eq!(peer.accepted(), 3);
+        peer.answer(3);
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        assert_eq!(peer.accepted(), 3);
     })
     .await;
 }

@@ -219,12 +219,17 @@ fn failures() -> Vec<Fault> {
             "server_error",
             "IMS answered 502 and something that is not JSON",
         ),
-        passing("reset", Act::Reset, "unreachable", "upstream_reset"),
+        passing(
+            "reset",
+            Act::Reset,
+            "unreachable",
+            "IMS closed the connection",
+        ),
         passing(
             "closed in mid-head",
             Act::AnswerAndClose(b"HTTP/1.1 200 OK\r\nContent-".to_vec()),
             "unreachable",
-            "upstream",
+            "IMS closed the connection",
         ),
         passing(
             "closed in mid-body",
