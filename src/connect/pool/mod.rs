@@ -16,11 +16,12 @@
 //! for no attempt, since the cap was reached, gets one as soon as a connection is gone or an attempt has failed.
 //!
 //! The files: `book` keeps account and decides, `line` is the waiting line, `open` connects, `lease` lends,
-//! `address` says whom a request is for, `counts` is what is measured.
+//! `address` says whom a request is for, `heads` looks at what comes back, `counts` is what is measured.
 
 mod address;
 mod book;
 mod counts;
+mod heads;
 mod http1;
 mod lease;
 mod line;
@@ -308,7 +309,7 @@ const BUSY_FOR: Duration = Duration::from_secs(1);
 
 /// Names what went wrong on a connection that had been made.
 fn broken(error: hyper::Error) -> Error {
-    let (reason, detail) = if error.is_parse() {
+    let (reason, detail) = if error.is_parse() || is_bad_line(&error) {
         (
             Reason::UpstreamProtocol,
             "the upstream's answer could not be read as HTTP",
@@ -320,6 +321,15 @@ fn broken(error: hyper::Error) -> Error {
         )
     };
     Error::new(reason, detail).because(error)
+}
+
+/// Tells whether an answer's head was refused before hyper read it.
+fn is_bad_line(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let source = source.and_then(<dyn std::error::Error>::downcast_ref::<std::io::Error>);
+    source
+        .and_then(std::io::Error::get_ref)
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<heads::BadLine>)
 }
 
 impl<B> std::fmt::Debug for Pool<B> {
