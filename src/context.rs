@@ -2,13 +2,14 @@
 //!
 //! Each stage takes the type the stage above makes, so a stage left out or moved does not compile.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Version};
 use tokio::time::Instant;
 
@@ -37,6 +38,11 @@ impl Connection {
             anonymous,
             stalled: Cell::new(false),
         }
+    }
+
+    /// Returns the scheme by which callers reach the listener.
+    pub fn scheme(&self) -> &'static str {
+        "http"
     }
 }
 
@@ -80,6 +86,8 @@ pub struct Exchange {
     pub attempts: Cell<u32>,
     /// When the upstream's response head was complete.
     pub upstream_head: Cell<Option<Instant>>,
+    /// Whom the caller addressed, where the answer may have to say it.
+    pub host: OnceCell<Host>,
 }
 
 impl Exchange {
@@ -103,6 +111,26 @@ impl Exchange {
             upload: Upload::default(),
             attempts: Cell::new(0),
             upstream_head: Cell::new(None),
+            host: OnceCell::new(),
+        }
+    }
+}
+
+/// Whom a caller addressed: a host, and a port if it is not the scheme's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// As the target of the request says.
+    Authority(Authority),
+    /// As the field `Host` says.
+    Field(HeaderValue),
+}
+
+impl Host {
+    /// Returns it as it is written.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Authority(authority) => authority.as_str().as_bytes(),
+            Self::Field(value) => value.as_bytes(),
         }
     }
 }

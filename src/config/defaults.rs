@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::file::{
-    Admin, Auto, ClientCredentials, Grant, Ims, Listener, ListenerLimits, Log, LogFormat, LogLevel,
-    Method, Scopes, Upstream, Workers,
+    Admin, Auto, ClientCredentials, Forwarded, Grant, Ims, Listener, ListenerLimits, Log,
+    LogFormat, LogLevel, Method, Scopes, Upstream, Workers,
 };
 use super::format::Written;
 use super::name::Name;
@@ -125,10 +125,12 @@ impl Default for Upstream {
             connect_timeout: Written::known("3s"),
             connection_lifetime: Written::known("10m"),
             connections: NonZeroUsize::new(256).expect("it is not zero"),
+            forwarded: Forwarded::default(),
             http2: false,
             idle_timeout: Written::known("45s"),
             request_body: Written::known("10MiB"),
             response_idle_timeout: Written::known("60s"),
+            rewrite_links: true,
             token_refused_by: Sign::DEFAULT.map(Written::known).to_vec(),
             url: Written::known("https://platform.adobe.io"),
             waiting: 1024,

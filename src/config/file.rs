@@ -417,6 +417,10 @@ pub(super) struct Upstream {
     /// most requests that Adobe sees at a time; more wait, see `waiting`. From 1 up, default 256.
     #[schemars(range(min = 1, max = 100_000))]
     pub(super) connections: NonZeroUsize,
+    /// What becomes of the fields by which proxies tell where a request came from, such as `Forwarded`,
+    /// `X-Forwarded-For` and `X-Real-IP`. `drop`: they end here, since Adobe need not know your network. `pass`: they go
+    /// on as they came. Default drop.
+    pub(super) forwarded: Forwarded,
     /// Whether HTTP/2 may be spoken. Default false: on a short way HTTP/1.1 costs less.
     pub(super) http2: bool,
     /// How long an unused connection is kept. Keep it below Adobe's own limit. From 1s to 1h, default 45s.
@@ -428,6 +432,9 @@ pub(super) struct Upstream {
     /// The longest silence between two pieces of a response body. From 100ms to 1h, default 60s.
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
     pub(super) response_idle_timeout: Written<Duration>,
+    /// Whether absolute references to `url` in the fields `Location`, `Content-Location` and `Link` of an answer lead to
+    /// the gateway, under the host that the caller addressed. Bodies are never changed. Default true.
+    pub(super) rewrite_links: bool,
     /// By what an answer with status 400, 401 or 403 is known to refuse the token: its `error_code`, or a status for an
     /// answer without any code. The token is then replaced, once however many answers say so, and the request sent once
     /// more with the new one, unless more than 256KiB of its body have gone; what is answered then is passed on. While new
@@ -460,6 +467,7 @@ words!(Anonymous { Allow = "allow", Refuse = "refuse" });
 words!(ClientCredentials { ClientCredentials = "client_credentials" });
 words!(#[derive(Default)] ContentType { Pass = "pass", #[default] Require = "require" });
 words!(#[derive(Default)] EncodedSlashes { Pass = "pass", #[default] Refuse = "refuse" });
+words!(#[derive(Default)] Forwarded { #[default] Drop = "drop", Pass = "pass" });
 words!(Kind { Read = "read", Write = "write", Job = "job", Delete = "delete" });
 words!(LogFormat { Auto = "auto", Human = "human", Json = "json" });
 words!(LogLevel {

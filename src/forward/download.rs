@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::fields;
 use super::refusal::Beginning;
 use crate::context::Exchange;
 use crate::error::{Error, Reason, Source};
@@ -97,13 +98,13 @@ where
             return Poll::Ready(Some(Err(error)));
         }
         if let Some(trailers) = this.trailers.take() {
-            return Poll::Ready(Some(Ok(Frame::trailers(*trailers))));
+            return Poll::Ready(Some(Ok(passable(Frame::trailers(*trailers)))));
         }
         let error = match this.body.poll_frame(cx) {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(Ok(frame))) => {
                 *this.waiting = false;
-                return Poll::Ready(Some(Ok(frame)));
+                return Poll::Ready(Some(Ok(passable(frame))));
             }
             Poll::Ready(Some(Err(error))) => {
                 let detail = "the upstream broke its answer off";
@@ -148,4 +149,12 @@ where
         }
         hint
     }
+}
+
+/// Takes out of trailers what callers must not find there. Data is what it is.
+fn passable(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        fields::trailers(trailers);
+    }
+    frame
 }

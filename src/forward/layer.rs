@@ -9,15 +9,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version, header};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
 
 use super::again::{Again, complete};
+use super::answer;
 use super::refusal::Beginning;
 use super::upload::{self, Upload};
-use super::{ContentType, Download, Rule, Settings, fields, query, refusal};
+use super::{ContentType, Download, Rule, Settings, fields, links, query, refusal};
 use crate::aep::OwnedFields;
 use crate::connect::{LeasedBody, Pool};
 use crate::context::{Credentialed, Exchange, Received, Successors};
@@ -133,7 +134,10 @@ where
         let rule = settings.routes.get(routed.route)?;
         let (mut head, body) = request.into_parts();
 
-        fields::outbound(&mut head.headers, rule)?;
+        fields::outbound(&mut head.headers, rule, settings.forwarded)?;
+        if settings.rewrite_links.is_some() {
+            links::note(&head, &exchange);
+        }
         if body.size_hint().lower() > settings.request_body_bytes {
             return Err(upload::too_large(settings.request_body_bytes));
         }
@@ -268,7 +272,7 @@ where
             _ => whose_fault(&self.exchange, error),
         })?;
         self.exchange.upstream_head.set(Some(Instant::now()));
-        check_answer(response.status(), response.headers())?;
+        answer::check(response.status(), response.headers())?;
         Ok(response)
     }
 
@@ -306,9 +310,7 @@ where
             again.forget();
         }
         let (mut head, body) = response.into_parts();
-        fields::inbound(&mut head.headers);
-        // An answer from HTTP/1.0 goes on as what the caller speaks.
-        head.version = Version::HTTP_11;
+        answer::settle(&mut head, settings, &self.exchange);
         let body = Download::new(
             body,
             settings.response_idle_timeout,
@@ -380,36 +382,6 @@ fn token_ran_out() -> Error {
 fn body_too_late() -> Error {
     let detail = "the request body did not arrive before the request's deadline";
     Error::new(Reason::RequestTimeout, detail)
-}
-
-/// Refuses answers whose end cannot be told for sure, or that nobody asked for.
-fn check_answer(status: StatusCode, headers: &HeaderMap) -> Result<(), Error> {
-    if status.is_informational() {
-        let detail = "the upstream switched protocols unasked";
-        return Err(Error::new(Reason::UpstreamProtocol, detail));
-    }
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let (coding, length) = (codings.next(), lengths.next());
-    let detail = match (coding, length) {
-        _ if codings.next().is_some() || lengths.next().is_some() => {
-            "the upstream's answer says twice how long it is"
-        }
-        (Some(_), Some(_)) => "the upstream's answer has both Content-Length and Transfer-Encoding",
-        // Passing on what is coded in a way that ends here would spoil it.
-        (Some(coding), None) if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-            "the upstream's answer has a Transfer-Encoding other than chunked"
-        }
-        (None, Some(length)) if !is_number(length.as_bytes()) => {
-            "the upstream's answer has a Content-Length that is not one number"
-        }
-        _ => return Ok(()),
-    };
-    Err(Error::new(Reason::UpstreamProtocol, detail))
-}
-
-fn is_number(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ error: upstream.timeout: there is no such key here
   |
 6 |   timeout: 3s
   |   ^^^^^^^
-  = help: the keys here are address, allow_plain_http, ca_file, connect_timeout, connection_lifetime, connections, http2, idle_timeout, request_body, response_idle_timeout, token_refused_by, url, waiting
+  = help: the keys here are address, allow_plain_http, ca_file, connect_timeout, connection_lifetime, connections, forwarded, http2, idle_timeout, request_body, response_idle_timeout, rewrite_links, token_refused_by, url, waiting
 
 error: credentials.loyalty.client_id: the environment variable CLIENT is not set
   --> gateway.yaml:10:16

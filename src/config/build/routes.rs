@@ -6,7 +6,9 @@ use super::quotas::Quotas;
 use super::ties::{check_names, check_ties, methods_of, templates, verb};
 use crate::aep::{self, SandboxName};
 use crate::config::defaults;
-use crate::config::file::{ContentType, EncodedSlashes, File, Kind, Match, Paths, Route};
+use crate::config::file::{
+    ContentType, EncodedSlashes, File, Forwarded, Kind, Match, Paths, Route,
+};
 use crate::config::format::Written;
 use crate::config::name::{Guarded, Name};
 use crate::config::path::{KeyPath, top};
@@ -69,8 +71,16 @@ pub(super) fn build(
             routes: rules.iter().map(|rules| rules.credential).collect(),
         },
         forward: forward::Settings {
+            forwarded: match file.upstream.forwarded {
+                Forwarded::Drop => forward::Forwarded::Drop,
+                Forwarded::Pass => forward::Forwarded::Pass,
+            },
             request_body_bytes: file.upstream.request_body.0.0,
             response_idle_timeout: file.upstream.response_idle_timeout.0,
+            rewrite_links: file
+                .upstream
+                .rewrite_links
+                .then(|| file.upstream.url.0.clone()),
             routes: rules.iter().map(|rules| rules.forward.clone()).collect(),
             token_refused_by: file
                 .upstream

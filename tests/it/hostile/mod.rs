@@ -1,5 +1,6 @@
 //! What must not be passed on: malformed, ambiguous and oversize requests, byte by byte.
 
+mod answers;
 mod heads;
 mod targets;
 mod bodies;
