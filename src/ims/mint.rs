@@ -216,7 +216,7 @@ fn head_of(status: StatusCode, fields: &HeaderMap, now: Duration) -> Head {
         status,
         retry_after: fields
             .get(header::RETRY_AFTER)
-            .and_then(|value| pause(value, now)),
+            .and_then(|value| retry_after(value, now)),
         debug_id: debug_id.map(str::to_owned),
         clock_ahead_s,
     }
@@ -288,7 +288,9 @@ fn unreachable(error: &Error) -> Failure {
 }
 
 /// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds or a date. A number that is too large to be read is a long pause.
-fn pause(value: &HeaderValue, now: Duration) -> Option<Duration> {
+///
+/// `now` is the time since the Unix epoch, for dates.
+pub fn retry_after(value: &HeaderValue, now: Duration) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
@@ -377,7 +379,7 @@ mod tests {
     #[test]
     fn a_pause_is_seconds_or_a_date() {
         let now = Duration::from_secs(1_700_000_000);
-        let pause = |text: &str| pause(&HeaderValue::from_str(text).unwrap(), now);
+        let pause = |text: &str| retry_after(&HeaderValue::from_str(text).unwrap(), now);
 
         assert_eq!(pause("38"), Some(Duration::from_secs(38)));
         assert_eq!(
