@@ -171,6 +171,10 @@ fn may_spell(name: &str) -> bool {
 /// Tells whether a field says where a request came from, in any spelling by underscores: of those that proxies add, the
 /// ones that are told apart by nothing but their names.
 fn tells_where_from(name: &str) -> bool {
+    // Most names begin otherwise.
+    if !matches!(name.as_bytes(), [b'c' | b'f' | b't' | b'x', ..]) {
+        return false;
+    }
     let known: &[&str] = match name.len() {
         9 => &["forwarded", "x-real-ip", "client-ip"],
         11 => &["x-client-ip", "x-remote-ip"],

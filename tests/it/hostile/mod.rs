@@ -5,6 +5,7 @@ mod heads;
 mod targets;
 mod bodies;
 mod connections;
+mod frames;
 mod http2;
 
 use std::net::Shutdown;
