@@ -52,10 +52,13 @@ deny: ## licences, sources, duplicates and known faults of the dependencies
 	else echo "advisories NOT CHECKED: no database here; 'cargo deny fetch db' brings it"; fi
 
 # Builds without the coverage instrumentation that only nightly's flags give: this shows that the targets compile.
-fuzz-build: ## the fuzz targets: formatting, and that they build
+fuzz-build: ## the fuzz targets: formatting, that they build, and what they make of their seeds
 	@.ci/packages rust c c++
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="--cfg fuzzing" $(CARGO) build --locked --manifest-path fuzz/Cargo.toml
+	for seeds in fuzz/seeds/*; do \
+	    told=$$("$${CARGO_TARGET_DIR:-fuzz/target}/debug/$${seeds##*/}" "$$seeds"/* 2>&1) || { echo "$$told"; exit 1; }; \
+	done
 
 bench-check: bench-count ## count the instructions a request costs, and compare with the committed baseline
 	python3 benches/gate.py check $(COUNTS)

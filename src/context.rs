@@ -2,7 +2,7 @@
 //!
 //! Each stage takes the type the stage above makes, so a stage left out or moved does not compile.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Version};
 use tokio::time::Instant;
 
@@ -26,19 +27,27 @@ pub struct Connection {
     pub local: Endpoint,
     /// Whether the listener serves callers who show nothing of who they are.
     pub anonymous: bool,
+    /// Whether TLS is spoken on it.
+    pub tls: bool,
     /// Whether it was given up because the caller took nothing of what it was sent.
     pub stalled: Cell<bool>,
 }
 
 impl Connection {
-    /// Makes the record of a connection.
+    /// Makes the record of a connection in clear text.
     pub fn new(peer: Endpoint, local: Endpoint, anonymous: bool) -> Self {
         Self {
             peer,
             local,
             anonymous,
+            tls: false,
             stalled: Cell::new(false),
         }
+    }
+
+    /// Returns the scheme by which callers reach the listener.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
     }
 }
 
@@ -119,6 +128,8 @@ pub struct Exchange {
     pub upstream_head: Cell<Option<Instant>>,
     /// When the answer must have ended, if it must.
     pub ends_by: Cell<Option<Instant>>,
+    /// Whom the caller addressed, where the answer may have to say it.
+    pub host: OnceCell<Host>,
 }
 
 impl Exchange {
@@ -143,6 +154,26 @@ impl Exchange {
             attempts: Cell::new(0),
             upstream_head: Cell::new(None),
             ends_by: Cell::new(None),
+            host: OnceCell::new(),
+        }
+    }
+}
+
+/// Whom a caller addressed: a host, and a port if it is not the scheme's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// As the target of the request says.
+    Authority(Authority),
+    /// As the field `Host` says.
+    Field(HeaderValue),
+}
+
+impl Host {
+    /// Returns it as it is written.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Authority(authority) => authority.as_str().as_bytes(),
+            Self::Field(value) => value.as_bytes(),
         }
     }
 }

@@ -127,6 +127,9 @@ reasons! {
     /// A fault of the gateway's own.
     Internal = "internal", INTERNAL_SERVER_ERROR, Gateway, Unsure, "proxy_internal_error",
         "The gateway failed.";
+    /// The request has come through the gateway several times already.
+    LoopDetected = "loop_detected", LOOP_DETECTED, Gateway, Never, "proxy_loop_detected",
+        "The gateway is its own upstream.";
     /// The request is not valid or not unambiguous HTTP.
     MalformedRequest = "malformed_request", BAD_REQUEST, Caller, Never, "http_request_error",
         "The request is malformed or ambiguous.";

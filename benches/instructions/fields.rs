@@ -3,7 +3,7 @@
 use gungraun::{library_benchmark, library_benchmark_group};
 use http::{HeaderMap, HeaderValue, Version};
 use profile_gateway::aep::OwnedFields;
-use profile_gateway::forward::{Rule, fields as work_on};
+use profile_gateway::forward::{Forwarded, Rule, fields as work_on};
 
 use crate::gateway;
 use crate::upstream;
@@ -32,7 +32,7 @@ fn prepare_request() -> Work {
         sandbox: HeaderValue::from_static("prod"),
     };
     let go_out = move |mut fields: HeaderMap| {
-        let stripped = work_on::outbound(&mut fields, &rule);
+        let stripped = work_on::outbound(&mut fields, &rule, Forwarded::Drop);
         stripped.expect("a lookup is fit to be sent");
         work_on::write_owned(&mut fields, Version::HTTP_11, &owned);
         owned.verify(&fields).expect("the four are there once each");

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::file::{
-    Admin, Auto, Breaker, ClientCredentials, Grant, Ims, Listener, ListenerLimits, Log, LogFormat,
-    LogLevel, Method, MinTls, Retries, Scopes, Upstream, Workers,
+    Admin, Auto, Breaker, ClientCredentials, Forwarded, Grant, Ims, Listener, ListenerLimits, Log,
+    LogFormat, LogLevel, Method, MinTls, Retries, Scopes, Upstream, Workers,
 };
 use super::format::Written;
 use super::name::Name;
@@ -169,12 +169,14 @@ impl Default for Upstream {
             connection_lifetime: Written::known("10m"),
             connections: NonZeroUsize::new(256).expect("it is not zero"),
             egress_proxy: None,
+            forwarded: Forwarded::default(),
             http2: false,
             idle_timeout: Written::known("45s"),
             min_tls: MinTls::Tls12,
             request_body: Written::known("10MiB"),
             response_idle_timeout: Written::known("60s"),
             retries: Retries::default(),
+            rewrite_links: true,
             tls_timeout: Written::known("3s"),
             token_refused_by: Sign::DEFAULT.map(Written::known).to_vec(),
             url: Written::known("https://platform.adobe.io"),

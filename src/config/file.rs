@@ -514,6 +514,10 @@ pub(super) struct Upstream {
     /// environment's `HTTPS_PROXY` or `https_proxy`, unless `NO_PROXY` or `no_proxy` excepts the host or it is loopback.
     #[schemars(with = "Written<EgressProxy>")]
     pub(super) egress_proxy: Option<Written<EgressProxy>>,
+    /// What becomes of the fields by which proxies tell where a request came from, such as `Forwarded`,
+    /// `X-Forwarded-For` and `X-Real-IP`. `drop`: they end here, since Adobe need not know your network. `pass`: they go
+    /// on as they came. Default drop.
+    pub(super) forwarded: Forwarded,
     /// Whether HTTP/2 may be spoken. Default false: on a short way HTTP/1.1 costs less.
     pub(super) http2: bool,
     /// How long an unused connection is kept. Keep it below Adobe's own limit. From 1s to 1h, default 45s.
@@ -529,6 +533,9 @@ pub(super) struct Upstream {
     pub(super) response_idle_timeout: Written<Duration>,
     /// How requests are repeated.
     pub(super) retries: Retries,
+    /// Whether absolute references to `url` in the fields `Location`, `Content-Location` and `Link` of an answer lead to
+    /// the gateway, under the host that the caller addressed. Bodies are never changed. Default true.
+    pub(super) rewrite_links: bool,
     /// Time for TLS once there is a connection, and for HTTP/2 to begin. From 10ms to 1m, default 3s.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
     pub(super) tls_timeout: Written<Duration>,
@@ -616,6 +623,7 @@ words!(Anonymous { Allow = "allow", Refuse = "refuse" });
 words!(ClientCredentials { ClientCredentials = "client_credentials" });
 words!(#[derive(Default)] ContentType { Pass = "pass", #[default] Require = "require" });
 words!(#[derive(Default)] EncodedSlashes { Pass = "pass", #[default] Refuse = "refuse" });
+words!(#[derive(Default)] Forwarded { #[default] Drop = "drop", Pass = "pass" });
 words!(Kind { Read = "read", Write = "write", Job = "job", Delete = "delete" });
 words!(LogFormat { Auto = "auto", Human = "human", Json = "json" });
 words!(LogLevel {

@@ -111,6 +111,14 @@ pub fn parse(name: &str, text: &str, sources: &dyn Sources) -> Result<Settings, 
     finish(root, sources, report)
 }
 
+/// Tells whether `text`, read as a duration, a size and a rate, is what it says, if it is one: for the fuzzer.
+#[cfg(fuzzing)]
+pub fn quantities_read_back(text: &str) -> bool {
+    quantity::reads_back::<Duration>(text)
+        && quantity::reads_back::<quantity::ByteSize>(text)
+        && quantity::reads_back::<quantity::Rate>(text)
+}
+
 fn finish(
     mut root: Node,
     sources: &dyn Sources,

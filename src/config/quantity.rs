@@ -11,7 +11,10 @@ impl Format for Duration {
     const EXAMPLE: &'static str = "30s";
 
     fn parse(text: &str) -> Result<Self, String> {
-        humantime::parse_duration(text).map_err(|_| format!("must be {}", Self::WHAT))
+        humantime::parse_duration(text)
+            .ok()
+            .filter(|duration| *duration <= LONGEST && !has_number_in_parts(text))
+            .ok_or_else(|| format!("must be {}", Self::WHAT))
     }
 
     fn show(&self) -> String {
@@ -29,6 +32,22 @@ impl Format for Duration {
     fn magnitude(&self) -> Option<u128> {
         Some(self.as_nanos())
     }
+}
+
+/// Tells whether a number has blanks within it, which the library passes over: `1 0s` is more likely a slip than ten
+/// seconds.
+fn has_number_in_parts(text: &str) -> bool {
+    let number = |part: &str, end: fn(&str) -> Option<char>| {
+        end(part).is_some_and(|character| character.is_ascii_digit() || character == '.')
+    };
+    let parts: Vec<&str> = text.split_whitespace().collect();
+    parts
+        .iter()
+        .zip(parts.iter().skip(1))
+        .any(|(first, second)| {
+            number(first, |part| part.chars().next_back())
+                && number(second, |part| part.chars().next())
+        })
 }
 
 /// A number of bytes.
@@ -108,7 +127,7 @@ impl Format for Rate {
             "min" => 60 * SECOND,
             "h" => HOUR,
             "day" => 24 * HOUR,
-            other => humantime::parse_duration(other).map_err(|_| wrong())?,
+            other => Duration::parse(other).map_err(|_| wrong())?,
         };
         if period < Duration::from_millis(1) || period > 24 * HOUR {
             return Err("must be a rate over a time from 1ms to 24h".to_owned());
@@ -126,12 +145,23 @@ impl Format for Rate {
     }
 }
 
+/// Tells whether what `text` is read as, if anything, is shown in a way that is read as the same.
+#[cfg(any(fuzzing, test))]
+pub(super) fn reads_back<T: Format + PartialEq>(text: &str) -> bool {
+    match T::parse(text) {
+        Ok(value) => T::parse(&value.show()) == Ok(value),
+        Err(_) => true,
+    }
+}
+
 /// Parses digits and nothing else: no sign, no blank, no separator.
 fn number_of(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }
 
+/// Longer than anything here may take: what is longer yet could not be shown in milliseconds.
+const LONGEST: Duration = Duration::from_hours(1_000_000);
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -140,6 +170,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn durations_are_numbers_with_units() {
+        let duration = |text| Duration::parse(text).ok();
+
+        assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(duration("1h 30m"), Some(Duration::from_mins(90)));
+        assert_eq!(duration("1.5 h"), Some(Duration::from_mins(90)));
+        for wrong in [
+            "",
+            "30",
+            "-1s",
+            "1e3s",
+            "s",
+            "1 0s",
+            "1. 5h",
+            "1 .5h",
+            "03\t\t03..03.03s",
+            "30303033033033030.06s",
+            "1000001h",
+            "99999999999999999999s",
+        ] {
+            assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_have_binary_units() {
@@ -210,10 +265,12 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in ".*") {
-            let _ = Duration::parse(&text);
-            let _ = ByteSize::parse(&text);
-            let _ = Rate::parse(&text);
+        fn no_text_panics_or_reads_as_something_else_when_it_is_shown(
+            text in prop_oneof![".*", "[0-9]{1,20}[ /]?[0-9]{0,3}(ns|us|ms|s|m|min|h|day|KiB|MiB|GiB|B)?"],
+        ) {
+            prop_assert!(reads_back::<Duration>(&text));
+            prop_assert!(reads_back::<ByteSize>(&text));
+            prop_assert!(reads_back::<Rate>(&text));
         }
     }
 }

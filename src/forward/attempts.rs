@@ -6,15 +6,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use tokio::time::{Instant, sleep_until};
 
 use super::again::Again;
 use super::beginning::{Beginning, beginning};
-use super::layer::{Tools, UpstreamBody, check_answer};
+use super::layer::{Tools, UpstreamBody};
 use super::retry::{Answer, Cause, Outcome, Wait, pause_asked, verdict};
-use super::{Download, Settings, Upload, fields, refusal};
+use super::{Download, Settings, Upload, answer, refusal};
 use crate::aep;
 use crate::clock;
 use crate::connect::{LeasedBody, Unanswered};
@@ -105,7 +105,7 @@ where
             }
             Ok(mut response) => {
                 let beginning = beginning(&mut response, ready.deadline).await;
-                let answer = answer(&response, &beginning, &ready.exchange.method);
+                let answer = said(&response, &beginning, &ready.exchange.method);
                 ready.note_pause(&answer);
                 let signs = &tools.settings.token_refused_by;
                 let goes_again = if refusal::refuses(signs, response.status(), &beginning) {
@@ -169,7 +169,7 @@ impl<R> Default for Course<R> {
 }
 
 /// Returns what an answer to a request with `method` says, whose beginning has been read.
-fn answer<R>(response: &Response<R>, beginning: &Beginning, method: &Method) -> Answer {
+fn said<R>(response: &Response<R>, beginning: &Beginning, method: &Method) -> Answer {
     let code = beginning.code();
     let six_digits = |code: &str| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
     let text = beginning.text.as_ref().filter(|_| method != Method::HEAD);
@@ -226,7 +226,7 @@ where
             Unanswered { error, stale }
         })?;
         self.exchange.upstream_head.set(Some(Instant::now()));
-        check_answer(response.status(), response.headers())?;
+        answer::check(response.status(), response.headers())?;
         Ok(response)
     }
 
@@ -363,9 +363,7 @@ where
             note_open(trial);
         }
         let (mut head, body) = response.into_parts();
-        fields::inbound(&mut head.headers);
-        // An answer from HTTP/1.0 goes on as what the caller speaks.
-        head.version = Version::HTTP_11;
+        answer::settle(&mut head, &tools.settings, &self.exchange);
         let patience = tools.settings.routes.get(self.route)?.response_idle_timeout;
         let body = Download::new(body, patience, Rc::clone(&self.exchange));
         Ok(Response::from_parts(head, body.after(beginning)))

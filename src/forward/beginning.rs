@@ -133,7 +133,7 @@ mod tests {
 
         assert_eq!(decoded(&zipped(text), Some(&gzip)).unwrap(), &text[..]);
         assert_eq!(decoded(&zipped(text).slice(..10), Some(&gzip)), None);
-        assert_eq!(decoded(&zipped(&[b' '; 1_000_000]), Some(&gzip)), None);
+        assert_eq!(decoded(&zipped(&vec![b' '; 1_000_000]), Some(&gzip)), None);
         assert_eq!(decoded(&Bytes::from_static(text), None).unwrap(), &text[..]);
         let br = HeaderValue::from_static("br");
         assert_eq!(decoded(&Bytes::from_static(text), Some(&br)), None);

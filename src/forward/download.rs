@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::beginning::Beginning;
+use super::fields;
 use crate::context::Exchange;
 use crate::error::{Error, Reason, Source};
 
@@ -97,7 +98,7 @@ where
             return Poll::Ready(Some(Err(error)));
         }
         if let Some(trailers) = this.trailers.take() {
-            return Poll::Ready(Some(Ok(Frame::trailers(*trailers))));
+            return Poll::Ready(Some(Ok(passable(Frame::trailers(*trailers)))));
         }
         let ends_by = this.exchange.ends_by.get();
         let error = match this.body.poll_frame(cx) {
@@ -105,7 +106,7 @@ where
             Poll::Ready(Some(Ok(_))) if ends_by.is_some_and(is_over) => out_of_time(),
             Poll::Ready(Some(Ok(frame))) => {
                 *this.waiting = false;
-                return Poll::Ready(Some(Ok(frame)));
+                return Poll::Ready(Some(Ok(passable(frame))));
             }
             Poll::Ready(Some(Err(error))) => {
                 let detail = "the upstream broke its answer off";
@@ -165,4 +166,12 @@ fn is_over(end: Instant) -> bool {
 fn out_of_time() -> Error {
     let detail = "the answer had not ended when the request's time was over";
     Error::new(Reason::UpstreamTimeout, detail)
+}
+
+/// Takes out of trailers what callers must not find there. Data is what it is.
+fn passable(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        fields::trailers(trailers);
+    }
+    frame
 }

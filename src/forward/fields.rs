@@ -3,7 +3,7 @@
 use http::Version;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
-use super::Rule;
+use super::{Forwarded, Rule};
 use crate::aep::{OwnedFields, fields};
 use crate::error::{Error, Reason};
 
@@ -15,8 +15,13 @@ use crate::error::{Error, Reason};
 /// # Errors
 /// [`Reason::MalformedRequest`] when `Connection` names a field that carries authority: the caller could mean
 /// nothing by it but to have it removed further on. [`Reason::ExpectationFailed`] for an unknown expectation.
-pub fn outbound(headers: &mut HeaderMap, rule: &Rule) -> Result<(), Error> {
+/// [`Reason::LoopDetected`] when the request has come through here too often.
+pub fn outbound(headers: &mut HeaderMap, rule: &Rule, forwarded: Forwarded) -> Result<(), Error> {
     let present = Present::among(headers);
+    if present.via && passes(headers) >= MOST_PASSES {
+        let detail = "the request has come through this gateway several times already";
+        return Err(Error::new(Reason::LoopDetected, detail));
+    }
     if present.expect {
         remove_expect(headers)?;
     }
@@ -33,11 +38,16 @@ pub fn outbound(headers: &mut HeaderMap, rule: &Rule) -> Result<(), Error> {
     if present.overrides {
         remove_all(headers, &OVERRIDES);
     }
+    if present.forwarded && forwarded == Forwarded::Drop {
+        remove_where(headers, tells_where_from);
+    }
     if present.guarded {
         remove_guarded(headers, &rule.let_through);
     }
     if present.underscore {
-        remove_spelled(headers);
+        remove_where(headers, |name| {
+            name.contains('_') && fields::authority_field(name).is_some()
+        });
     }
     if present.cookie {
         join_cookies(headers);
@@ -51,14 +61,44 @@ pub fn write_owned(headers: &mut HeaderMap, version: Version, owned: &OwnedField
     headers.append(header::VIA, via(version));
 }
 
-/// Takes out of an answer what concerned only the connection it came over.
-pub fn inbound(headers: &mut HeaderMap) {
-    if headers.keys().any(|name| is_hop_by_hop(name.as_str())) {
+/// Takes out of an answer what concerned only the connection it came over. Returns whether fields are left that may
+/// refer to the upstream by its name.
+pub fn inbound(headers: &mut HeaderMap) -> bool {
+    let (mut hop_by_hop, mut refers) = (false, false);
+    for name in headers.keys() {
+        let name = name.as_str();
+        hop_by_hop |= is_hop_by_hop(name);
+        refers |= matches!(name, "link" | "location" | "content-location");
+    }
+    if hop_by_hop {
         for name in nominated(headers) {
             headers.remove(name);
         }
         remove_all(headers, &HOP_BY_HOP);
     }
+    refers
+}
+
+/// Takes out of an answer's trailers what may not stand there: what concerns a connection, frames a message, or decides how
+/// one is taken (RFC 9110 §6.5.1). Callers would have to guess whether it was meant for the head.
+pub fn trailers(trailers: &mut HeaderMap) {
+    remove_where(trailers, |name| {
+        is_hop_by_hop(name)
+            || matches!(
+                name,
+                "authorization"
+                    | "cache-control"
+                    | "content-encoding"
+                    | "content-length"
+                    | "content-location"
+                    | "content-range"
+                    | "content-type"
+                    | "host"
+                    | "location"
+                    | "set-cookie"
+                    | "www-authenticate"
+            )
+    });
 }
 
 /// Which kinds of fields a message has that need work: one look at each name, since most messages have none.
@@ -70,10 +110,12 @@ pub fn inbound(headers: &mut HeaderMap) {
 struct Present {
     cookie: bool,
     expect: bool,
+    forwarded: bool,
     guarded: bool,
     hop_by_hop: bool,
     overrides: bool,
     underscore: bool,
+    via: bool,
 }
 
 impl Present {
@@ -83,7 +125,9 @@ impl Present {
             // Every name that is looked for below has to be found here: the tests try each.
             let name = name.as_str();
             present.hop_by_hop |= is_hop_by_hop(name);
+            present.forwarded |= tells_where_from(name);
             match name.len() {
+                3 => present.via |= name == "via",
                 6 => {
                     present.cookie |= name == "cookie";
                     present.expect |= name == "expect";
@@ -123,6 +167,70 @@ fn is_hop_by_hop(name: &str) -> bool {
 fn may_spell(name: &str) -> bool {
     matches!(name.len(), 9 | 12..=15 | 22) && name.bytes().any(|byte| byte == b'_')
 }
+
+/// Tells whether a field says where a request came from, in any spelling by underscores: of those that proxies add, the
+/// ones that are told apart by nothing but their names.
+fn tells_where_from(name: &str) -> bool {
+    // Most names begin otherwise.
+    if !matches!(name.as_bytes(), [b'c' | b'f' | b't' | b'x', ..]) {
+        return false;
+    }
+    let known: &[&str] = match name.len() {
+        9 => &["forwarded", "x-real-ip", "client-ip"],
+        11 => &["x-client-ip", "x-remote-ip"],
+        13 => &["x-remote-addr"],
+        14 => &["true-client-ip"],
+        15 => &["x-original-host"],
+        16 => &[
+            "cf-connecting-ip",
+            "fastly-client-ip",
+            "x-azure-clientip",
+            "x-azure-socketip",
+            "x-originating-ip",
+        ],
+        19 => &["x-cluster-client-ip"],
+        24 => &["x-envoy-external-address", "x-original-forwarded-for"],
+        _ => &[],
+    };
+    let spells = |known: &&str| {
+        let mut pairs = name.bytes().zip(known.bytes());
+        pairs.all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
+    };
+    known.iter().any(spells)
+        || matches!(
+            name.as_bytes(),
+            [
+                b'x',
+                b'-' | b'_',
+                b'f',
+                b'o',
+                b'r',
+                b'w',
+                b'a',
+                b'r',
+                b'd',
+                b'e',
+                b'd',
+                ..
+            ]
+        )
+}
+
+/// Returns how often a request has come through gateways of this kind.
+fn passes(headers: &HeaderMap) -> usize {
+    let values = headers.get_all(header::VIA).iter();
+    let hops = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    hops.filter(|hop| {
+        let mut words = hop.split(u8::is_ascii_whitespace);
+        words.any(|word| word == PSEUDONYM)
+    })
+    .count()
+}
+
+const PSEUDONYM: &[u8] = b"profile-gateway";
+
+/// More gateways one behind the other than anybody has: a sidecar before a shared deployment makes two.
+const MOST_PASSES: usize = 5;
 
 fn remove_expect(headers: &mut HeaderMap) -> Result<(), Error> {
     let unmet =
@@ -192,15 +300,10 @@ fn remove_guarded(headers: &mut HeaderMap, let_through: &[HeaderName]) {
     }
 }
 
-/// Removes what spells a field with authority by an underscore.
-fn remove_spelled(headers: &mut HeaderMap) {
-    let spelled: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| name.as_str().contains('_'))
-        .filter(|name| fields::authority_field(name.as_str()).is_some())
-        .cloned()
-        .collect();
-    for name in spelled {
+fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+    let names = headers.keys().filter(|name| unwanted(name.as_str()));
+    let names: Vec<HeaderName> = names.cloned().collect();
+    for name in names {
         headers.remove(name);
     }
 }
@@ -261,7 +364,7 @@ mod tests {
                 HeaderValue::from_str(value).unwrap(),
             );
         }
-        outbound(&mut headers, rule)?;
+        outbound(&mut headers, rule, Forwarded::Drop)?;
         write_owned(&mut headers, Version::HTTP_11, &owned());
         Ok(headers)
     }
@@ -325,7 +428,7 @@ mod tests {
         for name in &HOP_BY_HOP {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static("1"));
-            inbound(&mut headers);
+            assert!(!inbound(&mut headers));
 
             assert!(headers.is_empty(), "{name}");
         }
@@ -359,6 +462,77 @@ mod tests {
         assert!(!none.contains_key("x-sandbox-id") && !none.contains_key("x-user-token"));
         assert!(!one.contains_key("x-sandbox-id") && one["x-user-token"] == "2");
         assert!(!one.contains_key("x_user_token"));
+    }
+
+    #[test]
+    fn where_a_request_came_from_is_told_only_where_that_is_wanted() {
+        for name in [
+            "forwarded",
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "x-forwarded",
+            "x-forwarded-client-cert",
+            "x-real-ip",
+            "x_real_ip",
+            "x-client-ip",
+            "true-client-ip",
+            "x-cluster-client-ip",
+            "x-envoy-external-address",
+        ] {
+            assert!(
+                !sent(&[(name, "10.0.0.1")], &rule(&[]))
+                    .unwrap()
+                    .contains_key(name),
+                "{name}"
+            );
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static("10.0.0.1"));
+            outbound(&mut headers, &rule(&[]), Forwarded::Pass).unwrap();
+            assert_eq!(headers[name], "10.0.0.1");
+        }
+        for name in [
+            "x-forward",
+            "x-real-id",
+            "forwardee",
+            "x-real-ips",
+            "accept",
+        ] {
+            assert!(sent(&[(name, "1")], &rule(&[])).unwrap().contains_key(name));
+        }
+    }
+
+    #[test]
+    fn a_request_that_comes_again_and_again_is_in_a_loop() {
+        let via = |value: &str| sent(&[("via", "1.0 edge"), ("via", value)], &rule(&[]));
+        let often = |times: usize| vec!["1.1 profile-gateway"; times].join(", ");
+
+        assert!(via(&often(MOST_PASSES - 1)).is_ok());
+        assert!(via("1.1 x (profile-gateway)").is_ok());
+        assert_eq!(
+            via(&often(MOST_PASSES)).unwrap_err().reason(),
+            Reason::LoopDetected
+        );
+    }
+
+    #[test]
+    fn trailers_hold_nothing_that_belongs_in_a_head() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "x-end",
+            "etag",
+            "content-length",
+            "connection",
+            "set-cookie",
+            "te",
+        ] {
+            headers.insert(name, HeaderValue::from_static("1"));
+        }
+
+        trailers(&mut headers);
+
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["etag", "x-end"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version, header};
 use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
@@ -18,7 +18,7 @@ use super::again::{Again, complete};
 use super::attempts::{Ready, Token, body_too_late, send, token_ran_out};
 use super::retry::{Budget, Counts};
 use super::upload::{self, Upload};
-use super::{ContentType, Download, Rule, Settings, fields, query};
+use super::{ContentType, Download, Rule, Settings, fields, links, query};
 use crate::aep::OwnedFields;
 use crate::connect::{LeasedBody, Pool};
 use crate::context::{Allowance, Credentialed, Exchange, PerRoute, Received, RouteId};
@@ -138,7 +138,10 @@ where
         let (mut head, body) = request.into_parts();
 
         let deadline = deadline::shorten(&mut head.headers, &exchange, routed.deadline)?;
-        fields::outbound(&mut head.headers, rule)?;
+        fields::outbound(&mut head.headers, rule, settings.forwarded)?;
+        if settings.rewrite_links.is_some() {
+            links::note(&head, &exchange);
+        }
         if body.size_hint().lower() > settings.request_body_bytes {
             return Err(upload::too_large(settings.request_body_bytes));
         }
@@ -231,34 +234,4 @@ fn target(uri: &Uri, rule: &Rule) -> Result<Uri, Error> {
         Error::new(Reason::Internal, "the target could not be rebuilt").because(error)
     })?;
     Ok(Uri::from(target))
-}
-
-/// Refuses answers whose end cannot be told for sure, or that nobody asked for.
-pub(super) fn check_answer(status: StatusCode, headers: &HeaderMap) -> Result<(), Error> {
-    if status.is_informational() {
-        let detail = "the upstream switched protocols unasked";
-        return Err(Error::new(Reason::UpstreamProtocol, detail));
-    }
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let (coding, length) = (codings.next(), lengths.next());
-    let detail = match (coding, length) {
-        _ if codings.next().is_some() || lengths.next().is_some() => {
-            "the upstream's answer says twice how long it is"
-        }
-        (Some(_), Some(_)) => "the upstream's answer has both Content-Length and Transfer-Encoding",
-        // Passing on what is coded in a way that ends here would spoil it.
-        (Some(coding), None) if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-            "the upstream's answer has a Transfer-Encoding other than chunked"
-        }
-        (None, Some(length)) if !is_number(length.as_bytes()) => {
-            "the upstream's answer has a Content-Length that is not one number"
-        }
-        _ => return Ok(()),
-    };
-    Err(Error::new(Reason::UpstreamProtocol, detail))
-}
-
-fn is_number(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
 }

@@ -1,11 +1,13 @@
 //! Sends the request upstream and its answer back.
 
 mod again;
+mod answer;
 mod attempts;
 mod beginning;
 pub mod download;
 pub mod fields;
 mod layer;
+pub mod links;
 pub mod query;
 pub mod refusal;
 pub mod retry;
@@ -20,15 +22,20 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use crate::connect::Origin;
 use crate::context::PerRoute;
 
 /// How requests are passed on.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What becomes of fields that tell where a request came from. Default: [`Forwarded::Drop`].
+    pub forwarded: Forwarded,
     /// The largest request body, in bytes. Default 10 MiB.
     pub request_body_bytes: u64,
     /// How requests are repeated.
     pub retries: retry::Settings,
+    /// The upstream, when references to it in an answer's fields are to lead to the gateway. Default: they are.
+    pub rewrite_links: Option<Origin>,
     /// One rule a route.
     pub routes: PerRoute<Rule>,
     /// By what the upstream's refusals of a token are known. Default: [`Sign::DEFAULT`].
@@ -77,6 +84,15 @@ impl Default for Rule {
             response_idle_timeout: Duration::from_mins(1),
         }
     }
+}
+
+/// What becomes of `Forwarded`, `X-Forwarded-For` and the like, which tell the network a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// They end at the gateway.
+    Drop,
+    /// They are passed on as they came.
+    Pass,
 }
 
 /// What happens to a payload without `Content-Type`, which Adobe answers with 400.

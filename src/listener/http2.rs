@@ -3,7 +3,7 @@
 use http::{Request, header};
 
 use super::Limits;
-use super::guard::spells;
+use super::guard::{is_host, parse_length, spells};
 use crate::error::{Error, Reason};
 
 /// Judges a request whose frames the HTTP/2 library has accepted.
@@ -23,6 +23,9 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Option<Error> {
         let detail = format!("a request target may have {} bytes", limits.target_bytes);
         return Some(Error::new(Reason::TargetTooLong, detail));
     }
+    if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+        return malformed("the :scheme is neither http nor https");
+    }
     let Some(authority) = request.uri().authority() else {
         return malformed("the request has no :authority");
     };
@@ -34,13 +37,18 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Option<Error> {
     if !hosts.all(agrees) {
         return malformed(":authority and the Host field differ");
     }
-    if authority.as_str().contains('@') {
-        return malformed("the :authority has more than host and port");
+    if !is_host(authority.as_str()) {
+        return malformed("the :authority is not a host name or address with an optional port");
     }
     // The library counts the body against the first length, and passes all of them on.
-    let lengths = request.headers().get_all(header::CONTENT_LENGTH);
-    if lengths.iter().nth(1).is_some() {
+    let mut lengths = request.headers().get_all(header::CONTENT_LENGTH).iter();
+    let first = lengths.next();
+    if lengths.next().is_some() {
         return malformed("the request has more than one Content-Length");
+    }
+    // Where a head ends its stream it lets anything pass for one.
+    if first.is_some_and(|length| parse_length(length.as_bytes()).is_none()) {
+        return malformed("the Content-Length is not one decimal number");
     }
     let imitates = |name: &http::HeaderName| {
         let name = name.as_str();
@@ -97,6 +105,15 @@ mod tests {
             check(&request.body(()).unwrap(), &limits).map(|error| error.reason())
         };
         assert_eq!(framed(&["content-length"]), None);
+        for length in ["", "+5", "5, 5", "5 5", "x", "18446744073709551616"] {
+            let request = Request::builder().uri("http://a/x");
+            let request = request.header("content-length", length).body(()).unwrap();
+            let refused = check(&request, &limits).map(|error| error.reason());
+            assert_eq!(refused, Some(Reason::MalformedRequest), "{length:?}");
+        }
+        for uri in ["http://a,b/x", "http://a:99999/x", "ftp://a/x"] {
+            assert_eq!(reason(uri, &[]), Some(Reason::MalformedRequest), "{uri}");
+        }
         for names in [
             &["content-length", "content-length"][..],
             &["content_length"],

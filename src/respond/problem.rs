@@ -115,7 +115,7 @@ fn tell(error: &Error, exchange: &Exchange) {
     );
     match error.reason().meaning().side {
         _ if held_back => {
-            tracing::debug!(request_id, cause = error.chain(), "a request was held back")
+            tracing::debug!(request_id, cause = error.chain(), "a request was held back");
         }
         Side::Caller => tracing::debug!(request_id, cause = error.chain(), "a request was refused"),
         Side::Gateway => tracing::error!(request_id, cause = error.chain(), "a request failed"),

@@ -65,7 +65,7 @@ error: upstream.timeout: there is no such key here
   |
 6 |   timeout: 3s
   |   ^^^^^^^
-  = help: the keys here are address, allow_plain_http, breaker, ca_file, client_certificate, connect_timeout, connection_lifetime, connections, egress_proxy, http2, idle_timeout, min_tls, request_body, response_idle_timeout, retries, tls_timeout, token_refused_by, url, waiting
+  = help: the keys here are address, allow_plain_http, breaker, ca_file, client_certificate, connect_timeout, connection_lifetime, connections, egress_proxy, forwarded, http2, idle_timeout, min_tls, request_body, response_idle_timeout, retries, rewrite_links, tls_timeout, token_refused_by, url, waiting
 
 error: credentials.loyalty.client_id: the environment variable CLIENT is not set
   --> gateway.yaml:10:16

@@ -9,7 +9,8 @@ use super::ties::{check_names, check_ties, methods_of, templates, verb};
 use crate::aep::{self, SandboxName};
 use crate::config::defaults;
 use crate::config::file::{
-    ContentType, EncodedSlashes, File, Kind, Match, Paths, Retries, Route, Timeouts, Upstream,
+    ContentType, EncodedSlashes, File, Forwarded, Kind, Match, Paths, Retries, Route, Timeouts,
+    Upstream,
 };
 use crate::config::format::Written;
 use crate::config::name::{Guarded, Name};
@@ -73,8 +74,16 @@ pub(super) fn build(
             routes: rules.iter().map(|rules| rules.credential).collect(),
         },
         forward: forward::Settings {
+            forwarded: match file.upstream.forwarded {
+                Forwarded::Drop => forward::Forwarded::Drop,
+                Forwarded::Pass => forward::Forwarded::Pass,
+            },
             request_body_bytes: file.upstream.request_body.0.0,
             retries: retries(&file.upstream.retries),
+            rewrite_links: file
+                .upstream
+                .rewrite_links
+                .then(|| file.upstream.url.0.clone()),
             routes: rules.iter().map(|rules| rules.forward.clone()).collect(),
             token_refused_by: file
                 .upstream

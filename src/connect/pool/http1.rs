@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::task::coop::has_budget_remaining;
 
 use super::Refused;
+use super::heads::{Due, Heads};
 use crate::body::Guarded;
 use crate::connect::Stream;
 use crate::error::Source;
@@ -33,6 +34,8 @@ use crate::error::Source;
 pub(super) struct Http1<B> {
     sender: SendRequest<Tracked<B>>,
     driver: Driver,
+    /// Whether the head of an answer comes next.
+    due: Due,
     /// Whether the latest request's body is still on its way.
     uploading: Rc<Cell<bool>>,
 }
@@ -59,14 +62,16 @@ where
     /// # Errors
     /// hyper's, when the connection breaks at once.
     pub(super) async fn handshake(stream: Stream) -> hyper::Result<Self> {
+        let due = Due::default();
         let (sender, connection) = http1::Builder::new()
             // What an answer may pile up here while its caller is slow; hyper's own bound is 400 KiB.
             .max_buf_size(READ_BUFFER)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Heads::new(stream, due.clone())))
             .await?;
         let mut connection = Self {
             sender,
             driver: Driver::User(Box::pin(connection)),
+            due,
             uploading: Rc::new(Cell::new(false)),
         };
         connection.ready().await?;
@@ -87,8 +92,10 @@ where
         let Self {
             sender,
             driver,
+            due,
             uploading,
         } = self;
+        due.set();
         uploading.set(true);
         let tracked = |body| Tracked::new(body, Uploading(Rc::clone(uploading)));
         Sending {

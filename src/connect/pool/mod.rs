@@ -16,11 +16,12 @@
 //! for no attempt, since the cap was reached, gets one as soon as a connection is gone or an attempt has failed.
 //!
 //! The files: `book` keeps account and decides, `line` is the waiting line, `open` connects, `lease` lends,
-//! `address` says whom a request is for, `counts` is what is measured.
+//! `address` says whom a request is for, `heads` looks at what comes back, `counts` is what is measured.
 
 mod address;
 mod book;
 mod counts;
+mod heads;
 mod http1;
 mod lease;
 mod line;
@@ -280,7 +281,7 @@ where
             && !reused
             && is_of_the_other_side(&error)
         {
-            if error.is_parse() {
+            if is_parse(&error) {
                 breaker.answered(trial);
             } else {
                 breaker.failed(Instant::now(), fastrand::f64());
@@ -324,6 +325,7 @@ where
 }
 
 /// An exchange that broke.
+#[derive(Clone, Copy)]
 struct Broken {
     /// Nothing of the request had been written.
     unsent: bool,
@@ -442,7 +444,7 @@ const BUSY_FOR: Duration = Duration::from_secs(1);
 
 /// Names what went wrong on a connection to `called` that had been made.
 fn broken(called: &str, error: hyper::Error) -> Error {
-    let (reason, detail) = if error.is_parse() {
+    let (reason, detail) = if is_parse(&error) {
         (
             Reason::UpstreamProtocol,
             format!("{called}'s answer could not be read as HTTP"),
@@ -454,6 +456,19 @@ fn broken(called: &str, error: hyper::Error) -> Error {
         )
     };
     Error::new(reason, detail).because(error)
+}
+
+/// Tells whether an answer's head could not be read, by hyper or before hyper read it.
+fn is_parse(error: &hyper::Error) -> bool {
+    error.is_parse() || is_bad_line(error)
+}
+
+fn is_bad_line(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let source = source.and_then(<dyn std::error::Error>::downcast_ref::<std::io::Error>);
+    source
+        .and_then(std::io::Error::get_ref)
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<heads::BadLine>)
 }
 
 impl<B> std::fmt::Debug for Pool<B> {

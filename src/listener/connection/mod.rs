@@ -64,7 +64,10 @@ pub async fn serve<S, R, H>(
             return tracing::debug!(%peer, %error, "a connection was lost before it was used");
         }
     };
-    let connection = Rc::new(Connection::new(peer, local, terms.settings.anonymous));
+    let connection = Rc::new(Connection {
+        tls: terms.settings.tls.is_some(),
+        ..Connection::new(peer, local, terms.settings.anonymous)
+    });
     let limits = terms.settings.limits;
     let activity = Activity::new();
     let socket = Stall::new(

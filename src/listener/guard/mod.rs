@@ -22,8 +22,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
 pub use self::chunks::{BadChunk, Chunks};
-pub(super) use self::head::spells;
 pub use self::head::{Framing, Head, MOST_FIELDS, check};
+pub(super) use self::head::{is_host, parse_length, spells};
 use super::Limits;
 use super::activity::{Activity, Reading};
 use crate::context::Connection;
@@ -125,6 +125,15 @@ const STAND_IN_FOR_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\nhost: refused\r\nconnectio
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// The length of a frame's head: three bytes of length, the kind, flags, and four bytes of stream.
+const FRAME_HEAD: usize = 9;
+
+/// Tells whether the first frame after the preface is the one that belongs to it (RFC 9113 §3.4), which the HTTP/2 library
+/// does without.
+fn begins_with_settings(frame: &[u8]) -> bool {
+    matches!(frame, [_, _, _, 4, flags, 0, 0, 0, 0] if flags & 1 == 0)
+}
+
 /// How much is read at once of what cannot be judged yet, in bytes.
 const PIECE: usize = 4096;
 
@@ -192,8 +201,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             if !like_http2 {
                 return Ok(Some(Protocol::Http1));
             }
-            if shared == PREFACE.len() {
-                return Ok(Some(Protocol::Http2));
+            let rest = self.held.get(PREFACE.len()..).unwrap_or_default();
+            if let Some(frame) = rest.get(..FRAME_HEAD) {
+                return if begins_with_settings(frame) {
+                    Ok(Some(Protocol::Http2))
+                } else {
+                    let detail = "the first frame of HTTP/2 is not SETTINGS";
+                    Err(io::Error::new(io::ErrorKind::InvalidData, detail))
+                };
             }
         }
     }

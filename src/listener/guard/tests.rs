@@ -130,7 +130,7 @@ async fn a_head_that_does_not_arrive_is_refused_in_time() {
 async fn http2_is_recognized_by_its_preface_and_only_where_it_is_spoken() {
     for (sent, http2, expected) in [
         (
-            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0more",
             true,
             Some(Protocol::Http2),
         ),
@@ -139,6 +139,8 @@ async fn http2_is_recognized_by_its_preface_and_only_where_it_is_spoken() {
             false,
             Some(Protocol::Http1),
         ),
+        // The first frame has not all arrived, and will not.
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04", true, None),
         ("PRI * HTTP/2.0\r\n\r\nXX", true, Some(Protocol::Http1)),
         ("POST / HT", true, Some(Protocol::Http1)),
         ("", true, None),
@@ -148,6 +150,25 @@ async fn http2_is_recognized_by_its_preface_and_only_where_it_is_spoken() {
         caller.write_all(sent.as_bytes()).await.unwrap();
 
         assert_eq!(guard.recognize(http2).await.unwrap(), expected, "{sent:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn http2_that_does_not_begin_with_its_settings_is_none() {
+    for frame in [
+        "\0\0\0\x01\x05\0\0\0\x01",
+        "\0\0\0\x04\x01\0\0\0\0",
+        "\0\0\0\x04\0\0\0\0\x01",
+    ] {
+        let (mut caller, stream) = tokio::io::duplex(64);
+        let mut guard = Guard::new(stream, limits(), connection());
+        caller.write_all(PREFACE).await.unwrap();
+        caller.write_all(frame.as_bytes()).await.unwrap();
+
+        let recognized = guard.recognize(true).await;
+
+        let refused = recognized.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidData, "{frame:?}");
     }
 }
 

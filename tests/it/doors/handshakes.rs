@@ -274,3 +274,30 @@ fn keys_of_sessions_are_written_nowhere() {
     assert_eq!(raw.answer(false).unwrap().text(), PATH);
     assert!(!keys.exists());
 }
+
+#[test]
+fn references_lead_callers_over_tls_to_https() {
+    let address = std::sync::OnceLock::new();
+    let address = std::sync::Arc::new(address);
+    let own = std::sync::Arc::clone(&address);
+    let adobe = Adobe::start(move |seen| {
+        let own: &std::net::SocketAddr = own.get().unwrap();
+        let path = seen.target();
+        Act::Answer(
+            format!("HTTP/1.1 201 Created\r\nLocation: http://{own}{path}/1\r\nContent-Length: 0\r\n\r\n")
+                .into_bytes(),
+        )
+    });
+    address.set(adobe.address()).unwrap();
+    let made = made();
+    let gateway = start(&adobe, &made, TLS);
+
+    let mut raw = caller(gateway.address, &made.certificate);
+    raw.write(get(PATH, ""));
+
+    let answer = raw.answer(false).unwrap();
+    assert_eq!(
+        answer.header("location").unwrap(),
+        format!("https://gateway{PATH}/1")
+    );
+}

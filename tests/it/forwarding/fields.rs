@@ -1,11 +1,14 @@
 //! Which header fields pass, in both directions, and which end with the connection.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 
-use super::{PATH, start};
-use crate::support::adobe::Act;
+use super::{PATH, ROUTE, start};
+use crate::support::adobe::{Act, Adobe};
 use crate::support::client::{Client, Speaks, request};
-use crate::support::raw::Raw;
+use crate::support::gateway::Gateway;
+use crate::support::raw::{Raw, exchange, get};
 
 #[test]
 fn fields_of_the_connection_end_at_it_and_all_others_pass() {
@@ -49,6 +52,8 @@ fn fields_of_the_connection_end_at_it_and_all_others_pass() {
         "expect",
         "content-length",
         "transfer-encoding",
+        "x-forwarded-for",
+        "forwarded",
     ] {
         assert!(seen.values(name).is_empty(), "{name} in {}", seen.head);
     }
@@ -88,6 +93,58 @@ fn fields_of_the_connection_end_at_it_and_all_others_pass() {
     ] {
         assert_eq!(answer.values(name), values, "{name} in {}", answer.head);
     }
+}
+
+#[test]
+fn where_a_request_came_from_is_passed_on_only_by_setting() {
+    let fields = "X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\nX-Forwarded-For: 10.0.0.3\r\nx-forwarded-host: shop\r\n\
+                  X_Forwarded_Proto: https\r\nX-Forwarded-Client-Cert: By=x\r\nForwarded: for=10.0.0.1;by=\"[::1]\"\r\n\
+                  X-Real-IP: 10.0.0.1\r\nTrue-Client-IP: 10.0.0.1\r\n";
+    let names = fields
+        .split("\r\n")
+        .filter_map(|line| Some(line.split_once(':')?.0));
+    let names: BTreeSet<_> = names.map(str::to_lowercase).collect();
+
+    for (setting, passed) in [
+        ("", false),
+        (", forwarded: drop", false),
+        (", forwarded: pass", true),
+    ] {
+        let adobe = Adobe::willing();
+        let url = adobe.url();
+        let gateway = Gateway::with(&format!(
+            "ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}'{setting} }}\n{ROUTE}"
+        ));
+
+        assert_eq!(exchange(gateway.address, get(PATH, fields)).status, 200);
+
+        let seen = adobe.seen().pop().unwrap();
+        let told = seen.fields().map(|(name, _)| name.to_lowercase());
+        let told: BTreeSet<_> = told.filter(|name| names.contains(name)).collect();
+        let wanted = if passed {
+            names.clone()
+        } else {
+            BTreeSet::new()
+        };
+        assert_eq!(told, wanted, "{setting}");
+        if passed {
+            let values = ["10.0.0.1, 10.0.0.2", "10.0.0.3"];
+            assert_eq!(seen.values("x-forwarded-for"), values);
+        }
+    }
+}
+
+#[test]
+fn a_request_that_goes_round_in_circles_is_stopped() {
+    let (adobe, gateway) = start(|_| Act::ok());
+    let hop = "Via: 1.1 profile-gateway\r\n";
+
+    let fourth = exchange(gateway.address, get(PATH, &hop.repeat(4)));
+    assert_eq!(fourth.status, 200);
+    assert_eq!(adobe.seen().pop().unwrap().values("via").len(), 5);
+    let sixth = exchange(gateway.address, get(PATH, &hop.repeat(5)));
+    assert_eq!(sixth.problem(), (508, "loop_detected".to_owned()));
+    assert_eq!(adobe.heads(), 1);
 }
 
 #[test]

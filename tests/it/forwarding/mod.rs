@@ -5,6 +5,7 @@ mod shapes;
 mod requests;
 mod fields;
 mod answers;
+mod links;
 mod streaming;
 mod faults;
 mod retries;

@@ -113,6 +113,14 @@ fn methods_that_tunnel_or_echo_or_have_no_route_are_refused() {
         let bytes = format!("{line} HTTP/1.1\r\nHost: example.com:443\r\n\r\n");
         pair.refuses(bytes, 405, "method_not_routed");
     }
+    // What `Max-Forwards` is about ends here, whatever is left of it.
+    for left in ["0", "1", "-1", "x"] {
+        let fields = format!("Max-Forwards: {left}\r\n");
+        for method in ["OPTIONS", "TRACE"] {
+            let bytes = get(PATH, &fields).replacen("GET", method, 1);
+            pair.refuses_request(bytes, 405, "method_not_routed");
+        }
+    }
     let long = "X".repeat(200);
     for method in [
         "OPTIONS", "PROPFIND", "get", "Get", "PURGE", "PRI", "REFUSED", "QUERY", &long,

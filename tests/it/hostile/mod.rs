@@ -1,9 +1,11 @@
 //! What must not be passed on: malformed, ambiguous and oversize requests, byte by byte.
 
+mod answers;
 mod heads;
 mod targets;
 mod bodies;
 mod connections;
+mod frames;
 mod http2;
 
 use std::net::Shutdown;

@@ -2,6 +2,7 @@
 
 pub(crate) mod adobe;
 pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod hidden;
 pub(crate) mod port;

@@ -260,7 +260,8 @@ fn check_host(
     }
 }
 
-fn is_host(host: &str) -> bool {
+/// Tells whether a text is a host name or an address, with a port or without.
+pub(in crate::listener) fn is_host(host: &str) -> bool {
     // Most are a plain name or address, perhaps with a port; the others are worth a full parse.
     let end = memchr(b':', host.as_bytes()).unwrap_or(host.len());
     let (name, port) = host.split_at_checked(end).unwrap_or((host, ""));
@@ -334,7 +335,8 @@ pub(in crate::listener) fn spells(name: &str, field: &str) -> bool {
         })
 }
 
-fn parse_length(value: &[u8]) -> Option<u64> {
+/// Reads a `Content-Length`: digits, and nothing else.
+pub(in crate::listener) fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }

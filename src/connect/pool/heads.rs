@@ -1,0 +1,210 @@
+//! Looks at the lines of answers' heads, which hyper reads more generously than others do.
+//!
+//! hyper ends a line at a bare line feed and passes over empty lines before an answer. Whoever can have an upstream put a
+//! line feed into a field could so make fields of an answer, or a whole one, for whoever reads alike.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use memchr::memchr;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A connection to an origin whose answers' heads are looked at.
+pub(super) struct Heads<S> {
+    stream: S,
+    due: Due,
+    place: Place,
+}
+
+/// Whether a head comes next; whoever sends a request says so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Due(Rc<Cell<bool>>);
+
+impl Due {
+    /// Says that a request is sent, so that a head comes next.
+    pub(super) fn set(&self) {
+        self.0.set(true);
+    }
+}
+
+/// How far a head has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// Bytes of the line so far.
+    line: usize,
+    /// Whether the last of them is a carriage return.
+    returned: bool,
+    /// Lines before this one.
+    lines: usize,
+    /// Whether the status begins with 1, so that another head follows.
+    interim: bool,
+}
+
+/// A line of an answer's head ends as none may.
+#[derive(Debug, thiserror::Error)]
+#[error("a line of the answer's head ends in a bare line feed, or is empty before its first")]
+pub(super) struct BadLine;
+
+impl<S> Heads<S> {
+    /// Looks at what is read of `stream` whenever `due` says so.
+    pub(super) fn new(stream: S, due: Due) -> Self {
+        Self {
+            stream,
+            due,
+            place: Place::default(),
+        }
+    }
+}
+
+impl Place {
+    /// Follows `bytes`, and tells whether the head that is waited for ends within them.
+    fn follow(&mut self, mut bytes: &[u8]) -> Result<bool, BadLine> {
+        while let Some(end) = memchr(b'\n', bytes) {
+            let (line, rest) = bytes.split_at_checked(end + 1).unwrap_or((bytes, b""));
+            self.note(line);
+            let returned = match end.checked_sub(1).and_then(|before| line.get(before)) {
+                Some(before) => *before == b'\r',
+                None => self.returned,
+            };
+            let empty = self.line == 2;
+            if !returned || (empty && self.lines == 0) {
+                return Err(BadLine);
+            }
+            bytes = rest;
+            self.returned = false;
+            if !empty {
+                self.line = 0;
+                self.lines += 1;
+            } else if self.interim {
+                *self = Self::default();
+            } else {
+                return Ok(true);
+            }
+        }
+        self.note(bytes);
+        self.returned = bytes.last() == Some(&b'\r');
+        Ok(false)
+    }
+
+    /// Counts bytes of a line. The tenth of the first is the first digit of the status.
+    fn note(&mut self, bytes: &[u8]) {
+        if self.lines == 0
+            && let Some(at) = STATUS.checked_sub(self.line)
+            && let Some(digit) = bytes.get(at)
+        {
+            self.interim = *digit == b'1';
+        }
+        self.line += bytes.len();
+    }
+}
+
+/// Where the status begins in the first line.
+const STATUS: usize = "HTTP/1.1 ".len();
+
+impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        if this.due.0.get() {
+            let fresh = buffer.filled().get(before..).unwrap_or_default();
+            let ended = this.place.follow(fresh);
+            if ended.map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))? {
+                this.place = Place::default();
+                this.due.0.set(false);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is found in pieces of `size` bytes: how many bytes were looked at when the head ended.
+    fn follow(text: &str, size: usize) -> Result<Option<usize>, ()> {
+        let mut place = Place::default();
+        let mut looked_at = 0;
+        for piece in text.as_bytes().chunks(size) {
+            looked_at += piece.len();
+            if place.follow(piece).map_err(|_| ())? {
+                return Ok(Some(looked_at));
+            }
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn a_head_ends_at_its_empty_line_in_whatever_pieces_it_comes() {
+        let plain = "HTTP/1.1 200 OK\r\nA: b\r\n\r\n";
+        let bare = "HTTP/1.1 204 No Content\r\n\r\n";
+        let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+        for text in [plain, bare, interim] {
+            for size in 1..=text.len() {
+                let body = format!("{text}\n\nbody\n");
+                let ended = follow(&body, size).unwrap().unwrap();
+                assert!(
+                    ended >= text.len() && ended < text.len() + size,
+                    "{text} by {size}"
+                );
+                assert_eq!(follow(text.strip_suffix('\n').unwrap(), size), Ok(None));
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_end_as_none_may_are_found_in_whatever_pieces_they_come() {
+        for text in [
+            "HTTP/1.1 200 OK\nA: b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\n\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\r\n\n",
+            "HTTP/1.1 200 OK\n\n",
+            "\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "\nHTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\nA: b\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        ] {
+            for size in 1..=text.len() {
+                assert_eq!(follow(text, size), Err(()), "{text:?} by {size}");
+            }
+        }
+    }
+}
