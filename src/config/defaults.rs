@@ -4,16 +4,12 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::file::{
-    Admin, Auto, ClientCredentials, Grant, Ims, Listener, ListenerLimits, Log, LogFormat, LogLevel,
+    Admin, Auto, ClientCredentials, Drain, DrainTimes, Grant, Ims, Listener, ListenerLimits, Log, LogFormat, LogLevel,
     Method, Scopes, Upstream, Workers,
 };
 use super::format::Written;
 use super::name::Name;
 use crate::forward::Sign;
-
-pub(super) fn drain() -> Written<Duration> {
-    Written::known("30s")
-}
 
 pub(super) fn timeout() -> Written<Duration> {
     Written::known("65s")
@@ -58,6 +54,21 @@ impl Default for Admin {
     fn default() -> Self {
         Self {
             address: Written::known("127.0.0.1:9901"),
+        }
+    }
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self::Times(DrainTimes::default())
+    }
+}
+
+impl Default for DrainTimes {
+    fn default() -> Self {
+        Self {
+            delay: Written::known("5s"),
+            timeout: Written::known("30s"),
         }
     }
 }

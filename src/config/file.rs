@@ -30,11 +30,10 @@ pub(super) struct File {
     /// The credentials, by a name of yours that routes refer to. At least one.
     #[schemars(extend("propertyNames" = { "format": "name" }, "minProperties" = 1))]
     pub(super) credentials: BTreeMap<String, Credential>,
-    /// How long requests in flight may take to finish after a stop signal; after that they are cut off.
-    /// Keep it below `terminationGracePeriodSeconds`. From 0s to 1h, default 30s.
-    #[serde(default = "defaults::drain")]
-    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
-    pub(super) drain: Written<Duration>,
+    /// How the gateway stops: a map, or one duration, which is the `timeout`, without a `delay`. Keep both together below
+    /// `terminationGracePeriodSeconds`.
+    #[serde(default)]
+    pub(super) drain: Drain,
     /// Adobe's token service.
     #[serde(default)]
     pub(super) ims: Ims,
@@ -112,6 +111,20 @@ pub(super) struct Credential {
     /// organisations needs. It belongs to `client_credentials`. Default false.
     #[serde(default)]
     pub(super) send_org_id: bool,
+}
+
+/// How the gateway stops.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DrainTimes {
+    /// How long everything is served as usual after SIGTERM, with readiness at 503, so that whoever sends callers here
+    /// finds out before connections are refused. After SIGINT, which comes from a terminal, there is no such time. From 0s
+    /// to 10m, default 5s.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "10m"))]
+    pub(super) delay: Written<Duration>,
+    /// How long requests in flight may take to finish after that; then they are cut off. From 0s to 1h, default 30s.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
+    pub(super) timeout: Written<Duration>,
 }
 
 /// What the older service account needs.
@@ -492,6 +505,15 @@ words!(Auto { Auto = "auto" });
 pub(super) enum Paths {
     One(Written<Template>),
     Several(#[schemars(length(min = 1))] Vec<Written<Template>>),
+}
+
+/// Both times of a drain, or the second alone.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Drain {
+    Times(DrainTimes),
+    Timeout(#[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))] Written<Duration>),
 }
 
 /// The name of a grant, or a map with what it needs.

@@ -20,7 +20,7 @@ pub use pool::{Counts, Pool, PoolMetrics};
 pub use stream::Stream;
 
 /// How one origin is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where to.
     pub origin: Origin,

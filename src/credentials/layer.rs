@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
@@ -13,7 +12,7 @@ use super::Settings;
 use crate::aep::OwnedFields;
 use crate::context::{Admitted, Authorized, Bearer, Credentialed, PerRoute, Successors};
 use crate::error::{Error, Reason};
-use crate::ims::{Credential, Credentials};
+use crate::ims::{Credentials, Hold};
 
 /// The layer that attaches credentials.
 #[derive(Clone, Debug)]
@@ -34,8 +33,8 @@ impl AttachCredentialsLayer {
                     "a route names a credential that does not exist",
                 )
             };
-            let credential = credentials.get(id).cloned().ok_or_else(missing)?;
-            Ok(Rc::new(Held(credential)))
+            let credential = credentials.get(id).ok_or_else(missing)?;
+            Ok(Rc::new(Held(credential.hold())))
         };
         let routes: Result<_, _> = settings
             .routes
@@ -125,7 +124,7 @@ fn attach<B>(authorized: Authorized<B>, credential: &Rc<Held>, bearer: Bearer) -
 
 /// A credential as one worker holds it, so that requests count their hold where no other thread does.
 #[derive(Debug)]
-struct Held(Arc<Credential>);
+struct Held(Hold);
 
 impl Successors for Held {
     fn refuse(&self, generation: u64) {

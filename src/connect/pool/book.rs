@@ -40,6 +40,8 @@ pub(super) struct Book<C, S, W> {
     line: Line<W>,
     counts: Arc<Counts>,
     next: u64,
+    /// Whether what nobody waits for is closed rather than kept.
+    retired: bool,
 }
 
 /// A connection's number, unique in its pool.
@@ -110,6 +112,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
             line: Line::new(),
             counts,
             next: 0,
+            retired: false,
         }
     }
 
@@ -206,6 +209,9 @@ impl<C, S: Clone, W> Book<C, S, W> {
         if now >= whole.expires {
             return self.counts.closed(Cause::Lifetime).increment();
         }
+        if self.retired && self.line.is_empty() {
+            return self.counts.closed(Cause::Replaced).increment();
+        }
         self.put(whole, false, now);
     }
 
@@ -226,6 +232,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
             let now = now();
             shared.until = shared.expires.min(now + self.limits.idle);
             self.close_unused(now);
+            self.close_retired();
             self.publish_idle();
         }
     }
@@ -266,7 +273,37 @@ impl<C, S: Clone, W> Book<C, S, W> {
             ended.is_none()
         });
         self.close_unused(now);
+        self.close_retired();
         self.publish_idle();
+    }
+
+    /// Closes what is unused, and from now on what comes to be, as soon as nobody waits.
+    pub(super) fn retire(&mut self) {
+        self.retired = true;
+        self.close_retired();
+        self.publish_idle();
+    }
+
+    /// Tells whether there is no connection, nobody who waits for one, and nothing under way that may make one.
+    pub(super) fn is_empty(&self) -> bool {
+        let none = self.idle.is_empty() && self.shared.is_empty() && self.lent == 0;
+        none && self.line.is_empty() && self.line.attempts() == 0
+    }
+
+    fn close_retired(&mut self) {
+        if !self.retired || !self.line.is_empty() {
+            return;
+        }
+        let counts = &self.counts;
+        self.idle
+            .drain(..)
+            .for_each(|_| counts.closed(Cause::Replaced).increment());
+        self.shared.retain(|shared| {
+            if shared.streams == 0 {
+                counts.closed(Cause::Replaced).increment();
+            }
+            shared.streams > 0
+        });
     }
 
     /// Tells whether somebody waits.
