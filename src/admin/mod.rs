@@ -111,7 +111,9 @@ fn pages(facts: Facts) -> Router {
         .route("/readyz", get(readyz))
         .route(
             "/credentials",
-            get(async |State(facts): State<Facts>| Json(credentials::page(&facts.credentials.get()))),
+            get(async |State(facts): State<Facts>| {
+                Json(credentials::page(&facts.credentials.get()))
+            }),
         )
         .route("/metrics", get(metrics))
         .with_state(facts)

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::file::{
-    Admin, Auto, ClientCredentials, Drain, DrainTimes, Grant, Ims, Listener, ListenerLimits, Log, LogFormat, LogLevel,
-    Method, Scopes, Upstream, Workers,
+    Admin, Auto, ClientCredentials, Drain, DrainTimes, Grant, Ims, Listener, ListenerLimits, Log,
+    LogFormat, LogLevel, Method, Scopes, Upstream, Workers,
 };
 use super::format::Written;
 use super::name::Name;

@@ -91,8 +91,12 @@ fn part(complete: &Value, written: Option<&Value>, files: &BTreeMap<PathBuf, u64
         Value::Array(_) | Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
             let shown = complete.to_string();
             // What is complete has defaults and one spelling for a value; what is written has the secrets.
-            let secret = shown.contains(HIDDEN).then(|| written.map(Value::to_string));
-            let file = complete.as_str().and_then(|path| files.get(Path::new(path)));
+            let secret = shown
+                .contains(HIDDEN)
+                .then(|| written.map(Value::to_string));
+            let file = complete
+                .as_str()
+                .and_then(|path| files.get(Path::new(path)));
             Part::Value(KEY.hash_one((shown, secret, file)))
         }
     }
@@ -192,13 +196,31 @@ routes:
             differences(&before, &after)
         };
 
-        assert_eq!(change("methods: [GET]", "methods: [PUT]"), ["routes.reads.match.methods"]);
-        assert_eq!(change("rate: 5/s", "rate: 6/s"), ["routes.reads.limits[0].rate"]);
-        assert_eq!(change("name: writes", "name: jobs"), ["routes.jobs", "routes.writes"]);
-        assert_eq!(change("client_id: c", "client_id: d"), ["credentials.a.client_id"]);
+        assert_eq!(
+            change("methods: [GET]", "methods: [PUT]"),
+            ["routes.reads.match.methods"]
+        );
+        assert_eq!(
+            change("rate: 5/s", "rate: 6/s"),
+            ["routes.reads.limits[0].rate"]
+        );
+        assert_eq!(
+            change("name: writes", "name: jobs"),
+            ["routes.jobs", "routes.writes"]
+        );
+        assert_eq!(
+            change("client_id: c", "client_id: d"),
+            ["credentials.a.client_id"]
+        );
         assert_eq!(change(", two]", "]"), ["credentials.a.client_secrets"]);
-        assert_eq!(change("dev: {}", "dev: { production: true }"), ["sandboxes.dev.production"]);
-        assert_eq!(change("tls: false, ", "tls: false, timeout: 1s, "), ["shared.redis.timeout"]);
+        assert_eq!(
+            change("dev: {}", "dev: { production: true }"),
+            ["sandboxes.dev.production"]
+        );
+        assert_eq!(
+            change("tls: false, ", "tls: false, timeout: 1s, "),
+            ["shared.redis.timeout"]
+        );
         let second = "\nlisteners: [{ address: '127.0.0.1:8080' }, { address: '127.0.0.1:8082' }]";
         let after = format!("{before}{second}");
         assert_eq!(differences(&before, &after), ["listeners[1]"]);

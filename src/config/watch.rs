@@ -73,6 +73,9 @@ impl Watch {
     /// Reads the files now, changed or not. Blocks while it reads.
     ///
     /// What changes while it is read is read again, a few times at most.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
     pub fn read(&mut self) -> Result<Settings, Diagnostics> {
         let mut tries = 1;
         loop {

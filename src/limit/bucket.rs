@@ -180,11 +180,11 @@ mod tests {
         let smaller = bucket.renewed(quota(1, 2));
         assert_eq!(drawn(&larger), 10 - 3);
         assert_eq!(drawn(&smaller), 0);
-        clock.advance(Duration::from_millis(1000));
+        clock.advance(Duration::from_secs(1));
         assert_eq!(drawn(&larger), 10);
         assert_eq!(drawn(&smaller), 1);
 
-        let unused = Bucket::with_clock(quota(10, 8), clock.clone());
+        let unused = Bucket::with_clock(quota(10, 8), clock);
         assert_eq!(drawn(&unused.renewed(quota(10, 3))), 3);
     }
 

@@ -219,7 +219,10 @@ impl Gateway {
     pub fn drain(&self) {
         self.stopping.send_replace(true);
         if !self.draining.send_replace(true) {
-            tracing::info!(longest_s = self.drain.borrow().timeout.as_secs(), "draining");
+            tracing::info!(
+                longest_s = self.drain.borrow().timeout.as_secs(),
+                "draining"
+            );
         }
     }
 

@@ -10,9 +10,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::StartError;
 use super::plan::{self, dialer};
 use super::worker::Crew;
-use super::StartError;
 use crate::config::{Diagnostics, Drain, Settings, Watch};
 use crate::connect::Dialer;
 use crate::gateway::Plan;

@@ -181,11 +181,7 @@ impl Worker {
     async fn run(mut self) {
         let lines = Lines::new(self.log.sink().clone());
         // Access lines of a plan are wanted or not as the log's level is when its stack is made.
-        let wanted = || {
-            self.log
-                .wants_access_lines()
-                .then(|| Rc::clone(&lines))
-        };
+        let wanted = || self.log.wants_access_lines().then(|| Rc::clone(&lines));
         let recorder = Rc::new(Recorder::new(
             wanted(),
             self.log.is_json(),

@@ -121,10 +121,11 @@ impl Store {
     /// # Errors
     /// When TLS is asked for and cannot be set up; the old settings stay.
     pub fn update(&self, settings: &Settings) -> Result<bool, SetupError> {
-        let prepared = self.prepare(settings)?;
-        let changes = prepared.is_some();
-        prepared.into_iter().for_each(|prepared| self.take(prepared));
-        Ok(changes)
+        let Some(prepared) = self.prepare(settings)? else {
+            return Ok(false);
+        };
+        self.take(prepared);
+        Ok(true)
     }
 
     /// Prepares to take new settings; `None` when they are those there are.

@@ -13,6 +13,7 @@ mod authority;
 mod forwarding;
 mod grants;
 mod hostile;
+mod life;
 mod limits;
 mod process;
 mod shared;

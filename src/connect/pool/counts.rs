@@ -224,3 +224,29 @@ impl Collector for PoolMetrics {
 fn gauge(count: u64) -> ConstGauge<i64> {
     ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pool_has_counted_outlasts_it_and_is_counted_once() {
+        let metrics = PoolMetrics::default();
+        let opened = || metrics.sum(|counts| counts.opened.get());
+        for pools in 1..=10 {
+            let counts = metrics.add();
+            counts.opened.increment();
+            counts.closed(Cause::Replaced).increment();
+            assert_eq!(opened(), pools);
+            drop(counts);
+            assert_eq!(opened(), pools);
+        }
+
+        assert_eq!(
+            metrics.sum(|counts| counts.closed(Cause::Replaced).get()),
+            10
+        );
+        assert_eq!(metrics.sum(Counts::open), 0);
+        assert_eq!(lock(&metrics.0).counted.len(), 1);
+    }
+}
