@@ -24,7 +24,7 @@ use crate::shared::{SealingKey, Server};
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    /// Where operators look: liveness, readiness and metrics.
+    /// Where operators look: liveness, readiness and metrics. Read at the start only.
     #[serde(default)]
     pub(super) admin: Admin,
     /// The credentials, by a name of yours that routes refer to. At least one.
@@ -41,7 +41,7 @@ pub(super) struct File {
     #[serde(default = "defaults::in_flight")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) in_flight: NonZeroUsize,
-    /// Where callers connect. Default: one listener on 127.0.0.1:8080.
+    /// Where callers connect. Read at the start only. Default: one listener on 127.0.0.1:8080.
     #[serde(default = "defaults::listeners")]
     #[schemars(length(min = 1))]
     pub(super) listeners: Vec<Listener>,
@@ -55,7 +55,8 @@ pub(super) struct File {
     /// The sandboxes that routes may use, by their name at Adobe. At least one.
     #[schemars(extend("propertyNames" = { "format": "sandbox-name" }, "minProperties" = 1))]
     pub(super) sandboxes: BTreeMap<String, Sandbox>,
-    /// What replicas share. Default: nothing, each replica is on its own.
+    /// What replicas share. Whether they do is read at the start only, and how they do at any time. Default: nothing, each
+    /// replica is on its own.
     #[serde(default)]
     #[schemars(with = "Shared")]
     pub(super) shared: Option<Shared>,
@@ -63,7 +64,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) upstream: Upstream,
     /// The number of data workers, each a thread with its own connections: `auto` for one for each core the process may
-    /// use, or a number from 1 to 1024. Default auto.
+    /// use, or a number from 1 to 1024. Read at the start only. Default auto.
     #[serde(default)]
     pub(super) workers: Workers,
 }
@@ -225,7 +226,8 @@ pub(super) struct ListenerLimits {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Log {
-    /// The form of the lines: `human`, `json`, or `auto` for the first on a terminal and the second elsewhere. Default auto.
+    /// The form of the lines: `human`, `json`, or `auto` for the first on a terminal and the second elsewhere. Read at the
+    /// start only. Default auto.
     pub(super) format: LogFormat,
     /// The least important level that is written: error, warn, info, debug or trace. Default info.
     pub(super) level: LogLevel,

@@ -55,6 +55,8 @@ pub(super) struct Progress {
     pub(super) quiet: Option<Quiet>,
     /// When the next token call is planned.
     pub(super) next: Instant,
+    /// What the token there is was got with.
+    pub(super) used: Option<Arc<CredentialSettings>>,
     pub(super) record: Record,
 }
 
@@ -103,6 +105,7 @@ impl Credential {
                 failing: false,
                 quiet: None,
                 next: Instant::now(),
+                used: None,
                 record: Record::default(),
             }),
             settings: watch::Sender::new(Arc::new(settings)),

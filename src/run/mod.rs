@@ -206,7 +206,7 @@ impl Gateway {
     /// last.
     pub fn announce(&self) -> Duration {
         let delay = self.drain.borrow().delay;
-        if !self.stopping.send_replace(true) {
+        if !self.stopping.send_replace(true) && !delay.is_zero() {
             tracing::info!(
                 delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
                 "stopping: not ready any more, and serving as usual for a while"

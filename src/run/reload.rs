@@ -3,6 +3,7 @@
 //! It is read and checked, and everything that can fail is prepared, away from the control thread. Only then is it put in
 //! place, in steps that cannot fail.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::StartError;
 use super::plan::{self, dialer};
 use super::worker::Crew;
-use crate::config::{Diagnostics, Drain, Settings, Watch};
+use crate::config::{Diagnostics, Drain, Outline, Settings, Watch};
 use crate::connect::Dialer;
 use crate::gateway::Plan;
 use crate::ims::{Current, Keepers};
@@ -46,8 +47,16 @@ pub(super) struct Lasting {
 struct Present {
     settings: Arc<Settings>,
     plan: Arc<Plan>,
-    /// What the gateway was started with: what is read at the start only is in use as it stood then.
-    started: Arc<Settings>,
+    started: Started,
+}
+
+/// What of the configuration that the gateway was started with is still in use, whatever is read later.
+#[derive(Clone, Debug)]
+struct Started {
+    outline: Outline,
+    /// Whether there is a store that replicas share.
+    shares: bool,
+    workers: NonZeroUsize,
 }
 
 /// A configuration that can be put in place without anything that can fail.
@@ -79,13 +88,16 @@ impl Reloader {
         lasting: Lasting,
         asked: Arc<Notify>,
     ) -> Self {
-        let settings = Arc::new(settings.clone());
         Self {
             files,
             present: Present {
-                started: Arc::clone(&settings),
-                settings,
+                settings: Arc::new(settings.clone()),
                 plan,
+                started: Started {
+                    outline: settings.outline.clone(),
+                    shares: settings.shared.is_some(),
+                    workers: settings.workers,
+                },
             },
             lasting,
             asked,
@@ -202,7 +214,7 @@ impl Reloader {
         let mut waits = started.outline.differences(&settings.outline);
         let shares = settings.shared.is_some();
         waits.retain(|path| {
-            let whole = path == "shared" && shares != started.shared.is_some();
+            let whole = path == "shared" && shares != started.shares;
             whole || AT_START.iter().any(|key| is_at_or_below(path, key))
         });
         self.lasting.reloads.set_restart_needed(!waits.is_empty());

@@ -94,7 +94,9 @@ impl<S: TokenService, H: Shelf> Keeper<S, H> {
     /// Goes on with the token there is, if there is one that need not be renewed yet. Returns when that is due.
     fn resume(&self) -> Option<Instant> {
         let credential = &self.credential;
-        if !self.resumes || credential.is_refused() {
+        let used = credential.progress.borrow().used.clone();
+        let is_of_these = used.is_some_and(|used| Arc::ptr_eq(&used, &self.used));
+        if !self.resumes || !is_of_these || credential.is_refused() {
             return None;
         }
         let now = credential.clock.now();
@@ -174,6 +176,7 @@ impl<S: TokenService, H: Shelf> Keeper<S, H> {
             progress.phase = Phase::Resting;
             progress.failing = false;
             progress.next = next;
+            progress.used = Some(Arc::clone(&self.used));
             progress.record.last_success = Some(now.wall);
             progress.record.secret = secret.or(progress.record.secret);
         });

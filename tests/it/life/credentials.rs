@@ -216,6 +216,27 @@ fn another_token_service_is_asked_at_once_while_the_old_token_serves() {
 }
 
 #[test]
+fn a_new_secret_is_tried_at_once_also_where_calls_are_made_in_another_way_from_then_on() {
+    let adobe = Adobe::minting(
+        |_, seen| Act::token(&of_form(seen, "client_secret"), 86_399),
+        |_| Act::ok(),
+    );
+    let text = configuration(&adobe.url(), ALL);
+    let gateway = Running::start(&text, &[]);
+    gateway.wait_for_state("demo", "valid");
+
+    let changed = text
+        .replace("ims: {", "ims: { timeout: 4s,")
+        .replace("p8e-never-to-be-seen", "p8e-new");
+    assert_eq!(gateway.reload(&changed), "applied");
+    gateway.wait_for_generation("demo", 2);
+
+    assert_eq!(exchange(gateway.address, get(PATH, "")).status, 200);
+    assert_eq!(bearer(adobe.seen().last().unwrap()), "p8e-new");
+    assert_eq!(adobe.token_calls().len(), 2);
+}
+
+#[test]
 fn a_token_service_that_is_mended_in_the_configuration_is_asked_without_a_pause() {
     let adobe = naming();
     let right = configuration(&adobe.url(), ALL);

@@ -17,7 +17,7 @@ fn a_hundred_reloads_fail_no_request() {
     let other = Adobe::willing();
     let gateway = Running::start(&configuration(&adobe.url(), ALL), &[]);
     gateway.wait_for_state("demo", "valid");
-    let callers = Steady::start(gateway.address, 8, Duration::ZERO);
+    let callers = Steady::start(gateway.address, 8, Duration::from_millis(1));
     callers.wait_for_all();
 
     for round in 0..100 {
