@@ -50,6 +50,18 @@ pub struct Plan {
     pub upstream: Dialer,
 }
 
+impl Plan {
+    /// Tells whether stacks can be made from it, which [`stack`] can say only where one is used.
+    ///
+    /// # Errors
+    /// When the plan's tables do not fit together.
+    pub fn check(&self) -> Result<(), PlanError> {
+        FindRoute::new(self.route.clone())?;
+        AttachCredentialsLayer::new(&self.credential_of, &self.credentials)?;
+        Ok(())
+    }
+}
+
 /// Makes one worker's stack, outermost layer first.
 ///
 /// Each stage takes the type the one above it makes, so a stage left out or moved does not compile:

@@ -38,7 +38,8 @@ fn prepare(buckets: usize) -> Work {
         routes: (0..buckets).map(|own| vec![own, buckets]).collect(),
     };
     let key = Arc::<Gate>::default();
-    let limit = Limit::new(&settings, std::iter::repeat_n(key, buckets));
+    let keys = std::iter::repeat_n(key, buckets).collect();
+    let limit = Limit::new(&settings, &keys);
     let operation = Operation::of(&http::Method::GET, gateway::PATH);
     let authorized = move |index: usize| Authorized {
         routed: Routed {

@@ -143,9 +143,10 @@ MUTANTS = [
     *shared(rules.shared_survives_drains, "no budget", lambda r: drop(r, "PodDisruptionBudget")),
     *shared(rules.shared_survives_drains, "a budget of other Pods", without_label(["selector", "matchLabels"], "PodDisruptionBudget")),
 
-    *both(rules.drain_fits, "a drain as long as the grace period", lambda r: configuration(r, "drain: 30s", "drain: 2m")),
+    *both(rules.drain_fits, "a drain as long as the grace period", lambda r: configuration(r, "drain:", "drain: 2m #")),
     *both(rules.drain_fits, "the grace period left at its default", lambda r: gateway(r).spec.pop("terminationGracePeriodSeconds")),
-    *shared(rules.drain_fits, "no room for the pause", lambda r: container(r)["lifecycle"]["preStop"]["sleep"].update({"seconds": 20})),
+    *shared(rules.drain_fits, "no room for the delay", lambda r: configuration(r, "delay: 5s", "delay: 20s")),
+    *shared(rules.drain_fits, "no room for a pause before", lambda r: container(r).update({"lifecycle": {"preStop": {"sleep": {"seconds": 20}}}})),
     *both(rules.resources_bounded, "memory without limit", lambda r: container(r)["resources"].pop("limits")),
     *both(rules.resources_bounded, "no requests", lambda r: container(r)["resources"].pop("requests")),
     *both(rules.resources_bounded, "a thread for every CPU of the node", lambda r: configuration(r, "workers:", "# workers:")),

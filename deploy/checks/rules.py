@@ -10,7 +10,7 @@ import re
 import kubernetes_validate
 import yaml
 
-# preStop.sleep, which the shared form needs, is on from 1.30; the sidecar form would do with 1.29.
+# The oldest and the newest that are checked; the sidecar form would do with 1.29.
 KUBERNETES_VERSIONS = ("1.30", "1.37")
 GATEWAY = "profile-gateway"
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -263,7 +263,9 @@ def drain_fits(rendered):
     """the grace period is longer than the drain"""
     for gateway in rendered.gateways():
         pause = gateway.container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        needed = seconds(gateway.config.get("drain", "30s")) + pause
+        drain = gateway.config.get("drain", {})
+        times = drain if isinstance(drain, dict) else {"delay": "0s", "timeout": drain}
+        needed = seconds(times.get("delay", "5s")) + seconds(times.get("timeout", "30s")) + pause
         grace = gateway.spec.get("terminationGracePeriodSeconds", 30)
         if grace <= needed:
             yield f"{grace} s, but stopping takes up to {needed:g} s"

@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::ims::{Credentials, Status};
+use crate::ims::{Current, Status};
 
 /// Where operators look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +41,9 @@ pub struct Bound {
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The credentials, whose tokens decide readiness.
-    pub credentials: Credentials,
+    pub credentials: Current,
     /// Whether the gateway is stopping.
-    pub draining: watch::Receiver<bool>,
+    pub stopping: watch::Receiver<bool>,
     /// The metrics.
     pub registry: Arc<Registry>,
 }
@@ -111,7 +111,9 @@ fn pages(facts: Facts) -> Router {
         .route("/readyz", get(readyz))
         .route(
             "/credentials",
-            get(async |State(facts): State<Facts>| Json(credentials::page(&facts.credentials))),
+            get(async |State(facts): State<Facts>| {
+                Json(credentials::page(&facts.credentials.get()))
+            }),
         )
         .route("/metrics", get(metrics))
         .with_state(facts)
@@ -121,11 +123,12 @@ fn pages(facts: Facts) -> Router {
 ///
 /// The text says what is missing. An outage of IMS does not end readiness before a token has run out.
 async fn readyz(State(facts): State<Facts>) -> Response {
-    if *facts.draining.borrow() {
+    if *facts.stopping.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "not ready: draining\n").into_response();
     }
     let missing: Vec<Status> = facts
         .credentials
+        .get()
         .iter()
         .map(|credential| credential.status())
         .filter(|status| status.usable_for.is_none())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
 use super::Exit;
 use super::terminal::{complain, complain_of};
@@ -27,7 +28,7 @@ pub(super) fn run(path: &Path) -> Exit {
         Err(exit) => return exit,
     };
     let exit = runtime.block_on(async {
-        let Ok(mut signals) = Signals::listen() else {
+        let Ok(mut signals) = Signals::listen().and_then(Signals::and_reload) else {
             return Exit::Failure;
         };
         match start(&settings, Some(watch)) {
@@ -51,7 +52,7 @@ pub(super) fn runtime() -> Result<Runtime, Exit> {
         })
 }
 
-/// Opens the log and starts a gateway, which takes new secrets from where `watch` finds them.
+/// Opens the log and starts a gateway, which takes other configurations from where `watch` finds them.
 pub(super) fn start(settings: &Settings, watch: Option<Watch>) -> Result<Gateway, Exit> {
     let failed = |error: &dyn std::error::Error| {
         complain_of(error);
@@ -83,44 +84,104 @@ fn log_panics() {
     }));
 }
 
-/// Waits for a signal, then stops the gateway; a second signal ends the waiting.
+/// Waits for a signal to stop, then stops the gateway; a second one ends the waiting.
 pub(super) async fn stop_on_signal(gateway: Gateway, signals: &mut Signals) -> Exit {
-    signals.wait().await;
-    let stopping = tokio::task::spawn_blocking(move || gateway.stop());
-    tokio::select! {
-        stopped = stopping => if stopped.is_ok() { Exit::Success } else { Exit::Failure },
-        () = signals.wait() => {
-            complain("profile-gateway: stopped by a second signal, with requests in flight");
-            Exit::Failure
+    loop {
+        match signals.wait().await {
+            Asked::Reload => gateway.reload(),
+            Asked::StopNow => break,
+            Asked::Stop => {
+                // Whoever sends callers here learns of it a while later; until then they are served as ever.
+                let delay = sleep(gateway.announce());
+                tokio::pin!(delay);
+                loop {
+                    tokio::select! {
+                        () = &mut delay => break,
+                        asked = signals.wait() => match asked {
+                            Asked::Reload => gateway.reload(),
+                            Asked::Stop | Asked::StopNow => return stopped_twice(),
+                        },
+                    }
+                }
+                break;
+            }
+        }
+    }
+    let mut stopping = tokio::task::spawn_blocking(move || gateway.stop());
+    loop {
+        tokio::select! {
+            stopped = &mut stopping => {
+                return if stopped.is_ok() { Exit::Success } else { Exit::Failure };
+            }
+            asked = signals.wait() => match asked {
+                // It is too late for that.
+                Asked::Reload => {}
+                Asked::Stop | Asked::StopNow => return stopped_twice(),
+            },
         }
     }
 }
 
-/// The signals that ask a process to stop.
+fn stopped_twice() -> Exit {
+    complain("profile-gateway: stopped by a second signal, with requests in flight");
+    Exit::Failure
+}
+
+/// The signals that ask a process for something.
 #[derive(Debug)]
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Where there is nothing to reload it ends the process, as it does when nobody listens.
+    hangup: Option<Signal>,
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// SIGHUP: to read the configuration anew.
+    Reload,
+    /// SIGTERM, from whoever runs the process: to stop in good order.
+    Stop,
+    /// SIGINT, from somebody at a terminal: to stop in good order, without a delay.
+    StopNow,
 }
 
 impl Signals {
+    /// Listens to those that ask to stop.
     pub(super) fn listen() -> Result<Self, Exit> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                complain_of(&error);
-                Exit::Failure
-            })
-        };
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hangup: None,
         })
     }
 
-    pub(super) async fn wait(&mut self) {
+    /// Listens to the one that asks for a reload too.
+    fn and_reload(self) -> Result<Self, Exit> {
+        let hangup = Some(listen(SignalKind::hangup())?);
+        Ok(Self { hangup, ..self })
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn wait(&mut self) -> Asked {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::StopNow,
+            _ = hangup => Asked::Reload,
         }
     }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Exit> {
+    signal(kind).map_err(|error| {
+        complain_of(&error);
+        Exit::Failure
+    })
 }

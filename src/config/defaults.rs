@@ -4,16 +4,12 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::file::{
-    Admin, Auto, Breaker, ClientCredentials, Forwarded, Grant, Ims, Listener, ListenerLimits, Log,
-    LogFormat, LogLevel, Method, MinTls, Retries, Scopes, Upstream, Workers,
+    Admin, Auto, Breaker, ClientCredentials, Drain, DrainTimes, Forwarded, Grant, Ims, Listener,
+    ListenerLimits, Log, LogFormat, LogLevel, Method, MinTls, Retries, Scopes, Upstream, Workers,
 };
 use super::format::Written;
 use super::name::Name;
 use crate::forward::Sign;
-
-pub(super) fn drain() -> Written<Duration> {
-    Written::known("30s")
-}
 
 pub(super) fn timeout() -> Written<Duration> {
     Written::known("65s")
@@ -77,6 +73,21 @@ impl Default for Breaker {
             longest_pause: Written::known("5s"),
             percent: 50,
             window: Written::known("10s"),
+        }
+    }
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self::Times(DrainTimes::default())
+    }
+}
+
+impl Default for DrainTimes {
+    fn default() -> Self {
+        Self {
+            delay: Written::known("5s"),
+            timeout: Written::known("30s"),
         }
     }
 }

@@ -27,17 +27,16 @@ use crate::shared::{SealingKey, Server};
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    /// Where operators look: liveness, readiness and metrics.
+    /// Where operators look: liveness, readiness and metrics. Read at the start only.
     #[serde(default)]
     pub(super) admin: Admin,
     /// The credentials, by a name of yours that routes refer to. At least one.
     #[schemars(extend("propertyNames" = { "format": "name" }, "minProperties" = 1))]
     pub(super) credentials: BTreeMap<String, Credential>,
-    /// How long requests in flight may take to finish after a stop signal; after that they are cut off.
-    /// Keep it below `terminationGracePeriodSeconds`. From 0s to 1h, default 30s.
-    #[serde(default = "defaults::drain")]
-    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
-    pub(super) drain: Written<Duration>,
+    /// How the gateway stops: a map, or one duration, which is the `timeout`, without a `delay`. Keep both together below
+    /// `terminationGracePeriodSeconds`.
+    #[serde(default)]
+    pub(super) drain: Drain,
     /// Adobe's token service.
     #[serde(default)]
     pub(super) ims: Ims,
@@ -45,7 +44,7 @@ pub(super) struct File {
     #[serde(default = "defaults::in_flight")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) in_flight: NonZeroUsize,
-    /// Where callers connect. Default: one listener on 127.0.0.1:8080.
+    /// Where callers connect. Read at the start only. Default: one listener on 127.0.0.1:8080.
     #[serde(default = "defaults::listeners")]
     #[schemars(length(min = 1))]
     pub(super) listeners: Vec<Listener>,
@@ -59,7 +58,8 @@ pub(super) struct File {
     /// The sandboxes that routes may use, by their name at Adobe. At least one.
     #[schemars(extend("propertyNames" = { "format": "sandbox-name" }, "minProperties" = 1))]
     pub(super) sandboxes: BTreeMap<String, Sandbox>,
-    /// What replicas share. Default: nothing, each replica is on its own.
+    /// What replicas share. Whether they do is read at the start only, and how they do at any time. Default: nothing, each
+    /// replica is on its own.
     #[serde(default)]
     #[schemars(with = "Shared")]
     pub(super) shared: Option<Shared>,
@@ -67,7 +67,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) upstream: Upstream,
     /// The number of data workers, each a thread with its own connections: `auto` for one for each core the process may
-    /// use, or a number from 1 to 1024. Default auto.
+    /// use, or a number from 1 to 1024. Read at the start only. Default auto.
     #[serde(default)]
     pub(super) workers: Workers,
 }
@@ -115,6 +115,20 @@ pub(super) struct Credential {
     /// organisations needs. It belongs to `client_credentials`. Default false.
     #[serde(default)]
     pub(super) send_org_id: bool,
+}
+
+/// How the gateway stops.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DrainTimes {
+    /// How long everything is served as usual after SIGTERM, with readiness at 503, so that whoever sends callers here
+    /// finds out before connections are refused. After SIGINT, which comes from a terminal, there is no such time. From 0s
+    /// to 10m, default 5s.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "10m"))]
+    pub(super) delay: Written<Duration>,
+    /// How long requests in flight may take to finish after that; then they are cut off. From 0s to 1h, default 30s.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
+    pub(super) timeout: Written<Duration>,
 }
 
 /// What the older service account needs.
@@ -264,7 +278,8 @@ pub(super) struct ListenerLimits {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Log {
-    /// The form of the lines: `human`, `json`, or `auto` for the first on a terminal and the second elsewhere. Default auto.
+    /// The form of the lines: `human`, `json`, or `auto` for the first on a terminal and the second elsewhere. Read at the
+    /// start only. Default auto.
     pub(super) format: LogFormat,
     /// The least important level that is written: error, warn, info, debug or trace. Default info.
     pub(super) level: LogLevel,
@@ -658,6 +673,15 @@ words!(Auto { Auto = "auto" });
 pub(super) enum Paths {
     One(Written<Template>),
     Several(#[schemars(length(min = 1))] Vec<Written<Template>>),
+}
+
+/// Both times of a drain, or the second alone.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Drain {
+    Times(DrainTimes),
+    Timeout(#[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))] Written<Duration>),
 }
 
 /// The name of a grant, or a map with what it needs.

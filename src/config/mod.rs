@@ -14,6 +14,7 @@ mod format;
 mod load;
 mod name;
 pub(crate) mod nearest;
+mod outline;
 mod path;
 mod quantity;
 mod references;
@@ -36,6 +37,7 @@ use crate::{
 };
 
 pub use diagnostics::Diagnostics;
+pub use outline::Outline;
 pub use schema::schema;
 pub use sources::{Process, Sources, Supplied};
 pub use watch::Watch;
@@ -54,8 +56,8 @@ pub struct Settings {
     pub authorize: authorize::Settings,
     /// Which credential each route uses.
     pub credentials: credentials::Settings,
-    /// How long requests in flight may take to finish after a stop signal. Default 30 s.
-    pub drain: Duration,
+    /// How the gateway stops.
+    pub drain: Drain,
     /// How requests are passed on.
     pub forward: forward::Settings,
     /// The token service and its credentials.
@@ -68,6 +70,8 @@ pub struct Settings {
     pub listeners: Vec<listener::Settings>,
     /// How the gateway logs.
     pub log: telemetry::Settings,
+    /// What all of it says, for comparing it with another.
+    pub outline: Outline,
     /// The routes.
     pub route: route::Settings,
     /// What replicas share, and where. Default: nothing.
@@ -76,6 +80,15 @@ pub struct Settings {
     pub upstream: connect::Settings,
     /// The number of data workers. Default: one for each core the process may use.
     pub workers: NonZeroUsize,
+}
+
+/// How the gateway stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// How long everything is served as usual after readiness has ended. Default 5 s.
+    pub delay: Duration,
+    /// How long requests in flight may take to finish after that. Default 30 s.
+    pub timeout: Duration,
 }
 
 /// Loads the file at `path`, or all `*.yaml` and `*.yml` files of the folder, merged by section.
@@ -126,8 +139,13 @@ fn finish(
 ) -> Result<Settings, Diagnostics> {
     references::fill(&mut root, &KeyPath::default(), sources, &mut report);
     let value = check::check(&root, &schema::CHECKED, &mut report);
-    let settings = match File::deserialize(value) {
-        Ok(file) => build::build(&file, &root, sources, &mut report),
+    let settings = match File::deserialize(&value) {
+        Ok(file) => {
+            let noting = outline::Noting::new(sources);
+            let mut settings = build::build(&file, &root, &noting, &mut report);
+            settings.outline = Outline::new(&file, &value, &noting);
+            settings
+        }
         Err(error) => {
             // The checker lets nothing through that the types refuse; a test holds the two together.
             let message = format!("the file cannot be read: {error}");

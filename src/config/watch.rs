@@ -53,36 +53,58 @@ impl Watch {
     ///
     /// A configuration with faults is returned once and not again before another change. Blocks while it reads.
     pub fn look(&mut self) -> Option<Result<Settings, Diagnostics>> {
-        let now = self.contents();
-        if now == self.read {
+        let now = self.contents(&self.read);
+        if now == self.read || now != self.seen {
             self.seen = now;
             return None;
         }
-        if now != self.seen {
-            self.seen = now;
+        let (loaded, read) = self.load_once();
+        let after = self.contents(&read);
+        if after != read {
+            // It changed while it was read, so that parts of it may not belong together.
+            self.seen = after;
             return None;
         }
-        Some(self.read())
+        self.read.clone_from(&read);
+        self.seen = read;
+        Some(loaded)
     }
 
-    fn read(&mut self) -> Result<Settings, Diagnostics> {
+    /// Reads the files now, changed or not. Blocks while it reads.
+    ///
+    /// What changes while it is read is read again, a few times at most.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn read(&mut self) -> Result<Settings, Diagnostics> {
+        let mut tries = 1;
+        loop {
+            let (loaded, read) = self.load_once();
+            if tries == MOST_TRIES || self.contents(&read) == read {
+                self.read.clone_from(&read);
+                self.seen = read;
+                return loaded;
+            }
+            tries += 1;
+        }
+    }
+
+    fn load_once(&self) -> (Result<Settings, Diagnostics>, Contents) {
         let recorder = Recorder {
             state: &self.state,
             read: RefCell::default(),
         };
         let loaded = load_from(&self.path, &recorder, &recorder);
-        self.read = recorder.read.into_inner();
-        self.seen = self.read.clone();
-        loaded
+        (loaded, recorder.read.into_inner())
     }
 
-    /// Returns what is in the files now, those included that are new in the folder.
-    fn contents(&self) -> Contents {
+    /// Returns what is in the files now: in those that were `read`, and in those that are new in the folder.
+    fn contents(&self, read: &Contents) -> Contents {
         let mut bounds: BTreeMap<PathBuf, u64> = BTreeMap::new();
         for file in load::files(&self.path).unwrap_or_default() {
             bounds.insert(file, load::MOST_BYTES);
         }
-        let known = self.read.iter();
+        let known = read.iter();
         bounds.extend(known.map(|(path, seen)| (path.clone(), seen.most_bytes)));
         let recorder = Recorder {
             state: &self.state,
@@ -95,6 +117,9 @@ impl Watch {
         recorder.read.into_inner()
     }
 }
+
+/// How often one reading begins anew. Files that change all the time are taken as they were read last.
+const MOST_TRIES: u32 = 5;
 
 /// Remembers what it is asked for.
 struct Recorder<'a> {
@@ -193,6 +218,43 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_gets_what_is_there_now_and_is_not_told_again() {
+        let folder = TempDir::new().unwrap();
+        let path = configuration(folder.path());
+        let secret_file = folder.path().join("secret");
+        fs::write(&secret_file, "one").unwrap();
+        let (_, mut watch) = Watch::load(&path);
+
+        assert_eq!(secret(&watch.read().unwrap()), "one");
+        fs::write(&secret_file, "two").unwrap();
+        assert_eq!(secret(&watch.read().unwrap()), "two");
+        assert!(watch.look().is_none() && watch.look().is_none());
+        fs::write(&secret_file, "").unwrap();
+        assert!(watch.read().is_err());
+        assert!(watch.look().is_none() && watch.look().is_none());
+    }
+
+    #[test]
+    fn a_folder_that_goes_and_comes_back_is_noticed_both_times() {
+        let parent = TempDir::new().unwrap();
+        let folder = parent.path().join("mount");
+        fs::create_dir(&folder).unwrap();
+        configuration(&folder);
+        fs::write(folder.join("secret"), "one").unwrap();
+        let (loaded, mut watch) = Watch::load(&folder);
+        let outline = loaded.unwrap().outline;
+
+        let away = parent.path().join("away");
+        fs::rename(&folder, &away).unwrap();
+        assert!(watch.look().is_none());
+        assert!(watch.look().unwrap().is_err());
+        assert!(watch.look().is_none());
+        fs::rename(&away, &folder).unwrap();
+        assert!(watch.look().is_none());
+        assert!(watch.look().unwrap().unwrap().outline == outline);
+    }
+
+    #[test]
     fn a_file_that_comes_into_the_folder_is_noticed() {
         let folder = TempDir::new().unwrap();
         configuration(folder.path());
@@ -203,7 +265,7 @@ mod tests {
         watch.look();
         let changed = watch.look().unwrap().unwrap();
 
-        assert_eq!(changed.drain.as_secs(), 5);
+        assert_eq!(changed.drain.timeout.as_secs(), 5);
         assert!(watch.look().is_none());
     }
 

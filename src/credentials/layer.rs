@@ -15,7 +15,7 @@ use crate::context::{Admitted, Authorized, Bearer, Credentialed, PerRoute, Recei
 use crate::deadline;
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Trial};
-use crate::ims::{Credential, Credentials};
+use crate::ims::{Credentials, Hold};
 
 /// The layer that attaches credentials.
 #[derive(Clone, Debug)]
@@ -36,8 +36,8 @@ impl AttachCredentialsLayer {
                     "a route names a credential that does not exist",
                 )
             };
-            let credential = credentials.get(id).cloned().ok_or_else(missing)?;
-            Ok(Rc::new(Held(credential)))
+            let credential = credentials.get(id).ok_or_else(missing)?;
+            Ok(Rc::new(Held(credential.hold())))
         };
         let routes: Result<_, _> = settings
             .routes
@@ -143,7 +143,7 @@ fn attach<B>(
 
 /// A credential as one worker holds it, so that requests count their hold where no other thread does.
 #[derive(Debug)]
-struct Held(Arc<Credential>);
+struct Held(Hold);
 
 impl Successors for Held {
     fn bearer(&self, now: Instant) -> Option<Bearer> {

@@ -1,7 +1,8 @@
 //! A credential as requests see it: its token, without waiting or locking; and the wait while there is none.
 
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -24,7 +25,7 @@ use crate::gate::Gate;
 #[derive(Debug)]
 pub struct Credential {
     pub(super) name: String,
-    pub(super) required: bool,
+    required: AtomicBool,
     api_key: HeaderValue,
     pub(super) clock: Clock,
     pub(super) token: ArcSwapOption<Token>,
@@ -39,7 +40,13 @@ pub struct Credential {
     /// Wakes the keeper when a token was refused, or is gone before its time.
     nudge: Notify,
     pub(super) counts: Counts,
+    /// How many hold it for requests.
+    holds: watch::Sender<usize>,
 }
+
+/// A credential as it is held for requests. While it is, its token is kept fresh, also when it has left the configuration.
+#[derive(Debug)]
+pub struct Hold(Arc<Credential>);
 
 /// What the keeper is at, and what it has come to.
 #[derive(Clone, Debug)]
@@ -51,6 +58,8 @@ pub(super) struct Progress {
     pub(super) quiet: Option<Quiet>,
     /// When the next token call is planned.
     pub(super) next: Instant,
+    /// What the token there is was got with.
+    pub(super) used: Option<Arc<CredentialSettings>>,
     pub(super) record: Record,
 }
 
@@ -90,7 +99,7 @@ impl Credential {
     pub(super) fn with_clock(settings: CredentialSettings, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             name: settings.name.clone(),
-            required: settings.required,
+            required: AtomicBool::new(settings.required),
             api_key: settings.client_id.to_header_value(),
             clock,
             token: ArcSwapOption::empty(),
@@ -99,6 +108,7 @@ impl Credential {
                 failing: false,
                 quiet: None,
                 next: Instant::now(),
+                used: None,
                 record: Record::default(),
             }),
             settings: watch::Sender::new(Arc::new(settings)),
@@ -106,13 +116,27 @@ impl Credential {
             pauses: Arc::default(),
             nudge: Notify::new(),
             counts: Counts::default(),
+            holds: watch::Sender::new(0),
         })
+    }
+
+    /// Holds it for requests.
+    pub fn hold(self: &Arc<Self>) -> Hold {
+        self.holds.send_modify(|holds| *holds += 1);
+        Hold(Arc::clone(self))
+    }
+
+    /// Waits until nobody holds it for requests.
+    pub(super) async fn let_go(&self) {
+        // The sender is ours, so that this cannot end before.
+        let _ = self.holds.subscribe().wait_for(|holds| *holds == 0).await;
     }
 
     /// Takes new settings. If they differ in what a token is minted with, one is, while the old one serves on.
     ///
     /// Name, client id and organisation stay what they are.
     pub fn update(&self, settings: CredentialSettings) {
+        self.required.store(settings.required, Ordering::Relaxed);
         self.settings.send_if_modified(|present| {
             let differs = !present.mints_like(&settings);
             if differs {
@@ -135,7 +159,7 @@ impl Credential {
 
     /// Tells whether the gateway is ready only while this credential has a usable token.
     pub fn is_required(&self) -> bool {
-        self.required
+        self.required.load(Ordering::Relaxed)
     }
 
     /// Returns the client id as a field value.
@@ -263,6 +287,20 @@ impl Credential {
     /// Waits until a token was refused, or is gone before its time.
     pub(super) async fn nudged(&self) {
         self.nudge.notified().await;
+    }
+}
+
+impl Deref for Hold {
+    type Target = Credential;
+
+    fn deref(&self) -> &Credential {
+        &self.0
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.holds.send_modify(|holds| *holds -= 1);
     }
 }
 

@@ -55,7 +55,7 @@ impl Grant {
 }
 
 /// The paths of token calls.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// With an assertion. Default `/ims/exchange/jwt`.
     pub exchange: String,

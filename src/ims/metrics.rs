@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::{Credentials, Status};
+use super::{Credentials, Current, Status};
 
 impl Collector for Credentials {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
@@ -61,6 +61,13 @@ impl Collector for Credentials {
             }
         }
         Ok(())
+    }
+}
+
+/// Series of a credential that has left the configuration end; one of another client begins anew.
+impl Collector for Current {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        self.get().encode(encoder)
     }
 }
 

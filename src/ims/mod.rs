@@ -8,6 +8,7 @@ mod fingerprint;
 pub mod fleet;
 pub mod grant;
 pub mod keeper;
+mod keepers;
 mod metrics;
 pub mod mint;
 mod minter;
@@ -16,23 +17,21 @@ pub mod schedule;
 mod status;
 mod token;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{JoinSet, LocalSet};
-use tokio::time::sleep;
+use arc_swap::ArcSwap;
 
 use crate::aep::{ClientId, OrgId};
-use crate::connect::{self, Dialer};
+use crate::connect;
 use crate::secret::Secret;
-use crate::shared::Store;
 
-pub use credential::Credential;
+pub use credential::{Credential, Hold};
 pub use fingerprint::Fingerprints;
 pub use fleet::Fleet;
 pub use grant::{Grant, Paths};
 pub use keeper::Keeper;
+pub use keepers::Keepers;
 pub use status::{State, Status};
 
 /// The token service and the credentials it knows.
@@ -46,6 +45,19 @@ pub struct Settings {
     pub timeout: Duration,
     /// The credentials, in the order of the configuration.
     pub credentials: Vec<CredentialSettings>,
+}
+
+impl Settings {
+    /// Tells whether token calls go to the same place.
+    pub fn asks_like(&self, other: &Self) -> bool {
+        self.connect.origin == other.connect.origin && self.paths == other.paths
+    }
+
+    /// Tells whether token calls are made in the same way.
+    pub fn calls_like(&self, other: &Self) -> bool {
+        let same = self.asks_like(other) && self.timeout == other.timeout;
+        same && self.connect == other.connect
+    }
 }
 
 /// One credential of a developer project.
@@ -69,15 +81,6 @@ impl CredentialSettings {
     /// Tells whether tokens are minted with these settings as with `other`.
     pub fn mints_like(&self, other: &Self) -> bool {
         self.client_secrets == other.client_secrets && self.grant == other.grant
-    }
-
-    /// Takes out what [`CredentialSettings::mints_like`] compares.
-    pub fn forget_minting(&mut self) {
-        self.client_secrets.clear();
-        self.grant = Grant::ClientCredentials {
-            scopes: String::new(),
-            send_org_id: false,
-        };
     }
 }
 
@@ -112,68 +115,55 @@ impl Credentials {
         self.0.iter()
     }
 
-    /// Takes new settings of the credentials there are. Those that differ in what a token is minted with get a new one.
+    /// Makes the credentials of other settings. What is of the same name and client stays what it is, with its token, its
+    /// counts and its pauses; what belongs to another client or organisation now is another credential, without a token.
     ///
-    /// A credential that has gone, or belongs to another client or organisation now, keeps its settings.
+    /// Nothing changes for those there are, see [`Self::update`].
+    #[must_use]
+    pub fn renewed(&self, settings: &Settings) -> Self {
+        let same = |new: &CredentialSettings| {
+            let mut all = self.0.iter();
+            all.find(|it| it.name() == new.name && it.is_of_client(new))
+        };
+        let credentials = settings.credentials.iter();
+        Self(
+            credentials
+                .map(|new| match same(new) {
+                    Some(credential) => Arc::clone(credential),
+                    None => Credential::new(new.clone()),
+                })
+                .collect(),
+        )
+    }
+
+    /// Takes new settings of the credentials there are. Those that differ in what a token is minted with get a new one.
     pub fn update(&self, settings: &Settings) {
-        for credential in self.0.iter() {
-            let mut all = settings.credentials.iter();
-            match all.find(|new| new.name == credential.name()) {
-                Some(new) if credential.is_of_client(new) => credential.update(new.clone()),
-                Some(_) | None => tracing::warn!(
-                    credential = credential.name(),
-                    "the credential belongs to another client now, or to none; that takes effect at the next start"
-                ),
+        for (credential, new) in self.0.iter().zip(&settings.credentials) {
+            if new.name == credential.name() && credential.is_of_client(new) {
+                credential.update(new.clone());
             }
         }
     }
-
-    /// Starts a task for each credential that keeps its token fresh, on the thread of `local`.
-    ///
-    /// The tasks end when the set is dropped. Each has connections of its own, so that a credential whose calls
-    /// hang delays no other; and one that panics is begun again. With a `store`, replicas have one token together.
-    pub fn keep_fresh(
-        &self,
-        settings: &Settings,
-        dialer: &Dialer,
-        store: Option<&Store>,
-        local: &LocalSet,
-    ) -> JoinSet<()> {
-        let fingerprints = store
-            .cloned()
-            .map_or_else(Fingerprints::of_this_process, Fingerprints::of_all_replicas);
-        let mut tasks = JoinSet::new();
-        for credential in self.0.iter() {
-            let (credential, fingerprints) = (Arc::clone(credential), fingerprints.clone());
-            let (settings, dialer, store) = (settings.clone(), dialer.clone(), store.cloned());
-            let keep = move || {
-                let mint = mint::Mint::new(&settings, dialer.clone());
-                let keeper = Keeper::new(Arc::clone(&credential), mint, fingerprints.clone());
-                let present = credential.settings.borrow();
-                match &store {
-                    Some(store) => keeper
-                        .sharing(Fleet::new(store.clone(), &settings, &present))
-                        .run(),
-                    None => keeper.run(),
-                }
-            };
-            tasks.spawn_local_on(again_and_again(keep), local);
-        }
-        tasks
-    }
 }
 
-/// Runs a task that should never end, and begins it anew when it does.
-async fn again_and_again<F: Future<Output = ()> + 'static>(mut begin: impl FnMut() -> F) {
-    loop {
-        let mut task = JoinSet::new();
-        task.spawn_local(begin());
-        let ended = task.join_next().await;
-        tracing::error!(
-            ?ended,
-            "the task that renews tokens ended; it is begun again"
-        );
-        sleep(Duration::from_secs(1)).await;
+/// The credentials that are in use now: others once a configuration with others is. Clones are of the same ones.
+#[derive(Clone, Debug)]
+pub struct Current(Arc<ArcSwap<Credentials>>);
+
+impl Current {
+    /// Begins with these.
+    pub fn new(credentials: Credentials) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(credentials)))
+    }
+
+    /// Returns those in use now.
+    pub fn get(&self) -> Credentials {
+        Credentials::clone(&self.0.load())
+    }
+
+    /// Puts others in their place.
+    pub fn set(&self, credentials: Credentials) {
+        self.0.store(Arc::new(credentials));
     }
 }
 

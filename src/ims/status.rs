@@ -125,7 +125,7 @@ impl Credential {
         let counted = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Status {
             name: self.name.clone(),
-            required: self.required,
+            required: self.is_required(),
             state: match usable_for {
                 Some(_) if quiet_for.is_some() => State::Refused,
                 Some(_) if progress.failing => State::Failing,

@@ -1,10 +1,11 @@
 //! The tower face of the stage.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
-use super::{Bucket, Settings, Spent};
+use super::{Bucket, Quota, Settings, Spent};
 use crate::context::{Admitted, Allowance, Authorized, PerRoute};
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Shut};
@@ -29,24 +30,47 @@ struct Checks {
 
 impl Limit {
     /// Makes full buckets. `pauses` are the gates of the routes' API keys.
-    pub fn new(settings: &Settings, pauses: impl IntoIterator<Item = Arc<Gate>>) -> Self {
-        let buckets: Vec<_> = settings
-            .quotas
+    pub fn new(settings: &Settings, pauses: &PerRoute<Arc<Gate>>) -> Self {
+        let full = |quota: &Quota| Arc::new(Bucket::new(quota.clone()));
+        Self::with(settings, pauses, full)
+    }
+
+    /// Takes over the buckets of another configuration, by their names: one whose quota is the same goes on as it is, and
+    /// of one whose quota has changed as much is spent as before, so that no reload hands out a burst twice.
+    #[must_use]
+    pub fn renewed(&self, settings: &Settings, pauses: &PerRoute<Arc<Gate>>) -> Self {
+        let before: HashMap<&str, &Arc<Bucket>> = self
+            .routes
             .iter()
-            .cloned()
-            .map(|quota| Arc::new(Bucket::new(quota)))
+            .flat_map(|(_, checks)| &checks.buckets)
+            .map(|bucket| (bucket.quota().name.as_str(), bucket))
             .collect();
+        Self::with(settings, pauses, |quota| {
+            match before.get(quota.name.as_str()).copied() {
+                Some(bucket) if bucket.quota() == quota => Arc::clone(bucket),
+                Some(bucket) => Arc::new(bucket.renewed(quota.clone())),
+                None => Arc::new(Bucket::new(quota.clone())),
+            }
+        })
+    }
+
+    fn with(
+        settings: &Settings,
+        pauses: &PerRoute<Arc<Gate>>,
+        bucket: impl FnMut(&Quota) -> Arc<Bucket>,
+    ) -> Self {
+        let buckets: Vec<_> = settings.quotas.iter().map(bucket).collect();
         let of_route = |places: &Vec<usize>| -> Vec<Arc<Bucket>> {
             places
                 .iter()
                 .filter_map(|place| buckets.get(*place).cloned())
                 .collect()
         };
-        let routes = settings.routes.iter().zip(pauses);
+        let routes = settings.routes.iter().zip(pauses.iter());
         let routes = routes
-            .map(|((_, places), pauses)| {
+            .map(|((_, places), (_, pauses))| {
                 Arc::new(Checks {
-                    pauses,
+                    pauses: Arc::clone(pauses),
                     buckets: of_route(places),
                 })
             })
@@ -118,4 +142,59 @@ fn refusal(bucket: &Bucket, spent: Spent) -> Error {
                 Err(_) => error,
             }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::context::RouteId;
+
+    fn settings(quotas: &[(&str, u32)]) -> Settings {
+        let hour = Duration::from_hours(1);
+        let quota = |(name, requests): &(&str, u32)| {
+            let requests = (*requests).try_into().unwrap();
+            Quota::rate((*name).to_owned(), requests, hour, requests)
+        };
+        Settings {
+            quotas: quotas.iter().map(quota).collect(),
+            routes: (0..quotas.len()).map(|place| vec![place]).collect(),
+        }
+    }
+
+    fn bucket(limit: &Limit, route: usize) -> &Bucket {
+        &limit.routes.get(RouteId(route)).unwrap().buckets[0]
+    }
+
+    fn draw_all(limit: &Limit, route: usize) -> usize {
+        let bucket = bucket(limit, route);
+        std::iter::from_fn(|| bucket.draw().ok()).count()
+    }
+
+    #[test]
+    fn what_is_spent_stays_spent_whatever_else_changes() {
+        let gates = |count| (0..count).map(|_| Arc::default()).collect();
+        let old = settings(&[("route a", 5), ("route b", 5), ("route c", 5)]);
+        let before = Limit::new(&old, &gates(3));
+        for route in [0, 1, 2] {
+            (0..3).for_each(|_| bucket(&before, route).draw().unwrap());
+        }
+
+        // In another order, one of them larger, one smaller, and one that is new.
+        let new = settings(&[
+            ("route c", 2),
+            ("route new", 5),
+            ("route b", 9),
+            ("route a", 5),
+        ]);
+        let after = before.renewed(&new, &gates(4));
+
+        assert_eq!(draw_all(&after, 0), 0);
+        assert_eq!(draw_all(&after, 1), 5);
+        assert_eq!(draw_all(&after, 2), 6);
+        // The same bucket, so that requests of both plans draw on one.
+        bucket(&before, 0).draw().unwrap();
+        assert_eq!(draw_all(&after, 3), 1);
+    }
 }

@@ -25,7 +25,7 @@ pub use metrics::Metrics;
 pub use places::{Place, Places};
 pub use socket::Accepted as Socket;
 pub use socket_file::Access;
-pub use terms::{Handle, Terms, Updated};
+pub use terms::{Handle, Prepared, Terms, Updated};
 pub use tls::{Tls, Version};
 
 use std::time::Duration;

@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use super::places::Places;
 use super::socket_file::SocketFile;
 use super::tls::Handshakes;
-use super::{BindError, Settings};
+use super::{Address, BindError, Settings};
 use crate::clock;
 
 /// What a connection is served by for as long as it lives: the settings of the moment it was accepted.
@@ -64,7 +64,49 @@ pub struct Updated {
     pub at_restart: Vec<&'static str>,
 }
 
+/// New settings of a listener that can be put in place.
+#[derive(Debug)]
+pub struct Prepared {
+    listener: Arc<Shared>,
+    /// `None` when nothing is different.
+    terms: Option<Arc<Terms>>,
+    at_restart: Vec<&'static str>,
+}
+
+impl Prepared {
+    /// Puts the settings in place.
+    ///
+    /// # Errors
+    /// When the socket's file cannot be changed. The old settings stay then.
+    pub fn take(self) -> Result<Updated, BindError> {
+        let Self {
+            listener,
+            terms,
+            at_restart,
+        } = self;
+        let changed = terms.is_some();
+        if let Some(terms) = terms {
+            let access = terms.settings.access;
+            let differs = access != listener.terms.load().settings.access;
+            if let Some(file) = listener.file.as_ref().filter(|_| differs) {
+                file.set_access(access)?;
+            }
+            listener.terms.store(terms);
+            listener.places.changed();
+        }
+        Ok(Updated {
+            changed,
+            at_restart,
+        })
+    }
+}
+
 impl Handle {
+    /// Returns the address as the settings have it.
+    pub fn address(&self) -> Address {
+        self.0.terms.load().settings.address.clone()
+    }
+
     /// Serves connections that are accepted from now on by `settings`, as far as that can change; those that are open
     /// keep what they were accepted with.
     ///
@@ -73,43 +115,43 @@ impl Handle {
     /// # Errors
     /// When TLS cannot be set up or the socket's file cannot be changed. The old settings stay then.
     pub fn update(&self, settings: &Settings) -> Result<Updated, BindError> {
+        self.prepare(settings)?.take()
+    }
+
+    /// Prepares what [`Handle::update`] does, so that nothing but the socket's file is left that can fail.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn prepare(&self, settings: &Settings) -> Result<Prepared, rustls::Error> {
         let Self(shared) = self;
         let terms = shared.terms.load();
         let old = &terms.settings;
+        let mut prepared = Prepared {
+            listener: Arc::clone(shared),
+            terms: None,
+            at_restart: Vec::new(),
+        };
         if settings.address != old.address {
-            return Ok(Updated {
-                changed: false,
-                at_restart: vec!["address"],
-            });
+            prepared.at_restart.push("address");
+            return Ok(prepared);
         }
         let mut new = settings.clone();
-        let mut at_restart = Vec::new();
         if new.backlog != old.backlog {
             new.backlog = old.backlog;
-            at_restart.push("backlog");
+            prepared.at_restart.push("backlog");
         }
         if new.reuse_port != old.reuse_port {
             new.reuse_port = old.reuse_port;
-            at_restart.push("reuse_port");
+            prepared.at_restart.push("reuse_port");
         }
         if new.tls.is_some() != old.tls.is_some() {
             new.tls.clone_from(&old.tls);
-            at_restart.push("tls");
+            prepared.at_restart.push("tls");
         }
-        let changed = new != *old;
-        if changed {
-            let access = new.access;
-            let terms = Arc::new(Terms::new(new)?);
-            if let Some(file) = shared.file.as_ref().filter(|_| access != old.access) {
-                file.set_access(access)?;
-            }
-            shared.terms.store(terms);
-            shared.places.changed();
+        if new != *old {
+            prepared.terms = Some(Arc::new(Terms::new(new)?));
         }
-        Ok(Updated {
-            changed,
-            at_restart,
-        })
+        Ok(prepared)
     }
 
     /// Tells whether callers have to speak TLS.

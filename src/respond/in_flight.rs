@@ -34,6 +34,15 @@ impl InFlightLayer {
         }
     }
 
+    /// Returns the same layer with another bound. What is in flight goes on counting, and finishes even over the bound.
+    #[must_use]
+    pub fn with_most(&self, most: usize) -> Self {
+        Self {
+            most,
+            ..self.clone()
+        }
+    }
+
     fn take(&self) -> Option<Place> {
         let place = Place {
             count: Arc::clone(&self.count),
@@ -179,5 +188,27 @@ mod tests {
         drop(second);
         assert_eq!(layer.count.load(Ordering::Relaxed), 0);
         assert_eq!(layer.gauge.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_lower_bound_counts_what_is_in_flight_already() {
+        let before = InFlightLayer::new(3, Gauge::default());
+        let mut old = before.layer(Answers);
+        let under_way = [
+            old.call(()).await.unwrap(),
+            old.call(()).await.unwrap(),
+            old.call(()).await.unwrap(),
+        ];
+        let mut new = before.with_most(2).layer(Answers);
+
+        let refused = new.call(()).await.unwrap_err();
+        let [first, second, _third] = under_way;
+        drop(first);
+        let still_refused = new.call(()).await.unwrap_err();
+        drop(second);
+
+        assert_eq!(refused.reason(), Reason::Overloaded);
+        assert_eq!(still_refused.reason(), Reason::Overloaded);
+        assert!(new.call(()).await.is_ok());
     }
 }

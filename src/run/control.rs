@@ -6,21 +6,17 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use super::StartError;
-use super::changes::Changes;
+use super::reload::Reloader;
 use crate::admin;
-use crate::connect::Dialer;
-use crate::ims;
-use crate::shared::Store;
+use crate::ims::Keepers;
 
 /// What the control thread takes with it.
 #[derive(Debug)]
 pub(super) struct Control {
     pub(super) admin: admin::Bound,
     pub(super) facts: admin::Facts,
-    pub(super) ims: ims::Settings,
-    pub(super) dialer: Dialer,
-    pub(super) store: Option<Store>,
-    pub(super) changes: Option<Changes>,
+    pub(super) keepers: Keepers,
+    pub(super) reloader: Option<Reloader>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -35,36 +31,40 @@ impl Control {
             .name("control".to_owned())
             .spawn(move || {
                 let local = LocalSet::new();
-                local.block_on(&runtime, self.run(&local));
+                local.block_on(&runtime, self.run());
                 // A file that hangs while it is read keeps the process from nothing.
                 runtime.shutdown_background();
             })
             .map_err(StartError::Thread)
     }
 
-    async fn run(mut self, local: &LocalSet) {
-        let _renewals =
-            self.facts
-                .credentials
-                .keep_fresh(&self.ims, &self.dialer, self.store.as_ref(), local);
-        let changes = self.changes.take();
-        let changes = async {
-            if let Some(changes) = changes {
-                changes.follow().await;
+    async fn run(self) {
+        let Self {
+            admin,
+            facts,
+            mut keepers,
+            reloader,
+            mut stop,
+        } = self;
+        keepers.keep(&facts.credentials.get());
+        let reloads = async {
+            if let Some(reloader) = reloader {
+                reloader.follow(&mut keepers).await;
             }
+            // Tokens are kept fresh even then.
             std::future::pending::<()>().await;
         };
         let pages = async {
-            if let Err(error) = self.admin.serve(self.facts).await {
+            if let Err(error) = admin.serve(facts).await {
                 tracing::error!(%error, "the admin listener failed");
             }
             // Tokens are kept fresh even then.
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = changes => {}
+            () = reloads => {}
             () = pages => {}
-            _ = self.stop.wait_for(|stop| *stop) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
         }
     }
 }

@@ -3,8 +3,10 @@
 //! Data workers serve requests, one thread and one runtime each, with connections of their own. One control thread
 //! keeps tokens fresh and answers operators. What they share is swapped or counted atomically.
 
-mod changes;
 mod control;
+mod plan;
+mod pools;
+mod reload;
 mod worker;
 
 use std::io;
@@ -15,23 +17,23 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-use self::changes::Changes;
 use self::control::Control;
-use self::worker::{Team, Worker};
+use self::plan::dialer;
+use self::reload::Reloader;
+use self::worker::{Crew, Team, Worker};
 use crate::admin;
-use crate::config::{Settings, Watch};
+use crate::config::{Drain, Settings, Watch};
+use crate::connect::PoolMetrics;
 use crate::connect::dial::SetupError;
-use crate::connect::{Counts, Dialer, PoolMetrics};
-use crate::forward;
-use crate::gateway::Plan;
-use crate::ims::Credentials;
-use crate::limit::Limit;
+use crate::gateway::PlanError;
+use crate::ims::{Credentials, Current, Keepers};
 use crate::listener::{self, Address, BindError, Bound};
-use crate::respond::InFlightLayer;
 use crate::shared::{self, Store};
-use crate::telemetry::{Labels, Log, Metrics, Sink};
+use crate::telemetry::{Log, Reloads, Sink};
+
+pub use self::plan::plan;
 
 /// A gateway that serves.
 #[derive(Debug)]
@@ -39,9 +41,12 @@ pub struct Gateway {
     listeners: Vec<Address>,
     handles: Vec<listener::Handle>,
     admin: SocketAddr,
+    stopping: watch::Sender<bool>,
     draining: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
-    drain: Duration,
+    drain: watch::Receiver<Drain>,
+    /// Asks for a reload.
+    reload: Arc<Notify>,
     workers: Vec<JoinHandle<()>>,
     control: JoinHandle<()>,
     /// Kept to the end, so that the last lines are written.
@@ -67,6 +72,9 @@ pub enum StartError {
         /// Why.
         source: SetupError,
     },
+    /// The tables of the configuration do not fit together.
+    #[error("cannot prepare the routes")]
+    Plan(#[from] PlanError),
     /// What replicas share could not be set up.
     #[error("cannot prepare what replicas share")]
     Share(#[source] shared::SetupError),
@@ -78,7 +86,7 @@ pub enum StartError {
 impl Gateway {
     /// Takes every address, then starts the threads. Returns while the first tokens are still being fetched.
     ///
-    /// New secrets are taken from where `watch` finds them.
+    /// Other configurations are taken from where `watch` finds them, at once when they change.
     ///
     /// # Errors
     /// [`StartError`].
@@ -100,19 +108,19 @@ impl Gateway {
             .iter()
             .map(|bound| bound.address().clone())
             .collect();
-        let handles = listeners.iter().map(Bound::handle).collect();
+        let handles: Vec<_> = listeners.iter().map(Bound::handle).collect();
         let admin_address = admin.address();
 
         let mut registry = Registry::default();
         let credentials = Credentials::new(&settings.ims);
-        let plan = Arc::new(plan(settings, credentials.clone(), &mut registry)?);
-        registry.register_collector(Box::new(credentials.clone()));
+        let current = Current::new(credentials.clone());
+        let plan = Arc::new(plan(settings, credentials, &mut registry)?);
+        registry.register_collector(Box::new(current.clone()));
         register_dropped(&mut registry, log);
         registry.register_collector(Box::new(listener::Metrics::of(&listeners)));
-        let pools: Vec<Arc<Counts>> = (0..settings.workers.get())
-            .map(|_| Arc::default())
-            .collect();
-        registry.register_collector(Box::new(PoolMetrics::new(pools.clone())));
+        let pools = PoolMetrics::default();
+        registry.register_collector(Box::new(pools.clone()));
+        let reloads = Reloads::register(&mut registry);
 
         let store = store(settings.shared.clone())?;
         if let Some(store) = &store {
@@ -125,46 +133,68 @@ impl Gateway {
                 tracing::info!(origin, proxy, "connections go through a proxy");
             }
         }
+        let (stopping, stop_begins) = watch::channel(false);
         let (draining, drain_begins) = watch::channel(false);
         let (stopped, stop) = watch::channel(false);
+        let drain = watch::Sender::new(settings.drain);
+        let drain_times = drain.subscribe();
+        let (team, inboxes) = Team::new(settings.workers.get(), plan.metrics.connections().clone());
+        let (crew, handovers) = Crew::new(settings.workers.get());
+        let reload = Arc::new(Notify::new());
+        let keepers = Keepers::new(
+            settings.ims.clone(),
+            dialer(settings.ims.connect.clone())?,
+            store.clone(),
+        );
         let control = Control {
             admin,
             facts: admin::Facts {
-                credentials: credentials.clone(),
-                draining: drain_begins.clone(),
+                credentials: current.clone(),
+                stopping: stop_begins,
                 registry: Arc::new(registry),
             },
-            ims: settings.ims.clone(),
-            dialer: dialer(settings.ims.connect.clone())?,
-            changes: watch.map(|watch| Changes::new(watch, settings, credentials, store.clone())),
-            store,
+            keepers,
+            reloader: watch.map(|watch| {
+                let lasting = reload::Lasting {
+                    crew,
+                    current,
+                    drain,
+                    log: Arc::clone(log),
+                    reloads,
+                    store,
+                };
+                let asked = Arc::clone(&reload);
+                let plan = Arc::clone(&plan);
+                Reloader::new(watch, settings, plan, handles.clone(), lasting, asked)
+            }),
             stop,
         };
-        let (team, inboxes) = Team::new(settings.workers.get(), plan.metrics.connections().clone());
         let mut listeners = Some(listeners);
         let mut workers = Vec::new();
-        for (index, (inbox, counts)) in inboxes.into_iter().zip(pools).enumerate() {
+        for (index, (inbox, plans)) in inboxes.into_iter().zip(handovers).enumerate() {
             let worker = Worker {
                 plan: Arc::clone(&plan),
+                plans,
                 log: Arc::clone(log),
                 inbox,
-                counts,
+                pools: pools.clone(),
                 // The first worker accepts for all: accepting is short, and needs no thread of its own.
                 accepting: listeners.take().map(|listeners| (listeners, team.clone())),
                 draining: drain_begins.clone(),
-                drain: settings.drain,
+                drain: drain_times.clone(),
             };
             workers.push(worker.start(index)?);
         }
         let control = control.start()?;
-        let drain = settings.drain;
         Ok(Self {
             listeners: addresses,
             handles,
             admin: admin_address,
+            stopping,
             draining,
             stopped,
-            drain,
+            drain: drain_times,
+            reload,
             workers,
             control,
             _log: Arc::clone(log),
@@ -186,12 +216,33 @@ impl Gateway {
         self.admin
     }
 
+    /// Reads the configuration anew, soon, if it was started with files to read it from.
+    pub fn reload(&self) {
+        self.reload.notify_one();
+    }
+
+    /// Says that it is about to stop: readiness ends, and everything is served as usual. Returns how long that should
+    /// last.
+    pub fn announce(&self) -> Duration {
+        let delay = self.drain.borrow().delay;
+        if !self.stopping.send_replace(true) && !delay.is_zero() {
+            tracing::info!(
+                delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                "stopping: not ready any more, and serving as usual for a while"
+            );
+        }
+        delay
+    }
+
     /// Begins to stop: readiness ends, no connection is accepted, requests in flight finish.
     pub fn drain(&self) {
-        if !*self.draining.borrow() {
-            tracing::info!(longest_s = self.drain.as_secs(), "draining");
+        self.stopping.send_replace(true);
+        if !self.draining.send_replace(true) {
+            tracing::info!(
+                longest_s = self.drain.borrow().timeout.as_secs(),
+                "draining"
+            );
         }
-        self.draining.send_replace(true);
     }
 
     /// Drains, waits for the last request or the end of the drain time, and ends the threads. Blocks.
@@ -212,67 +263,9 @@ fn join(thread: JoinHandle<()>) {
     }
 }
 
-fn dialer(settings: crate::connect::Settings) -> Result<Dialer, StartError> {
-    let origin = settings.origin.to_string();
-    Dialer::new(settings).map_err(|source| StartError::Connect { origin, source })
-}
-
 fn store(settings: Option<shared::Settings>) -> Result<Option<Store>, StartError> {
     let made = settings.map(Store::new).transpose();
     made.map_err(StartError::Share)
-}
-
-/// Makes what the workers' stacks are made from, with metrics in `registry`.
-///
-/// # Errors
-/// [`StartError::Connect`].
-pub fn plan(
-    settings: &Settings,
-    credentials: Credentials,
-    registry: &mut Registry,
-) -> Result<Plan, StartError> {
-    let labels = settings
-        .route
-        .routes
-        .iter()
-        .zip(settings.authorize.routes.iter());
-    let labels = labels.zip(settings.credentials.routes.iter()).map(
-        |((rule, (_, grant)), (_, credential))| {
-            let credential = credentials
-                .get(*credential)
-                .map(|credential| credential.name().to_owned());
-            Labels::new(
-                rule.name.clone(),
-                credential.unwrap_or_default(),
-                grant.sandbox.to_string(),
-            )
-        },
-    );
-    let names = settings
-        .route
-        .routes
-        .iter()
-        .map(|rule| rule.name.clone())
-        .collect();
-    let metrics = Metrics::register(registry, &names);
-    let pauses = settings.credentials.routes.iter();
-    let pauses = pauses.filter_map(|(_, id)| Some(Arc::clone(credentials.get(*id)?.pauses())));
-    Ok(Plan {
-        authorize: settings.authorize.clone(),
-        credential_of: settings.credentials.clone(),
-        forward: forward::Settings {
-            retries: settings.forward.retries.divided(settings.workers),
-            ..settings.forward.clone()
-        },
-        in_flight: InFlightLayer::new(settings.in_flight.get(), metrics.in_flight().clone()),
-        labels: labels.collect(),
-        limit: Limit::new(&settings.limit, pauses),
-        metrics,
-        retries: forward::retry::Counts::register(registry),
-        route: settings.route.clone(),
-        upstream: dialer(settings.upstream.clone().divided(settings.workers))?,
-        credentials,
-    })
 }
 
 /// Counts the lines the log could not take.

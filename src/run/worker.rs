@@ -1,6 +1,7 @@
 //! A data worker: one thread, one runtime, its own connections both ways.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,9 @@ use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
 use super::StartError;
-use crate::connect::{Counts, Pool};
+use super::pools::Pools;
+use crate::config::Drain;
+use crate::connect::PoolMetrics;
 use crate::gateway::{self, Plan};
 use crate::listener::{self, Accepted, Bound};
 use crate::telemetry::{Lines, Log, Recorder};
@@ -95,16 +98,58 @@ impl Team {
     }
 }
 
+/// The workers as whoever gives them another plan sees them.
+#[derive(Debug)]
+pub(super) struct Crew(Vec<mpsc::UnboundedSender<Handover>>);
+
+/// A plan on its way to a worker, which lets go of `taken` when it has taken it.
+#[derive(Debug)]
+pub(super) struct Handover {
+    plan: Arc<Plan>,
+    taken: mpsc::Sender<Infallible>,
+}
+
+/// Where a worker finds other plans.
+pub(super) type Plans = mpsc::UnboundedReceiver<Handover>;
+
+impl Crew {
+    /// Makes a crew of `size`, with the receiving end of each member.
+    pub(super) fn new(size: usize) -> (Self, Vec<Plans>) {
+        let (members, plans) = (0..size).map(|_| mpsc::unbounded_channel()).unzip();
+        (Self(members), plans)
+    }
+
+    /// Gives all workers a plan, and waits until they have taken it: requests that arrive from then on are served by it.
+    /// Returns `false` when one has not for a long time.
+    pub(super) async fn hand_over(&self, plan: &Arc<Plan>) -> bool {
+        let (taken, mut all_taken) = mpsc::channel(1);
+        for member in &self.0 {
+            let handover = Handover {
+                plan: Arc::clone(plan),
+                taken: taken.clone(),
+            };
+            // A worker that has ended, or drains, has no use for it.
+            drop(member.send(handover));
+        }
+        drop(taken);
+        timeout(PATIENCE, all_taken.recv()).await.is_ok()
+    }
+}
+
+/// How long a worker may be busy with one thing. None is unless something is wrong.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What a worker's thread takes with it.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) plan: Arc<Plan>,
+    pub(super) plans: Plans,
     pub(super) log: Arc<Log>,
     pub(super) inbox: Inbox,
-    pub(super) counts: Arc<Counts>,
+    pub(super) pools: PoolMetrics,
     pub(super) accepting: Option<(Vec<Bound>, Team)>,
     pub(super) draining: watch::Receiver<bool>,
-    pub(super) drain: Duration,
+    pub(super) drain: watch::Receiver<Drain>,
 }
 
 impl Worker {
@@ -136,30 +181,30 @@ impl Worker {
     }
 
     async fn run(mut self) {
-        let wants_lines = self.log.wants_access_lines();
-        let lines = wants_lines.then(|| Lines::new(self.log.sink().clone()));
-        let labels = Rc::new(self.plan.labels.clone());
+        let lines = Lines::new(self.log.sink().clone());
+        // Access lines of a plan are wanted or not as the log's level is when its stack is made.
+        let wanted = || self.log.wants_access_lines().then(|| Rc::clone(&lines));
         let recorder = Rc::new(Recorder::new(
-            lines.clone(),
+            wanted(),
             self.log.is_json(),
-            labels,
+            Rc::new(self.plan.labels.clone()),
             self.plan.metrics.clone(),
         ));
-        let pool = Pool::new(self.plan.upstream.clone(), Arc::clone(&self.counts));
-        let stack = match gateway::stack(&self.plan, pool.clone(), Rc::clone(&recorder)) {
+        let pools = Rc::new(RefCell::new(Pools::new(self.pools)));
+        let pool = pools.borrow_mut().of(&self.plan.upstream);
+        let stack = match gateway::stack(&self.plan, pool, Rc::clone(&recorder)) {
             Ok(stack) => Rc::new(RefCell::new(stack)),
             // The configuration's checks refuse such a plan.
             Err(error) => return tracing::error!(%error, "a worker could not start"),
         };
         let mut upkeep = JoinSet::new();
-        if let Some(lines) = lines {
-            upkeep.spawn_local(lines.flush_in_time());
-        }
+        upkeep.spawn_local(Rc::clone(&lines).flush_in_time());
+        let swept = Rc::clone(&pools);
         upkeep.spawn_local(async move {
             let mut ticks = interval(SWEEP);
             loop {
                 ticks.tick().await;
-                pool.sweep();
+                swept.borrow_mut().sweep();
             }
         });
         let mut accepting = JoinSet::new();
@@ -187,13 +232,33 @@ impl Worker {
                     let (stack, draining) = (Rc::clone(&stack), self.draining.clone());
                     connections.spawn_local(listener::serve(accepted, stack, draining, load));
                 }
+                Some(Handover { plan, taken }) = self.plans.recv() => {
+                    let recorder = recorder.renewed(
+                        wanted(),
+                        Rc::new(plan.labels.clone()),
+                        plan.metrics.clone(),
+                    );
+                    let pool = pools.borrow_mut().of(&plan.upstream);
+                    match gateway::stack(&plan, pool, Rc::new(recorder)) {
+                        // Connections stay open, and call it for their next request. What is under way has all it needs
+                        // of the one before.
+                        Ok(next) => drop(stack.replace(next)),
+                        // Who made the plan has checked it.
+                        Err(error) => tracing::error!(%error, "a plan could not be taken"),
+                    }
+                    drop(taken);
+                }
                 Some(_) = connections.join_next() => {}
             }
         }
+        // What waits here, or comes, is let go of.
+        drop(self.plans);
         accepting.shutdown().await;
         let finish = async { while connections.join_next().await.is_some() {} };
-        if timeout(self.drain, finish).await.is_err() {
+        let longest = self.drain.borrow().timeout;
+        if timeout(longest, finish).await.is_err() {
             tracing::warn!(
+                connections = connections.len(),
                 "the drain time is over with requests still in flight; they are cut off"
             );
             recorder.cut_off();

@@ -21,7 +21,7 @@ use rustls_pki_types::CertificateDer;
 pub use dial::SetupError;
 pub use seal::{InvalidKey, Keyring, SealingKey};
 pub use server::{InvalidServer, Server};
-pub use store::{Lease, Leased, Record, Store, Unavailable};
+pub use store::{Lease, Leased, Prepared, Record, Store, Unavailable};
 
 use crate::secret::Secret;
 

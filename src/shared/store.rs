@@ -41,6 +41,15 @@ struct Parts {
     links: Links,
 }
 
+/// Settings that a store can take without anything that can fail.
+pub struct Prepared(Parts);
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prepared(…)")
+    }
+}
+
 impl Parts {
     fn new(settings: Settings) -> Result<Self, SetupError> {
         let dialer = Dialer::new(&settings)?;
@@ -112,14 +121,30 @@ impl Store {
     /// # Errors
     /// When TLS is asked for and cannot be set up; the old settings stay.
     pub fn update(&self, settings: &Settings) -> Result<bool, SetupError> {
-        if self.0.parts.load().settings == *settings {
+        let Some(prepared) = self.prepare(settings)? else {
             return Ok(false);
+        };
+        self.take(prepared);
+        Ok(true)
+    }
+
+    /// Prepares to take new settings; `None` when they are those there are.
+    ///
+    /// # Errors
+    /// When TLS is asked for and cannot be set up.
+    pub fn prepare(&self, settings: &Settings) -> Result<Option<Prepared>, SetupError> {
+        if self.0.parts.load().settings == *settings {
+            return Ok(None);
         }
-        self.0.parts.store(Arc::new(Parts::new(settings.clone())?));
+        Ok(Some(Prepared(Parts::new(settings.clone())?)))
+    }
+
+    /// Takes new settings that have been prepared. Calls under way end with the old ones.
+    pub fn take(&self, Prepared(parts): Prepared) {
+        self.0.parts.store(Arc::new(parts));
         // What was the matter may not be the matter any more.
         *lock(&self.0.breaker) = Breaker::default();
         lock(&self.0.told).clear();
-        Ok(true)
     }
 
     /// Returns 16 hexadecimal digits that are the same for the same text on all replicas ([`super::Keyring::fingerprint`]).

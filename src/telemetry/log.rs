@@ -1,12 +1,14 @@
 //! Where log lines go: standard output, through a thread of its own that may be slow without slowing requests.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt, reload};
 
 use super::sink::{Sink, Writing};
 use super::{Format, Settings};
@@ -19,7 +21,12 @@ use super::{Format, Settings};
 pub struct Log {
     sink: Sink,
     json: bool,
+    /// The level at the start.
     level: Level,
+    /// Whether access lines are wanted by now.
+    access: AtomicBool,
+    /// The filter in use, if this log is the one that was installed.
+    filter: OnceLock<reload::Handle<Targets, Registry>>,
     /// Kept to the end, so that the last lines are written.
     _writing: Writing,
 }
@@ -40,16 +47,15 @@ impl Log {
             sink,
             json,
             level: settings.level,
+            access: AtomicBool::new(wants_access_lines(settings.level)),
+            filter: OnceLock::new(),
             _writing: writing,
         })
     }
 
     /// Sends what the program tells through `tracing` here. The first caller in a process wins.
     pub fn install(&self) {
-        // Libraries could tell at their finest levels what must not be told; their warnings are welcome.
-        let level = Targets::new()
-            .with_target(env!("CARGO_CRATE_NAME"), self.level)
-            .with_default(LevelFilter::WARN.min(LevelFilter::from_level(self.level)));
+        let (level, handle) = reload::Layer::new(targets(self.level));
         let sink = self.sink.clone();
         let lines = fmt::layer()
             .with_writer(move || sink.clone())
@@ -71,8 +77,24 @@ impl Log {
                 .with(lines)
                 .try_init()
         };
-        if installed.is_err() {
-            tracing::debug!("a log was installed before; this one writes access lines only");
+        match installed {
+            Ok(()) => drop(self.filter.set(handle)),
+            Err(_) => {
+                tracing::debug!("a log was installed before; this one writes access lines only");
+            }
+        }
+    }
+
+    /// Writes lines of this level and of more important ones from now on. Stacks that are made from now on write access
+    /// lines, or do not.
+    pub fn set_level(&self, level: Level) {
+        self.access
+            .store(wants_access_lines(level), Ordering::Relaxed);
+        let Some(filter) = self.filter.get() else {
+            return;
+        };
+        if let Err(error) = filter.reload(targets(level)) {
+            tracing::error!(%error, "the log's level could not be changed");
         }
     }
 
@@ -88,6 +110,17 @@ impl Log {
 
     /// Tells whether access lines are wanted: they are of level info.
     pub fn wants_access_lines(&self) -> bool {
-        self.level >= Level::INFO
+        self.access.load(Ordering::Relaxed)
     }
+}
+
+fn wants_access_lines(level: Level) -> bool {
+    level >= Level::INFO
+}
+
+/// Libraries could tell at their finest levels what must not be told; their warnings are welcome.
+fn targets(level: Level) -> Targets {
+    Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_default(LevelFilter::WARN.min(LevelFilter::from_level(level)))
 }

@@ -1,6 +1,7 @@
 //! The gateway's metrics, with a handle ready for everything a request can count.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -20,20 +21,37 @@ pub struct Metrics(Arc<Handles>);
 
 #[derive(Debug)]
 struct Handles {
+    names: Vec<String>,
     routes: PerRoute<RouteHandles>,
     unrouted: RouteHandles,
+    series: Series,
     refusals: Vec<Counter>,
     adobe_errors: Family<AdobeLabels, Counter>,
     in_flight: Gauge,
     connections: Gauge,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct RouteHandles {
     /// By the first digit of the status, and one for callers who went away.
     by_class: [Counter; CLASSES.len()],
     duration: Histogram,
 }
+
+/// The series that go by route, those of all plans.
+#[derive(Clone, Debug)]
+struct Series {
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram>,
+    /// The names of routes that are no more, the latest last. Written by whoever reloads, which is one at a time.
+    gone: Arc<Mutex<VecDeque<String>>>,
+}
+
+/// Stands where a request took no route.
+const UNROUTED: &str = "none";
+
+/// How many routes that are no more keep their series.
+pub const MOST_GONE: usize = 100;
 
 /// Status classes; `gone` counts callers who did not wait for the answer's end.
 const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "gone"];
@@ -105,18 +123,6 @@ impl Metrics {
             "Open connections from callers",
             connections.clone(),
         );
-
-        let handles = |route: &str| RouteHandles {
-            by_class: CLASSES.map(|status| {
-                requests.get_or_create_owned(&RequestLabels {
-                    route: route.to_owned(),
-                    status,
-                })
-            }),
-            duration: durations.get_or_create_owned(&RouteLabels {
-                route: route.to_owned(),
-            }),
-        };
         let of_reason = |reason: &Reason| {
             let meaning = reason.meaning();
             refusals.get_or_create_owned(&RefusalLabels {
@@ -124,13 +130,51 @@ impl Metrics {
                 side: meaning.side.as_str(),
             })
         };
+        let series = Series {
+            requests,
+            durations,
+            gone: Arc::default(),
+        };
         Self(Arc::new(Handles {
-            routes: routes.iter().map(|(_, name)| handles(name)).collect(),
-            unrouted: handles("none"),
+            names: routes.iter().map(|(_, name)| name.clone()).collect(),
+            routes: series.handles_of(routes),
+            unrouted: series.handles(UNROUTED),
+            series,
             refusals: Reason::ALL.iter().map(of_reason).collect(),
             adobe_errors,
             in_flight,
             connections,
+        }))
+    }
+
+    /// Returns the metrics of a plan with other routes, which count into the same ones.
+    ///
+    /// The series of routes that have gone stay until [`MOST_GONE`] others have gone after them: their last counts can be
+    /// scraped, a route that comes back goes on counting, and however often names change, memory is bounded.
+    #[must_use]
+    pub fn renewed(&self, routes: &PerRoute<String>) -> Self {
+        let Handles {
+            names: before,
+            routes: _,
+            unrouted,
+            series,
+            refusals,
+            adobe_errors,
+            in_flight,
+            connections,
+        } = &*self.0;
+        let names: Vec<String> = routes.iter().map(|(_, name)| name.clone()).collect();
+        let gone = before.iter().filter(|name| !names.contains(name));
+        series.note_gone(gone, &names);
+        Self(Arc::new(Handles {
+            routes: series.handles_of(routes),
+            names,
+            unrouted: unrouted.clone(),
+            series: series.clone(),
+            refusals: refusals.clone(),
+            adobe_errors: adobe_errors.clone(),
+            in_flight: in_flight.clone(),
+            connections: connections.clone(),
         }))
     }
 
@@ -179,5 +223,110 @@ impl Metrics {
     /// Returns the gauge of open connections.
     pub fn connections(&self) -> &Gauge {
         &self.0.connections
+    }
+}
+
+impl Series {
+    fn handles_of(&self, routes: &PerRoute<String>) -> PerRoute<RouteHandles> {
+        routes.iter().map(|(_, name)| self.handles(name)).collect()
+    }
+
+    fn handles(&self, route: &str) -> RouteHandles {
+        RouteHandles {
+            by_class: CLASSES
+                .map(|status| self.requests.get_or_create_owned(&labels(route, status))),
+            duration: self.durations.get_or_create_owned(&RouteLabels {
+                route: route.to_owned(),
+            }),
+        }
+    }
+
+    /// Remembers the names of routes that have gone, forgets those that are there, and gives up what is too much.
+    fn note_gone<'a>(&self, gone: impl Iterator<Item = &'a String>, there: &[String]) {
+        let mut names = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|name| !there.contains(name));
+        names.extend(gone.filter(|name| *name != UNROUTED).cloned());
+        while names.len() > MOST_GONE {
+            let Some(route) = names.pop_front() else {
+                break;
+            };
+            for status in CLASSES {
+                self.requests.remove(&labels(&route, status));
+            }
+            self.durations.remove(&RouteLabels { route });
+        }
+    }
+}
+
+fn labels(route: &str, status: &'static str) -> RequestLabels {
+    RequestLabels {
+        route: route.to_owned(),
+        status,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn names(names: &[&str]) -> PerRoute<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn scraped(registry: &Registry) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_plan_counts_into_the_series_of_its_own_routes() {
+        let mut registry = Registry::default();
+        let old = Metrics::register(&mut registry, &names(&["a", "b"]));
+        let new = old.renewed(&names(&["b", "c"]));
+        let count = |metrics: &Metrics, route| {
+            metrics.count(
+                Some(RouteId(route)),
+                Some(StatusCode::OK),
+                None,
+                Duration::ZERO,
+            );
+        };
+
+        count(&old, 0);
+        count(&old, 1);
+        count(&new, 0);
+        count(&new, 1);
+
+        let text = scraped(&registry);
+        for (route, counted) in [("a", 1), ("b", 2), ("c", 1)] {
+            let sample = format!(
+                "profile_gateway_requests_total{{route=\"{route}\",status=\"2xx\"}} {counted}\n"
+            );
+            assert!(text.contains(&sample), "{text}");
+        }
+    }
+
+    #[test]
+    fn however_often_routes_change_their_names_memory_is_bounded() {
+        let mut registry = Registry::default();
+        let mut metrics = Metrics::register(&mut registry, &names(&["stays", "first"]));
+        for round in 0..3 * MOST_GONE {
+            metrics = metrics.renewed(&names(&["stays", &format!("route-{round}")]));
+        }
+
+        let text = scraped(&registry);
+        let series = text.matches("status=\"2xx\"").count();
+        // Those that are there, the one for what has no route, and those that have gone.
+        assert_eq!(series, 2 + 1 + MOST_GONE);
+        assert!(!text.contains("first") && text.contains("route=\"stays\""));
+        // One that comes back is not given up when others go.
+        let back = format!("route-{}", 2 * MOST_GONE);
+        for round in 0..MOST_GONE {
+            metrics = metrics.renewed(&names(&[&back, &format!("other-{round}")]));
+        }
+        assert!(scraped(&registry).contains(&format!("route=\"{back}\"")));
     }
 }

@@ -7,6 +7,7 @@ pub mod lines;
 pub mod log;
 pub mod metrics;
 pub mod recorder;
+pub mod reloads;
 pub mod sink;
 
 use tracing::Level;
@@ -16,6 +17,7 @@ pub use lines::Lines;
 pub use log::Log;
 pub use metrics::Metrics;
 pub use recorder::{Blame, Outcome, Recorder};
+pub use reloads::{Outcome as ReloadOutcome, Reloads};
 pub use sink::Sink;
 
 /// How the gateway logs.

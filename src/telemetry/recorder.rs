@@ -19,7 +19,8 @@ pub struct Recorder {
     labels: Rc<PerRoute<Labels>>,
     metrics: Metrics,
     stamp: Stamp,
-    cut_off: Cell<bool>,
+    /// One for all recorders of a worker.
+    cut_off: Rc<Cell<bool>>,
 }
 
 /// How a request ended.
@@ -68,11 +69,25 @@ impl Recorder {
             labels,
             metrics,
             stamp: Stamp::default(),
-            cut_off: Cell::new(false),
+            cut_off: Rc::default(),
         }
     }
 
-    /// Says that requests which end from now on are cut off by the gateway, at the end of its drain time.
+    /// Makes the recorder of another plan's requests on the same worker: a route of one plan means nothing in another.
+    #[must_use]
+    pub fn renewed(
+        &self,
+        lines: Option<Rc<Lines>>,
+        labels: Rc<PerRoute<Labels>>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            cut_off: Rc::clone(&self.cut_off),
+            ..Self::new(lines, self.json, labels, metrics)
+        }
+    }
+
+    /// Says that requests of any plan which end from now on are cut off by the gateway, at the end of its drain time.
     pub fn cut_off(&self) {
         self.cut_off.set(true);
     }

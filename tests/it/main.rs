@@ -15,6 +15,7 @@ mod egress;
 mod forwarding;
 mod grants;
 mod hostile;
+mod life;
 mod limits;
 mod process;
 mod shared;

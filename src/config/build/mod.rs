@@ -14,13 +14,14 @@ mod ties;
 
 use std::num::NonZeroUsize;
 use std::thread;
+use std::time::Duration;
 
-use super::Settings;
-use super::file::{File, LogFormat, LogLevel, Workers};
+use super::file::{self, File, LogFormat, LogLevel, Workers};
 use super::path::{KeyPath, top};
 use super::report::{Fault, Report};
 use super::sources::Sources;
 use super::tree::{Content, Node};
+use super::{Drain, Outline, Settings};
 use crate::{admin, telemetry};
 
 /// Makes the settings of every part. They count only when nothing was reported.
@@ -43,7 +44,7 @@ pub(super) fn build(
         },
         authorize: routes.authorize,
         credentials: routes.credentials,
-        drain: file.drain.0,
+        drain: drain(&file.drain),
         forward: routes.forward,
         ims: origins::ims(&file.ims, credentials, &mut cross),
         in_flight: file.in_flight,
@@ -63,6 +64,7 @@ pub(super) fn build(
                 LogLevel::Warn => tracing::Level::WARN,
             },
         },
+        outline: Outline::default(),
         route: routes.route,
         shared: file
             .shared
@@ -72,6 +74,19 @@ pub(super) fn build(
         workers: match file.workers {
             Workers::Auto(_) => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             Workers::Count(count) => count,
+        },
+    }
+}
+
+fn drain(drain: &file::Drain) -> Drain {
+    match drain {
+        file::Drain::Times(times) => Drain {
+            delay: times.delay.0,
+            timeout: times.timeout.0,
+        },
+        file::Drain::Timeout(timeout) => Drain {
+            delay: Duration::ZERO,
+            timeout: timeout.0,
         },
     }
 }

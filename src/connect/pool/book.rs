@@ -43,6 +43,8 @@ pub(super) struct Book<C, S, W> {
     gone: Vec<IpAddr>,
     counts: Arc<Counts>,
     next: u64,
+    /// Whether what nobody waits for is closed rather than kept.
+    retired: bool,
 }
 
 /// A connection's number, unique in its pool.
@@ -62,7 +64,7 @@ pub(super) struct Whole<C> {
 pub(super) struct Term {
     /// When its lifetime ends.
     pub(super) expires: Instant,
-    /// Where it leads to: its lifetime ends too when that [has gone](Book::retire).
+    /// Where it leads to: its lifetime ends too when that [has gone](Book::retire_addresses).
     pub(super) address: Option<IpAddr>,
 }
 
@@ -122,6 +124,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
             gone: Vec::new(),
             counts,
             next: 0,
+            retired: false,
         }
     }
 
@@ -218,6 +221,9 @@ impl<C, S: Clone, W> Book<C, S, W> {
         if now >= whole.term.expires || self.has_gone(&whole.term) {
             return self.counts.closed(Cause::Lifetime).increment();
         }
+        if self.retired && self.line.is_empty() {
+            return self.counts.closed(Cause::Replaced).increment();
+        }
         self.put(whole, false, now);
     }
 
@@ -238,6 +244,7 @@ impl<C, S: Clone, W> Book<C, S, W> {
             let now = now();
             shared.until = shared.term.expires.min(now + self.limits.idle);
             self.close_unused(now);
+            self.close_retired();
             self.publish_idle();
         }
     }
@@ -278,12 +285,13 @@ impl<C, S: Clone, W> Book<C, S, W> {
             ended.is_none()
         });
         self.close_unused(now);
+        self.close_retired();
         self.publish_idle();
     }
 
     /// Ends the lifetime of all connections to addresses that the name has no more, also of those that are lent, and of
     /// those that are still being opened.
-    pub(super) fn retire(&mut self, gone: Vec<IpAddr>, now: Instant) {
+    pub(super) fn retire_addresses(&mut self, gone: Vec<IpAddr>, now: Instant) {
         self.gone = gone;
         if self.gone.is_empty() {
             return;
@@ -307,9 +315,33 @@ impl<C, S: Clone, W> Book<C, S, W> {
         self.publish_idle();
     }
 
-    /// Tells whether there is a connection, or one is being opened.
+    /// Closes what is unused, and from now on what comes to be, as soon as nobody waits.
+    pub(super) fn retire(&mut self) {
+        self.retired = true;
+        self.close_retired();
+        self.publish_idle();
+    }
+
+    /// Tells whether there is no connection, nobody who waits for one, and nothing under way that may make one.
     pub(super) fn is_empty(&self) -> bool {
-        self.room() == self.limits.connections
+        let none = self.idle.is_empty() && self.shared.is_empty() && self.lent == 0;
+        none && self.line.is_empty() && self.line.attempts() == 0
+    }
+
+    fn close_retired(&mut self) {
+        if !self.retired || !self.line.is_empty() {
+            return;
+        }
+        let counts = &self.counts;
+        self.idle
+            .drain(..)
+            .for_each(|_| counts.closed(Cause::Replaced).increment());
+        self.shared.retain(|shared| {
+            if shared.streams == 0 {
+                counts.closed(Cause::Replaced).increment();
+            }
+            shared.streams > 0
+        });
     }
 
     /// Tells whether somebody waits.

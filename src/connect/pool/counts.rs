@@ -1,8 +1,8 @@
 //! What a pool counts, and how the counts of all pools become metrics.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -35,19 +35,22 @@ pub(super) enum Cause {
     Idle,
     /// It was open for too long.
     Lifetime,
+    /// Another pool is in the place of its own, with other settings.
+    Replaced,
 }
 
 /// In the order of [`Cause`].
-const CAUSES: [&str; 4] = ["abandoned", "dead", "idle", "lifetime"];
+const CAUSES: [&str; 5] = ["abandoned", "dead", "idle", "lifetime", "replaced"];
 
 impl Counts {
     pub(super) fn closed(&self, cause: Cause) -> &Count {
-        let [abandoned, dead, idle, lifetime] = &self.closed;
+        let [abandoned, dead, idle, lifetime, replaced] = &self.closed;
         match cause {
             Cause::Abandoned => abandoned,
             Cause::Dead => dead,
             Cause::Idle => idle,
             Cause::Lifetime => lifetime,
+            Cause::Replaced => replaced,
         }
     }
 
@@ -56,6 +59,29 @@ impl Counts {
         let closed: u64 = self.closed.iter().map(Count::get).sum();
         // Read one after the other, so for a moment they may disagree.
         self.opened.get().saturating_sub(closed)
+    }
+
+    /// Adds what a pool that is no more has counted.
+    fn add(&self, other: &Self) {
+        let Self {
+            idle: _,
+            opening: _,
+            waiting: _,
+            opened,
+            not_opened,
+            reused,
+            waited,
+            refused,
+            closed,
+        } = other;
+        self.opened.add(opened);
+        self.not_opened.add(not_opened);
+        self.reused.add(reused);
+        self.waited.add(waited);
+        self.refused.add(refused);
+        for (ours, theirs) in self.closed.iter().zip(closed) {
+            ours.add(theirs);
+        }
     }
 }
 
@@ -69,6 +95,11 @@ impl Count {
         self.0.store(next, Ordering::Relaxed);
     }
 
+    fn add(&self, other: &Self) {
+        let sum = self.get().wrapping_add(other.get());
+        self.0.store(sum, Ordering::Relaxed);
+    }
+
     pub(super) fn set(&self, value: usize) {
         let value = u64::try_from(value).unwrap_or(u64::MAX);
         self.0.store(value, Ordering::Relaxed);
@@ -79,19 +110,43 @@ impl Count {
     }
 }
 
-/// The pools' metrics, summed when they are scraped.
-#[derive(Debug)]
-pub struct PoolMetrics(Vec<Arc<Counts>>);
+/// The pools' metrics, summed when they are scraped. Clones are of the same pools.
+#[derive(Clone, Debug, Default)]
+pub struct PoolMetrics(Arc<Mutex<Pools>>);
+
+#[derive(Debug, Default)]
+struct Pools {
+    counted: Vec<Arc<Counts>>,
+    /// What those have counted that are no more.
+    gone: Counts,
+}
 
 impl PoolMetrics {
-    /// Sums the counts of these pools.
-    pub fn new(pools: Vec<Arc<Counts>>) -> Self {
-        Self(pools)
+    /// Returns the counts of one more pool. When the pool is no more, what it has counted is kept.
+    pub fn add(&self) -> Arc<Counts> {
+        let mut pools = lock(&self.0);
+        let Pools { counted, gone } = &mut *pools;
+        counted.retain(|counts| {
+            let used = Arc::strong_count(counts) > 1;
+            if !used {
+                gone.add(counts);
+            }
+            used
+        });
+        let counts = Arc::default();
+        counted.push(Arc::clone(&counts));
+        counts
     }
 
     fn sum(&self, of: impl Fn(&Counts) -> u64) -> u64 {
-        self.0.iter().map(|counts| of(counts)).sum()
+        let pools = lock(&self.0);
+        let counted = pools.counted.iter().map(|counts| of(counts));
+        counted.sum::<u64>() + of(&pools.gone)
     }
+}
+
+fn lock(pools: &Mutex<Pools>) -> MutexGuard<'_, Pools> {
+    pools.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Collector for PoolMetrics {
@@ -168,4 +223,30 @@ impl Collector for PoolMetrics {
 
 fn gauge(count: u64) -> ConstGauge<i64> {
     ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pool_has_counted_outlasts_it_and_is_counted_once() {
+        let metrics = PoolMetrics::default();
+        let opened = || metrics.sum(|counts| counts.opened.get());
+        for pools in 1..=10 {
+            let counts = metrics.add();
+            counts.opened.increment();
+            counts.closed(Cause::Replaced).increment();
+            assert_eq!(opened(), pools);
+            drop(counts);
+            assert_eq!(opened(), pools);
+        }
+
+        assert_eq!(
+            metrics.sum(|counts| counts.closed(Cause::Replaced).get()),
+            10
+        );
+        assert_eq!(metrics.sum(Counts::open), 0);
+        assert_eq!(lock(&metrics.0).counted.len(), 1);
+    }
 }

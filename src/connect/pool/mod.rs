@@ -216,9 +216,19 @@ where
         } else {
             self.0.dialer.gone()
         };
-        book.retire(gone, now);
+        book.retire_addresses(gone, now);
         drop(book);
         self.0.proceed();
+    }
+
+    /// Closes what is unused, now and whenever something comes to be. What is under way, and what waits, is served.
+    pub fn retire(&self) {
+        self.0.book.borrow_mut().retire();
+    }
+
+    /// Tells whether nobody can use the pool any more, and nothing is left of it.
+    pub fn is_done(&self) -> bool {
+        Rc::strong_count(&self.0) == 1 && self.0.book.borrow().is_empty()
     }
 
     fn take(&self, now: Instant) -> Option<Lease<B>> {

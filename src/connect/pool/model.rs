@@ -200,7 +200,7 @@ impl World {
             }
         }
         let gone = gone.iter().map(|to| address(*to)).collect();
-        self.book.retire(gone, now);
+        self.book.retire_addresses(gone, now);
     }
 
     fn connected(&mut self, which: usize, shared: bool, to: u8) {

@@ -198,6 +198,59 @@ async fn at_the_cap_the_first_come_are_served_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retired_pool_serves_who_waits_and_keeps_nothing() {
+    for speaks in [Speaks::Http1, Speaks::Http2(100)] {
+        stopped(async {
+            let peer = Peer::start(speaks).await;
+            let tested = Tested::with(&peer, |settings| settings.connections = one());
+            let mut answers = Vec::new();
+            for name in ["/held-a", "/held-b", "/held-c"] {
+                answers.push(tested.send(name));
+                yield_now().await;
+            }
+            // Over HTTP/2 they share the connection, and nobody waits.
+            until(|| !peer.targets().is_empty()).await;
+
+            tested.pool.retire();
+            assert!(!tested.pool.is_done());
+            peer.answer(3);
+            for answer in answers {
+                assert_eq!(answer.await.unwrap().unwrap(), "0");
+            }
+            tested.pool.sweep();
+            until(|| tested.pool.is_done()).await;
+
+            assert_eq!(tested.counts.open(), 0);
+            assert_eq!(tested.counts.idle.get(), 0);
+            assert_eq!(tested.closed(Cause::Replaced), 1);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_idle_is_closed_when_a_pool_retires_and_what_comes_to_be_as_well() {
+    stopped(async {
+        let peer = Peer::start(Speaks::Http1).await;
+        let tested = Tested::with(&peer, |_| {});
+        let held = tested.send("/held");
+        until(|| peer.targets().len() == 1).await;
+        assert_eq!(tested.get("/").await, "1");
+
+        tested.pool.retire();
+        assert_eq!(tested.closed(Cause::Replaced), 1);
+        // Somebody who still has it may use it; nothing is kept of that either.
+        assert_eq!(tested.get("/").await, "2");
+        assert_eq!(tested.closed(Cause::Replaced), 2);
+        peer.answer(1);
+        assert_eq!(held.await.unwrap().unwrap(), "0");
+        assert_eq!(tested.closed(Cause::Replaced), 3);
+        assert_eq!(tested.counts.open(), 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_line_refuses_at_once() {
     stopped(async {
         let peer = Peer::start(Speaks::Http1).await;

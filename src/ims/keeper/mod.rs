@@ -32,6 +32,7 @@ pub struct Keeper<S, H: Shelf = Store> {
     refusals: Refusals,
     /// Failed calls in a row.
     failures: u32,
+    resumes: bool,
 }
 
 impl<S: TokenService> Keeper<S> {
@@ -48,7 +49,14 @@ impl<S: TokenService> Keeper<S> {
             fingerprints,
             refusals: Refusals::default(),
             failures: 0,
+            resumes: false,
         }
+    }
+
+    /// Says whether a token that another keeper has got is good enough to begin with. By itself it is not.
+    #[must_use]
+    pub fn resuming(self, resumes: bool) -> Self {
+        Self { resumes, ..self }
     }
 
     /// Shares the token with other replicas.
@@ -63,6 +71,7 @@ impl<S: TokenService> Keeper<S> {
             fingerprints: self.fingerprints,
             refusals: self.refusals,
             failures: self.failures,
+            resumes: self.resumes,
         }
     }
 }
@@ -70,13 +79,38 @@ impl<S: TokenService> Keeper<S> {
 impl<S: TokenService, H: Shelf> Keeper<S, H> {
     /// Mints and renews for ever.
     pub async fn run(mut self) {
-        let mut next = self.renew().await;
+        let mut next = match self.resume() {
+            Some(next) => next,
+            None => self.renew().await,
+        };
         loop {
             next = match self.rest(next).await {
                 Some(obtained) => self.publish(obtained),
                 None => self.renew().await,
             };
         }
+    }
+
+    /// Goes on with the token there is, if there is one that need not be renewed yet. Returns when that is due.
+    fn resume(&self) -> Option<Instant> {
+        let credential = &self.credential;
+        let used = credential.progress.borrow().used.clone();
+        let is_of_these = used.is_some_and(|used| Arc::ptr_eq(&used, &self.used));
+        if !self.resumes || !is_of_these || credential.is_refused() {
+            return None;
+        }
+        let now = credential.clock.now();
+        let token = credential.token.load();
+        let renewal = token.as_ref()?.renewal(now);
+        if renewal <= now.monotonic {
+            return None;
+        }
+        credential.progress.send_modify(|progress| {
+            progress.phase = Phase::Resting;
+            progress.failing = false;
+            progress.next = renewal;
+        });
+        Some(renewal)
     }
 
     /// Gets a token, and returns when the next one is due.
@@ -142,6 +176,7 @@ impl<S: TokenService, H: Shelf> Keeper<S, H> {
             progress.phase = Phase::Resting;
             progress.failing = false;
             progress.next = next;
+            progress.used = Some(Arc::clone(&self.used));
             progress.record.last_success = Some(now.wall);
             progress.record.secret = secret.or(progress.record.secret);
         });

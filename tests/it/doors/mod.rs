@@ -2,6 +2,7 @@
 
 mod handshakes;
 mod ip;
+mod reload;
 mod streams;
 mod swap;
 mod unix;

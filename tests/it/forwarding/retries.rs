@@ -279,7 +279,7 @@ fn serve_once(mut stream: &std::net::TcpStream, act: &Act) {
     }
     match act {
         Act::AnswerAndClose(bytes) => stream.write_all(bytes).unwrap(),
-        _ => socket2::SockRef::from(stream)
+        Act::Answer(_) | Act::Play(_) | Act::Reset => socket2::SockRef::from(stream)
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap(),
     }

@@ -89,9 +89,29 @@ impl Process {
         self.output.lines.lock().unwrap().clone()
     }
 
+    /// Waits until `count` lines hold `text`, and returns the last of them.
+    pub(crate) fn wait_for_nth(&self, text: &str, count: usize) -> String {
+        let begun = Instant::now();
+        let mut lines = self.output.lines.lock().unwrap();
+        loop {
+            let mut found = lines.iter().filter(|line| line.contains(text));
+            if let Some(line) = found.nth(count - 1) {
+                return line.clone();
+            }
+            let left = Duration::from_secs(20).saturating_sub(begun.elapsed());
+            assert!(!left.is_zero(), "not {count} of {text:?} in {lines:#?}");
+            (lines, _) = self.output.grown.wait_timeout(lines, left).unwrap();
+        }
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(
             Command::new("sh")
                 .args(["-c", &kill])

@@ -65,6 +65,35 @@ impl Running {
         self.write(CONFIGURATION, &text(more, &self.folder));
     }
 
+    /// Writes the configuration anew, asks for a reload, and returns what came of it once it has.
+    pub(crate) fn reload(&self, more: &str) -> &'static str {
+        self.configure(more);
+        self.reload_by_signal()
+    }
+
+    /// Asks for a reload, and returns what came of it once it has.
+    pub(crate) fn reload_by_signal(&self) -> &'static str {
+        self.outcome_of(|| self.process.signal("HUP"))
+    }
+
+    /// Returns what comes of the reload that `cause` brings about, once it has.
+    pub(crate) fn outcome_of(&self, cause: impl FnOnce()) -> &'static str {
+        let counts = || {
+            ["applied", "refused", "unchanged"].map(|outcome| {
+                let name = format!("profile_gateway_config_reloads_total{{outcome=\"{outcome}\"}}");
+                (outcome, self.count(&name))
+            })
+        };
+        let before = counts();
+        cause();
+        eventually("reload", || {
+            let now = counts();
+            let mut both = now.iter().zip(&before);
+            let more = both.find(|((_, now), (_, before))| now > before);
+            more.map(|((outcome, _), _)| *outcome)
+        })
+    }
+
     pub(crate) fn ask(&self) -> Answer {
         exchange(self.address, get(LOOKUP, ""))
     }
@@ -106,14 +135,29 @@ impl Running {
 
     /// Returns the sum of a metric's samples.
     pub(crate) fn metric(&self, name: &str) -> f64 {
+        self.samples(name)
+            .iter()
+            .map(|sample| sample.parse::<f64>().unwrap())
+            .sum()
+    }
+
+    /// Returns the sum of the samples of a metric that counts, or one of them when its labels are part of the name.
+    pub(crate) fn count(&self, name: &str) -> i64 {
+        self.samples(name)
+            .iter()
+            .map(|sample| sample.parse::<i64>().unwrap())
+            .sum()
+    }
+
+    fn samples(&self, name: &str) -> Vec<String> {
         let text = exchange(self.admin, get("/metrics", "")).text();
         let samples = text.lines().filter(|line| {
             line.strip_prefix(name)
                 .is_some_and(|rest| rest.starts_with(['{', ' ']))
         });
         samples
-            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
-            .sum()
+            .map(|line| line.rsplit(' ').next().unwrap().to_owned())
+            .collect()
     }
 
     /// Stops it, and returns everything it printed.
@@ -154,8 +198,12 @@ pub(crate) fn pass(time: Duration) {
 }
 
 fn text(more: &str, folder: &TempDir) -> String {
-    let log = if more.contains("log:") { "" } else { LOG };
-    let text = format!("{COMMON}{log}{more}");
+    let said = |line: &&str| {
+        let key = line.split_inclusive(':').next().unwrap();
+        !more.lines().any(|line| line.starts_with(key))
+    };
+    let mut text: String = COMMON.split_inclusive('\n').filter(said).collect();
+    text.push_str(more);
     text.replace("$FOLDER", folder.path().to_str().unwrap())
 }
 
@@ -170,14 +218,14 @@ pub(crate) fn report(figures: &str) {
     println!("{figures}");
 }
 
-const COMMON: &str = "
+/// What is said where a test says nothing else.
+const COMMON: &str = "\
 drain: 2s
 listeners: [{ address: '127.0.0.1:0' }]
 admin: { address: '127.0.0.1:0' }
 sandboxes: { dev-2: {} }
+log: { format: json }
 ";
-
-const LOG: &str = "log: { format: json }\n";
 
 /// A credential with a secret that nothing may show.
 pub(crate) const CREDENTIAL: &str = "

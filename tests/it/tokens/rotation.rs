@@ -160,7 +160,7 @@ fn a_refused_secret_is_mended_by_its_file_without_a_restart() {
 }
 
 #[test]
-fn what_changes_besides_secrets_is_told_to_wait_for_a_restart() {
+fn what_is_read_at_the_start_only_is_told_to_wait_for_a_restart() {
     let new = Arc::new(AtomicBool::new(false));
     let adobe = adobe(&new);
     let mounted = Mounted::new(&adobe.url(), "one\n");
@@ -168,7 +168,7 @@ fn what_changes_besides_secrets_is_told_to_wait_for_a_restart() {
     gateway.wait_for("a token was minted");
 
     let text = fs::read_to_string(&mounted.configuration).unwrap();
-    fs::write(&mounted.configuration, format!("{text}drain: 5s\n")).unwrap();
+    fs::write(&mounted.configuration, format!("{text}workers: 3\n")).unwrap();
 
     gateway.wait_for("takes effect at the next start");
     assert_eq!(adobe.token_calls().len(), 1);

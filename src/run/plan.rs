@@ -1,0 +1,162 @@
+//! From settings to what the workers' stacks are made from: at the start, and from one configuration to the next.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+
+use super::StartError;
+use crate::config::Settings;
+use crate::connect::{self, Dialer};
+use crate::context::PerRoute;
+use crate::error::{Error, Reason};
+use crate::forward;
+use crate::gate::Gate;
+use crate::gateway::{Plan, PlanError};
+use crate::ims::{CredentialId, Credentials};
+use crate::limit::Limit;
+use crate::respond::InFlightLayer;
+use crate::telemetry::{Labels, Metrics};
+
+/// Makes what the workers' stacks are made from, with metrics in `registry`.
+///
+/// # Errors
+/// [`StartError::Connect`].
+pub fn plan(
+    settings: &Settings,
+    credentials: Credentials,
+    registry: &mut Registry,
+) -> Result<Plan, StartError> {
+    let metrics = Metrics::register(registry, &names(settings));
+    let in_flight = metrics.in_flight().clone();
+    let upstream = settings.upstream.clone().divided(settings.workers);
+    let lasting = Lasting {
+        in_flight: InFlightLayer::new(settings.in_flight.get(), in_flight),
+        limit: Limit::new(&settings.limit, &pauses(settings, &credentials)?),
+        retries: forward::retry::Counts::register(registry),
+        metrics,
+        upstream: dialer(upstream)?,
+    };
+    Ok(lasting.plan(settings, credentials, settings.workers))
+}
+
+/// Makes the plan of other settings. What has not changed goes on from `before`: connections to the upstream, what is
+/// spent of quotas, what is in flight, and all counts.
+///
+/// # Errors
+/// When it cannot be made; nothing has changed then.
+pub(super) fn next(
+    settings: &Settings,
+    credentials: Credentials,
+    before: &Plan,
+    workers: NonZeroUsize,
+) -> Result<Plan, StartError> {
+    let upstream = settings.upstream.clone().divided(workers);
+    let upstream = if upstream == *before.upstream.settings() {
+        before.upstream.clone()
+    } else {
+        dialer(upstream)?
+    };
+    let lasting = Lasting {
+        in_flight: before.in_flight.with_most(settings.in_flight.get()),
+        limit: before
+            .limit
+            .renewed(&settings.limit, &pauses(settings, &credentials)?),
+        retries: before.retries.clone(),
+        metrics: before.metrics.clone(),
+        upstream,
+    };
+    let plan = lasting.plan(settings, credentials, workers);
+    plan.check()?;
+    // Last, since it makes series that a plan which is refused must not leave behind.
+    let metrics = before.metrics.renewed(&names(settings));
+    Ok(Plan { metrics, ..plan })
+}
+
+/// What goes on from one plan to the next.
+struct Lasting {
+    in_flight: InFlightLayer,
+    limit: Limit,
+    metrics: Metrics,
+    retries: forward::retry::Counts,
+    upstream: Dialer,
+}
+
+impl Lasting {
+    fn plan(self, settings: &Settings, credentials: Credentials, workers: NonZeroUsize) -> Plan {
+        let Self {
+            in_flight,
+            limit,
+            metrics,
+            retries,
+            upstream,
+        } = self;
+        Plan {
+            authorize: settings.authorize.clone(),
+            credential_of: settings.credentials.clone(),
+            forward: forward::Settings {
+                retries: settings.forward.retries.divided(workers),
+                ..settings.forward.clone()
+            },
+            in_flight,
+            labels: labels(settings, &credentials),
+            limit,
+            metrics,
+            retries,
+            route: settings.route.clone(),
+            upstream,
+            credentials,
+        }
+    }
+}
+
+/// Returns the gates of the API keys that the routes use.
+fn pauses(
+    settings: &Settings,
+    credentials: &Credentials,
+) -> Result<PerRoute<Arc<Gate>>, PlanError> {
+    let gate = |id: CredentialId| -> Result<_, Error> {
+        let missing = || {
+            Error::new(
+                Reason::Internal,
+                "a route names a credential that does not exist",
+            )
+        };
+        let credential = credentials.get(id).ok_or_else(missing)?;
+        Ok(Arc::clone(credential.pauses()))
+    };
+    let routes = settings.credentials.routes.iter();
+    Ok(routes
+        .map(|(_, id)| gate(*id))
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .collect())
+}
+
+fn labels(settings: &Settings, credentials: &Credentials) -> PerRoute<Labels> {
+    let rules = settings.route.routes.iter();
+    let rules = rules.zip(settings.authorize.routes.iter());
+    let rules = rules.zip(settings.credentials.routes.iter());
+    rules
+        .map(|((rule, (_, grant)), (_, credential))| {
+            let credential = credentials
+                .get(*credential)
+                .map(|credential| credential.name().to_owned());
+            Labels::new(
+                rule.name.clone(),
+                credential.unwrap_or_default(),
+                grant.sandbox.to_string(),
+            )
+        })
+        .collect()
+}
+
+fn names(settings: &Settings) -> PerRoute<String> {
+    let rules = settings.route.routes.iter();
+    rules.map(|rule| rule.name.clone()).collect()
+}
+
+pub(super) fn dialer(settings: connect::Settings) -> Result<Dialer, StartError> {
+    let origin = settings.origin.to_string();
+    Dialer::new(settings).map_err(|source| StartError::Connect { origin, source })
+}

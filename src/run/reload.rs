@@ -1,0 +1,344 @@
+//! Takes another configuration while the gateway runs: whole, or not at all.
+//!
+//! It is read and checked, and everything that can fail is prepared, away from the control thread. Only then is it put in
+//! place, in steps that cannot fail.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::StartError;
+use super::plan::{self, dialer};
+use super::worker::Crew;
+use crate::config::{Diagnostics, Drain, Outline, Settings, Watch};
+use crate::connect::Dialer;
+use crate::gateway::Plan;
+use crate::ims::{Current, Keepers};
+use crate::listener::{self, Handle};
+use crate::shared::{Prepared, Store};
+use crate::telemetry::{Log, ReloadOutcome, Reloads};
+
+/// Follows the changes of a configuration.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    files: Watch,
+    present: Present,
+    lasting: Lasting,
+    /// Somebody asks for a reload.
+    asked: Arc<Notify>,
+}
+
+/// What outlasts configurations, and is told of each.
+#[derive(Debug)]
+pub(super) struct Lasting {
+    pub(super) crew: Crew,
+    pub(super) current: Current,
+    pub(super) drain: watch::Sender<Drain>,
+    pub(super) log: Arc<Log>,
+    pub(super) reloads: Reloads,
+    pub(super) store: Option<Store>,
+}
+
+/// The configuration in use.
+#[derive(Clone, Debug)]
+struct Present {
+    settings: Arc<Settings>,
+    plan: Arc<Plan>,
+    started: Started,
+}
+
+/// What of the configuration that the gateway was started with is still in use, whatever is read later.
+#[derive(Clone, Debug)]
+struct Started {
+    outline: Outline,
+    /// Whether there is a store that replicas share.
+    shares: bool,
+    listeners: Vec<Handle>,
+    workers: NonZeroUsize,
+}
+
+/// A configuration that can be put in place without anything that can fail.
+#[derive(Debug)]
+struct Ready {
+    settings: Settings,
+    plan: Plan,
+    /// Makes token calls, where that is done in another way now.
+    ims: Option<Dialer>,
+    listeners: Vec<listener::Prepared>,
+    store: Option<Prepared>,
+    /// The key paths of what differs from the one in use.
+    changed: Vec<String>,
+}
+
+/// Why a configuration is not put in place.
+#[derive(Debug)]
+enum Not {
+    Faulty(Diagnostics),
+    Impossible(StartError),
+    Unchanged,
+}
+
+impl Reloader {
+    /// Prepares to follow the changes of a configuration that `settings` were loaded from and `plan` was made from.
+    pub(super) fn new(
+        files: Watch,
+        settings: &Settings,
+        plan: Arc<Plan>,
+        listeners: Vec<Handle>,
+        lasting: Lasting,
+        asked: Arc<Notify>,
+    ) -> Self {
+        Self {
+            files,
+            present: Present {
+                settings: Arc::new(settings.clone()),
+                plan,
+                started: Started {
+                    outline: settings.outline.clone(),
+                    shares: settings.shared.is_some(),
+                    listeners,
+                    workers: settings.workers,
+                },
+            },
+            lasting,
+            asked,
+        }
+    }
+
+    /// Looks at the files for ever, and puts in place what is new and sound.
+    pub(super) async fn follow(mut self, keepers: &mut Keepers) {
+        let mut looks = interval(BETWEEN_LOOKS);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let asked = tokio::select! {
+                () = self.asked.notified() => true,
+                _ = looks.tick() => false,
+            };
+            let (mut files, present) = (self.files, self.present.clone());
+            let store = self.lasting.store.clone();
+            let looking = spawn_blocking(move || {
+                let read = if asked {
+                    Some(files.read())
+                } else {
+                    files.look()
+                };
+                let prepared = read.map(|read| prepare(read, &present, store.as_ref()));
+                (files, prepared)
+            });
+            let Ok((files, prepared)) = looking.await else {
+                return tracing::error!(
+                    "files of the configuration are not looked at any more; the gateway goes on with the one there is"
+                );
+            };
+            self.files = files;
+            match prepared {
+                None => {}
+                Some(Ok(ready)) => self.apply(*ready, keepers).await,
+                Some(Err(not)) => self.leave(not),
+            }
+        }
+    }
+
+    /// Puts a configuration in place. Nothing here can fail but to change the file of a Unix socket, which others may have
+    /// replaced.
+    async fn apply(&mut self, ready: Ready, keepers: &mut Keepers) {
+        let Ready {
+            settings,
+            plan,
+            ims,
+            listeners,
+            store,
+            changed,
+        } = ready;
+        let Lasting {
+            crew,
+            current,
+            drain,
+            log,
+            reloads,
+            store: shared,
+        } = &self.lasting;
+        let (settings, plan) = (Arc::new(settings), Arc::new(plan));
+        // Before the workers make stacks, which write access lines or do not.
+        log.set_level(settings.log.level);
+        if let (Some(shared), Some(store)) = (shared, store) {
+            shared.take(store);
+            tracing::info!("the shared store is used with new settings");
+        }
+        for listener in listeners {
+            if let Err(error) = listener.take() {
+                tracing::error!(
+                    error = chain(&error),
+                    "a listener goes on with its old settings"
+                );
+            }
+        }
+        drain.send_replace(settings.drain);
+        if let Some(dialer) = ims {
+            keepers.call_with(settings.ims.clone(), dialer);
+        }
+        // Before requests ask for them.
+        plan.credentials.update(&settings.ims);
+        keepers.keep(&plan.credentials);
+        current.set(plan.credentials.clone());
+        if !crew.hand_over(&plan).await {
+            tracing::error!("a worker has not taken the new configuration yet");
+        }
+        tracing::info!(changed = list(&changed), "the configuration was reloaded");
+        self.present.settings = settings;
+        self.present.plan = plan;
+        self.tell_what_waits(&changed);
+        reloads.count(ReloadOutcome::Applied);
+    }
+
+    /// Says why a configuration is not put in place.
+    fn leave(&self, not: Not) {
+        let outcome = match not {
+            Not::Faulty(faults) => {
+                tracing::error!(
+                    faults = faults.to_string(),
+                    "files of the configuration are not taken: they have faults"
+                );
+                ReloadOutcome::Refused
+            }
+            Not::Impossible(error) => {
+                tracing::error!(
+                    error = chain(&error),
+                    "files of the configuration are not taken: it cannot be put in place"
+                );
+                ReloadOutcome::Refused
+            }
+            Not::Unchanged => {
+                tracing::info!("the configuration was read anew and has not changed");
+                ReloadOutcome::Unchanged
+            }
+        };
+        self.lasting.reloads.count(outcome);
+    }
+
+    /// Says, once a change, what takes effect at the next start.
+    fn tell_what_waits(&self, changed: &[String]) {
+        let Present {
+            settings, started, ..
+        } = &self.present;
+        let mut waits = started.outline.differences(&settings.outline);
+        let shares = settings.shared.is_some();
+        waits.retain(|path| {
+            let whole = path == "shared" && shares != started.shares;
+            whole || AT_START.iter().any(|key| is_at_or_below(path, key)) || is_of_a_bind(path)
+        });
+        self.lasting.reloads.set_restart_needed(!waits.is_empty());
+        waits.retain(|path| changed.iter().any(|changed| is_at_or_below(changed, path)));
+        if !waits.is_empty() {
+            tracing::warn!(
+                keys = list(&waits),
+                "a part of the configuration takes effect at the next start"
+            );
+        }
+    }
+}
+
+/// Prepares a configuration that has been read, so that nothing is left that can fail. Changes nothing that is in use.
+fn prepare(
+    read: Result<Settings, Diagnostics>,
+    present: &Present,
+    store: Option<&Store>,
+) -> Result<Box<Ready>, Not> {
+    let settings = read.map_err(Not::Faulty)?;
+    let changed = present.settings.outline.differences(&settings.outline);
+    if changed.is_empty() {
+        return Err(Not::Unchanged);
+    }
+    let ims = &settings.ims;
+    let ims = if present.settings.ims.calls_like(ims) {
+        None
+    } else {
+        Some(dialer(ims.connect.clone()).map_err(Not::Impossible)?)
+    };
+    let store = match (store, &settings.shared) {
+        (Some(store), Some(shared)) => store
+            .prepare(shared)
+            .map_err(|error| Not::Impossible(StartError::Share(error)))?,
+        (Some(_), None) | (None, _) => None,
+    };
+    let listeners = listeners(&settings, present).map_err(Not::Impossible)?;
+    let credentials = present.plan.credentials.renewed(&settings.ims);
+    let workers = present.started.workers;
+    let plan = plan::next(&settings, credentials, &present.plan, workers);
+    Ok(Box::new(Ready {
+        plan: plan.map_err(Not::Impossible)?,
+        settings,
+        ims,
+        listeners,
+        store,
+        changed,
+    }))
+}
+
+/// Prepares what listeners take while they are bound. Those that have come or gone wait for the next start.
+fn listeners(
+    settings: &Settings,
+    present: &Present,
+) -> Result<Vec<listener::Prepared>, StartError> {
+    let handles = present.started.listeners.iter();
+    let pairs = handles.filter_map(|handle| {
+        let address = handle.address();
+        let mut all = settings.listeners.iter();
+        Some((handle, all.find(|listener| listener.address == address)?))
+    });
+    pairs
+        .map(|(handle, settings)| {
+            handle.prepare(settings).map_err(|source| StartError::Bind {
+                address: settings.address.clone(),
+                source: source.into(),
+            })
+        })
+        .collect()
+}
+
+/// Keys that are read at the start only, with all below them.
+const AT_START: [&str; 3] = ["admin.address", "log.format", "workers"];
+
+/// Tells whether a key path is of what a listener's socket is made with, or of a listener that has come or gone.
+fn is_of_a_bind(path: &str) -> bool {
+    let Some(listener) = path.strip_prefix("listeners") else {
+        return false;
+    };
+    let key = listener.split_once(']').map_or("", |(_, key)| key);
+    matches!(key, "" | ".address" | ".backlog" | ".reuse_port" | ".tls")
+}
+
+fn is_at_or_below(path: &str, key: &str) -> bool {
+    path.strip_prefix(key)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Writes key paths as one text, of which a line can hold the most important part.
+fn list(paths: &[String]) -> String {
+    match paths.get(..MOST_LISTED) {
+        Some(first) if paths.len() > MOST_LISTED => {
+            let more = paths.len() - MOST_LISTED;
+            format!("{} and {more} more", first.join(", "))
+        }
+        _ => paths.join(", "),
+    }
+}
+
+const MOST_LISTED: usize = 50;
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// With the two looks that a change takes, and the time that a kubelet takes, soon enough.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);

@@ -1,0 +1,251 @@
+//! Credentials that stay, change, come and go.
+
+use std::time::Duration;
+
+use super::{ALL, PATH, configuration};
+use crate::support::adobe::{Act, Adobe, Seen};
+use crate::support::raw::{Raw, exchange, get};
+use crate::support::running::{CREDENTIAL, Running, eventually};
+use crate::support::signal::{signal, wait};
+use crate::support::steady::Steady;
+
+/// Returns a value of a token call's form.
+fn of_form(seen: &Seen, name: &str) -> String {
+    let form = String::from_utf8(seen.body.clone()).unwrap();
+    let mut pairs = form.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(known, _)| *known == name).unwrap();
+    value.to_owned()
+}
+
+/// An Adobe whose tokens say which client they are for, and how many there were before.
+fn naming() -> Adobe {
+    Adobe::minting(
+        |calls, seen| Act::token(&format!("{}-{calls}", of_form(seen, "client_id")), 86_399),
+        |_| Act::ok(),
+    )
+}
+
+fn bearer(seen: &Seen) -> &str {
+    seen.values("authorization")[0]
+        .strip_prefix("Bearer ")
+        .unwrap()
+}
+
+#[test]
+fn a_token_outlasts_every_change_that_is_not_about_it() {
+    let adobe = naming();
+    let text = configuration(&adobe.url(), ALL);
+    let gateway = Running::start(&text, &[]);
+    let before = gateway.wait_for_state("demo", "valid");
+
+    for (from, to) in [
+        (
+            "routes:",
+            "in_flight: 7\nlog: { format: json, level: debug }\nroutes:",
+        ),
+        ("name: all", "name: every"),
+        ("credentials:", "sandboxes: { dev-3: {} }\ncredentials:"),
+        (
+            "  demo:\n",
+            "  demo:\n    required: false\n    quota: 500/min\n",
+        ),
+        ("ims: {", "ims: { timeout: 4s,"),
+        ("upstream: {", "upstream: { connect_timeout: 1s,"),
+    ] {
+        let changed = text.replace(from, to);
+        assert_eq!(gateway.reload(&changed), "applied", "{changed}");
+        assert_eq!(exchange(gateway.address, get(PATH, "")).status, 200);
+    }
+
+    let after = gateway.credential("demo");
+    assert_eq!(after["fingerprint"], before["fingerprint"]);
+    assert_eq!(after["generation"], 1);
+    assert_eq!(after["state"], "valid");
+    assert_eq!(adobe.token_calls().len(), 1);
+}
+
+#[test]
+fn another_client_has_another_token_and_no_key_ever_goes_with_the_others_token() {
+    let adobe = naming();
+    let text = configuration(&adobe.url(), ALL);
+    let gateway = Running::start(&text, &[]);
+    gateway.wait_for_state("demo", "valid");
+    let callers = Steady::start(gateway.address, 4, Duration::ZERO);
+
+    for client in ["second", "third", "demo-client", "fourth"] {
+        callers.wait_for_all();
+        let other = text.replace("client_id: demo-client", &format!("client_id: {client}"));
+        assert_eq!(gateway.reload(&other), "applied");
+    }
+    callers.wait_for_all();
+    let calls = callers.stop();
+
+    assert!(calls.iter().all(|call| call.answer.status == 200));
+    let seen = adobe.seen();
+    for seen in &seen {
+        let (key, bearer) = (seen.values("x-api-key")[0], bearer(seen));
+        assert_eq!(bearer.rsplit_once('-').unwrap().0, key);
+    }
+    assert_eq!(seen.last().unwrap().values("x-api-key"), ["fourth"]);
+    // One that comes back is begun anew: its old token may have been revoked meanwhile.
+    assert_eq!(adobe.token_calls().len(), 5);
+    assert_eq!(gateway.credential("demo")["generation"], 1);
+}
+
+#[test]
+fn credentials_that_come_and_go_show_in_readiness_pages_and_metrics() {
+    let adobe = Adobe::minting(
+        |_, seen| match of_form(seen, "client_id").as_str() {
+            "unknown" => Act::json("400 Bad Request", r#"{"error":"invalid_client"}"#),
+            client => Act::token(client, 86_399),
+        },
+        |_| Act::ok(),
+    );
+    let with = |client: &str, required: bool| {
+        let other = CREDENTIAL
+            .replace("credentials:\n", "")
+            .replace("demo:", "other:")
+            .replace("demo-client", client);
+        let routes = ALL.replace("name: all", "name: all\n    credential: demo");
+        let text = configuration(&adobe.url(), &routes);
+        text.replace(
+            CREDENTIAL,
+            &format!("{CREDENTIAL}{other}    required: {required}\n"),
+        )
+    };
+    let alone = configuration(&adobe.url(), ALL);
+    let gateway = Running::start(&alone, &[]);
+    gateway.wait_for_state("demo", "valid");
+    let minted = |credential: &str| {
+        gateway.count(&format!(
+            "profile_gateway_token_calls_total{{credential=\"{credential}\",outcome=\"minted\"}}"
+        ))
+    };
+
+    assert_eq!(gateway.reload(&with("known", true)), "applied");
+    gateway.wait_for_state("other", "valid");
+    assert_eq!(minted("other"), 1);
+    assert_eq!(gateway.reload(&with("unknown", true)), "applied");
+    gateway.wait_for_state("other", "missing");
+    assert_eq!(gateway.readiness().0, 503);
+    assert_eq!(gateway.reload(&with("unknown", false)), "applied");
+    let (status, text) = gateway.readiness();
+    assert!(
+        status == 200 && text.contains("not required: credential other"),
+        "{text}"
+    );
+    assert_eq!(gateway.reload(&alone), "applied");
+    assert_eq!(gateway.readiness(), (200, "ready\n".to_owned()));
+
+    let page = exchange(gateway.admin, get("/credentials", "")).json();
+    assert_eq!(page["credentials"].as_array().unwrap().len(), 1);
+    let metrics = exchange(gateway.admin, get("/metrics", "")).text();
+    assert!(!metrics.contains("credential=\"other\""), "{metrics}");
+    assert_eq!(minted("demo"), 1);
+}
+
+#[test]
+fn a_credential_that_leaves_gets_tokens_for_as_long_as_requests_use_it() {
+    let (arrived, has_arrived) = signal();
+    let (go, may_go) = signal::<()>();
+    let adobe = Adobe::minting(
+        |calls, seen| Act::token(&format!("{}-{calls}", of_form(seen, "client_id")), 86_399),
+        move |seen| {
+            if !seen.target().ends_with("/slow") {
+                return Act::ok();
+            }
+            if bearer(seen) == "demo-client-1" {
+                arrived.send(()).unwrap();
+                wait(&may_go);
+                return Act::token_refused();
+            }
+            Act::echo(seen)
+        },
+    );
+    let text = configuration(&adobe.url(), ALL);
+    let gateway = Running::start(&text, &[]);
+    gateway.wait_for_state("demo", "valid");
+    let mut slow = Raw::connect(gateway.address);
+    slow.write(get("/data/core/ups/slow", ""));
+    wait(&has_arrived);
+
+    let other = text
+        .replace("demo:", "other:")
+        .replace("demo-client", "other-client");
+    assert_eq!(gateway.reload(&other), "applied");
+    gateway.wait_for_state("other", "valid");
+    go.send(()).unwrap();
+    let answer = slow.answer(false).unwrap();
+
+    assert_eq!(answer.text(), "/data/core/ups/slow");
+    let last = adobe.seen().pop().unwrap();
+    assert_eq!(last.values("x-api-key"), ["demo-client"]);
+    assert_eq!(bearer(&last), "demo-client-3");
+    let clients: Vec<_> = adobe
+        .token_calls()
+        .iter()
+        .map(|call| of_form(call, "client_id"))
+        .collect();
+    assert_eq!(clients, ["demo-client", "other-client", "demo-client"]);
+}
+
+#[test]
+fn another_token_service_is_asked_at_once_while_the_old_token_serves() {
+    let (old, new) = (
+        naming(),
+        Adobe::minting(|_, _| Act::token("new", 86_399), |_| Act::ok()),
+    );
+    let text = configuration(&old.url(), ALL);
+    let gateway = Running::start(&text, &[]);
+    gateway.wait_for_state("demo", "valid");
+    let callers = Steady::start(gateway.address, 2, Duration::ZERO);
+    callers.wait_for_all();
+
+    let (from, to) = (
+        format!("ims: {{ url: '{}'", old.url()),
+        format!("ims: {{ url: '{}'", new.url()),
+    );
+    assert_eq!(gateway.reload(&text.replace(&from, &to)), "applied");
+    gateway.wait_for_generation("demo", 2);
+    callers.wait_for_all();
+    let calls = callers.stop();
+
+    assert!(calls.iter().all(|call| call.answer.status == 200));
+    assert_eq!((old.token_calls().len(), new.token_calls().len()), (1, 1));
+    assert_eq!(bearer(old.seen().last().unwrap()), "new");
+}
+
+#[test]
+fn a_new_secret_is_tried_at_once_also_where_calls_are_made_in_another_way_from_then_on() {
+    let adobe = Adobe::minting(
+        |_, seen| Act::token(&of_form(seen, "client_secret"), 86_399),
+        |_| Act::ok(),
+    );
+    let text = configuration(&adobe.url(), ALL);
+    let gateway = Running::start(&text, &[]);
+    gateway.wait_for_state("demo", "valid");
+
+    let changed = text
+        .replace("ims: {", "ims: { timeout: 4s,")
+        .replace("p8e-never-to-be-seen", "p8e-new");
+    assert_eq!(gateway.reload(&changed), "applied");
+    gateway.wait_for_generation("demo", 2);
+
+    assert_eq!(exchange(gateway.address, get(PATH, "")).status, 200);
+    assert_eq!(bearer(adobe.seen().last().unwrap()), "p8e-new");
+    assert_eq!(adobe.token_calls().len(), 2);
+}
+
+#[test]
+fn a_token_service_that_is_mended_in_the_configuration_is_asked_without_a_pause() {
+    let adobe = naming();
+    let right = configuration(&adobe.url(), ALL);
+    let wrong = right.replacen(&adobe.url(), "http://127.0.0.1:1", 1);
+    let gateway = Running::start(&wrong, &[]);
+    gateway.wait_for_state("demo", "missing");
+
+    assert_eq!(gateway.reload(&right), "applied");
+
+    eventually("token", || (gateway.ask().status == 200).then_some(()));
+    assert_eq!(adobe.token_calls().len(), 1);
+}
