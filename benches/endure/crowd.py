@@ -54,7 +54,7 @@ async def wait_for(caller, tally, kind, identity, length, **how):
 
 
 async def read_by_post(caller, kind, name, draw, tally):
-    identities = [{"entityId": f"large-2kB@{name}", "entityIdNS": {"code": "email"}}]
+    identities = [{"entityId": "johnsmith@example.com", "entityIdNS": {"code": "email"}}]
     body = json.dumps({"schema": {"name": "_xdm.context.profile"}, "identities": identities}).encode()
     await send(caller, tally, kind, "POST", "/data/core/ups/access/entities", [body])
 

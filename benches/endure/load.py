@@ -10,6 +10,7 @@ from servers import Missing, Program
 
 # The longest any load runs, in case nobody ends it.
 LONGEST = 1800
+LONGEST_ROUND = 120
 
 
 def is_here(name):
@@ -51,33 +52,39 @@ class H2load:
 
     def __init__(self, url, work, requests=500, pause=0):
         self.url, self.requests, self.pause = url, requests, pause
-        self.counts, self.ending, self.process = [], threading.Event(), None
+        self.counts, self.ending, self.process, self.failed = [], threading.Event(), None, None
         self.log = work / "h2load.log"
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
     def _run(self):
-        while not self.ending.is_set():
+        while not self.ending.is_set() and not self.failed:
             command = ["h2load", f"-n{self.requests}", "-c2", "-m4", self.url]
-            with open(self.log, "w+") as log:
-                self.process = Program(command, self.log)
-                ended = self.process.wait(120)
-                if ended is None:
-                    self.process.kill()
-                self.counts.append(h2load_counts(log.read()))
+            self.log.write_text("")
+            self.process = Program(command, self.log)
+            if self.process.wait(LONGEST_ROUND) is None:
+                self.process.kill()
+            try:
+                self.counts.append(h2load_counts(self.log.read_text()))
+            except RuntimeError as error:
+                self.failed = error
             self.ending.wait(self.pause)
 
     def end(self):
         """Lets the round that runs come to its end, and returns what was counted."""
         self.ending.set()
         self.thread.join()
+        if self.failed:
+            raise self.failed
         return add(self.counts)
 
     def stop(self):
+        """Ends it at once."""
         self.ending.set()
-        if self.process:
-            self.process.stop()
-        self.thread.join()
+        while self.thread.is_alive():
+            if self.process:
+                self.process.stop()
+            self.thread.join(0.1)
 
 
 def wrk_counts(report):

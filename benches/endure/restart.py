@@ -24,22 +24,22 @@ def run(options, work):
     port = free_port()
     url = f"http://127.0.0.1:{port}{lookup('janedoe@example.com')}"
     with Simulator(options.gateway, work) as simulator:
-        old = start(options, simulator, port, work, 0)
-        loads, stops = {}, []
+        loads, stops, gateways = {}, [], []
         try:
+            gateways.append(start(options, simulator, port, work, 0))
             loads["wrk, kept connections"] = load.Wrk(url, work)
             loads["wrk, a connection a request"] = load.Wrk(url, work, close=True)
             for number in range(1, options.times(5) + 1):
                 time.sleep(BETWEEN)
-                new = start(options, simulator, port, work, number)
-                leaving, old = old, new
-                stops.append(stop(leaving, result))
+                gateways.append(start(options, simulator, port, work, number))
+                stops.append(stop(gateways[-2], result))
             time.sleep(BETWEEN)
             counted = {name: one.end() for name, one in loads.items()}
         finally:
             for one in loads.values():
                 one.stop()
-            old.program.stop()
+            for gateway in gateways:
+                gateway.program.stop()
         result.note("restarts", len(stops))
         result.note("longest from SIGTERM to the end", f"{max(stops):.2f} s")
         for name, counts in counted.items():

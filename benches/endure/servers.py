@@ -141,7 +141,7 @@ class Simulator:
     def start(self):
         command = [self.path, "simulate", "--listen", f"127.0.0.1:{self.port}"]
         self.program = Program(command, self.work / "simulator.log")
-        wait_until(lambda: started(self.program, self.port, "/_simulator/state"), 20, "no answer of the simulator")
+        await_start(self.program, self.port, "/_simulator/state", "the simulator")
 
     def kill(self):
         """Ends it as a power cut would."""
@@ -196,7 +196,7 @@ class Gateway:
 
     def start(self):
         self.program = Program([self.path, "run", "--config", self.configuration], self.work / f"{self.name}.log")
-        wait_until(lambda: started(self.program, self.admin, "/readyz"), 20, f"{self.name} was not ready")
+        await_start(self.program, self.admin, "/readyz", self.name)
 
     def metrics(self):
         """Returns what it counts."""
@@ -227,10 +227,19 @@ def settle(gateway, seconds=30):
     raise TimeoutError(f"nobody calls, and after {seconds} s there are still: {told}")
 
 
-def started(program, port, path):
-    if program.has_ended():
-        raise RuntimeError(f"{program.process.args[0]} ended by itself\n{program.tail()}")
-    return answers(port, path)
+def await_start(program, port, path, name):
+    """Waits until a program that has been started answers, and ends it when it does not."""
+
+    def started():
+        if program.has_ended():
+            raise RuntimeError(f"{name} ended by itself\n{program.tail()}")
+        return answers(port, path)
+
+    try:
+        wait_until(started, 20, f"{name} was not ready")
+    except BaseException:
+        program.stop()
+        raise
 
 
 def port_of(address):

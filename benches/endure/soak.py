@@ -81,13 +81,13 @@ async def soak(simulator, gateway, seconds, draw, tally, work, samples):
             for one in calling:
                 if one.done():
                     one.result()
+        return await asyncio.to_thread(streams.end) if streams else None
     finally:
-        ended.set()
         if streams:
-            counted = await asyncio.to_thread(streams.end)
+            streams.stop()
+        ended.set()
         await asyncio.gather(*calling)
         await watching
-    return counted if streams else None
 
 
 async def watch(gateway, ended, samples):
