@@ -7,13 +7,19 @@ UPS = {"where": "/data/core/ups"}
 
 # How many requests a fault hits at most, so that one that is rarely reached does not hold up the others for long.
 FEW, MANY = (1, 3), (5, 30)
-BETWEEN_REVOCATIONS = 20
+# New tokens that are refused sooner cause ever longer pauses, in which refusals are all that callers get.
+BETWEEN_REVOCATIONS = 35
 
+TOO_MANY = {"error_code": "429050", "message": "Too many requests"}
+TOO_MANY_AT_THE_SERVICE = [{"message": "Too many requests", "retryAfterMs": "500", "statusCode": "429"}]
+UNREADABLE = {"error_code": "503020", "message": "Could not read the profile"}
+
+# How many requests each may hit at least and at most, and what it is.
 FAULTS = {
-    "throttled, with a hint": (FEW, {**PLATFORM, "status": 429, "retry_after": 1, "body": {"error_code": "429050", "message": "Too many requests"}}),
-    "throttled, without one": (MANY, {**PLATFORM, "status": 429, "body": {"error_code": "429050", "message": "Too many requests"}}),
-    "throttled by the service": (MANY, {**PLATFORM, "status": 429, "body": [{"message": "Too many requests", "retryAfterMs": "500", "statusCode": "429"}]}),
-    "a transient 403": (MANY, {**PLATFORM, "status": 403, "body": {"error_code": "503020", "message": "Could not read the profile"}}),
+    "throttled, with a hint": (FEW, {**PLATFORM, "status": 429, "retry_after": 1, "body": TOO_MANY}),
+    "throttled, without one": (MANY, {**PLATFORM, "status": 429, "body": TOO_MANY}),
+    "throttled by the service": (MANY, {**PLATFORM, "status": 429, "body": TOO_MANY_AT_THE_SERVICE}),
+    "a transient 403": (MANY, {**PLATFORM, "status": 403, "body": UNREADABLE}),
     "a broken service": (MANY, {**PLATFORM, "status": 500, "body": {"message": "internal"}}),
     "a broken load balancer": (MANY, {**PLATFORM, "html": True}),
     "resets": ((1, 12), {**PLATFORM, "wire": "reset"}),
@@ -49,7 +55,7 @@ class Orders:
                 self.revoke()
 
     def revoke(self):
-        """Makes all tokens invalid, unless that has just been done: new ones that are refused too cause a long pause."""
+        """Makes all tokens invalid, unless that has just been done."""
         if time.monotonic() - self.revoked > BETWEEN_REVOCATIONS:
             self.revoked = time.monotonic()
             self.simulator.revoke()

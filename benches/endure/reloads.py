@@ -1,7 +1,7 @@
 """The configuration changes a hundred times under load, also to faulty ones, and no request fails.
 
-Each change is written to the file in one step, and for most of them SIGHUP is sent. That it took effect is seen by the counts of reloads
-and by a route of its own, the marker, which nobody else calls and every change gives another answer.
+Each change is written to the file in one step, and for most of them SIGHUP is sent. That it took effect is seen by the
+counts of reloads and by a route of its own, the marker, which nobody else calls and changes give another answer.
 """
 
 import copy
