@@ -9,8 +9,8 @@ def compare(tally, streams, before, after, result):
     """Keeps what does not add up.
 
     A request whose caller hung up may be counted by any class or as `gone`, and may have a reason, and so may one whose
-    answer was lost while its body was sent. One whose answer was cut off has a class, that of its head, and a reason. All
-    others have the class, and the problems among them the reason, that their caller saw.
+    answer was lost while its body was sent. One whose answer was cut off has a class, that of its head, and a reason.
+    All others have the class, and the problems among them the reason, that their caller saw.
     """
     counted = grown("status", before, after, route="soak", also="none")
     result.note("requests", tally.sent)

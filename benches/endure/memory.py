@@ -1,7 +1,7 @@
 """Idle connections and slow readers hold what the README says, and leave nothing behind.
 
-10,000 connections make a request each and then wait. After them 1,000 callers take large answers a little at a time. All
-of that happens twice: what the allocator keeps of the first time serves the second, and a leak would be added to it.
+10,000 connections make a request each and then wait. After them 1,000 callers take large answers a little at a time.
+All of that happens twice: what the allocator keeps of the first time serves the second, and a leak would come on top.
 """
 
 import asyncio

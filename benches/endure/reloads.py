@@ -25,7 +25,7 @@ RELOADS = "profile_gateway_config_reloads_total"
 
 
 class Change:
-    """One change: what it does to the settings, or the text it puts in their place, and what the marker then answers."""
+    """What it does to the settings, or the text it puts in their place, and what the marker answers then."""
 
     def __init__(self, name, marker, edit=None, text=None):
         self.name, self.marker, self.edit, self.text = name, marker, edit, text

@@ -18,7 +18,7 @@ TIMEOUT = 5
 # What waking up, the network and a busy machine may add to a time.
 SLACK = 2
 HEALED = 10
-# The simulator forgets its tokens with its life. Tokens that are refused again within half a minute after the pause of two
+# The simulator forgets its tokens with its life. Tokens that are refused within half a minute after the pause of two
 # seconds that follows a replacement are replaced ever more rarely, which is another story than this.
 BETWEEN = 36
 AWAY = (0.5, 6)
