@@ -70,10 +70,11 @@ def run(options, work):
 
 async def idle(gateway, connections, start, result, turn):
     """Holds idle connections and keeps what they take."""
+    before = gateway.program.memory_bytes()
     during = await hold(gateway, connections, 3)
-    each = (during - start["memory"]) / connections / 1e3
-    result.note(f"{turn}: with {connections} idle connections", f"{megabytes(during)}, {each:.1f} kB for each")
-    bound = start["memory"] + connections * IDLE_CONNECTION + AT_ONCE * BUSY_CONNECTION
+    each = (during - before) / connections / 1e3
+    result.note(f"{turn}: with {connections} idle connections", f"{megabytes(during)}, {each:.1f} kB more for each")
+    bound = before + connections * IDLE_CONNECTION + AT_ONCE * BUSY_CONNECTION
     # Not here, where the loop has yet to close what was given up.
     await asyncio.to_thread(judge, gateway, f"{turn}: idle connections", during, bound, start, result)
     return during
@@ -111,7 +112,7 @@ async def slow(gateway, readers, start, result, turn):
     """Lets slow callers read and keeps what they take."""
     pieces, ended, turns = [0] * readers, asyncio.Event(), asyncio.Semaphore(AT_ONCE)
     reading = [asyncio.ensure_future(read_slowly(gateway.port, pieces, one, ended, turns)) for one in range(readers)]
-    most, since = 0, None
+    before, most, since = gateway.program.memory_bytes(), 0, None
     try:
         while since is None or time.monotonic() - since < READING:
             await asyncio.sleep(0.5)
@@ -126,10 +127,10 @@ async def slow(gateway, readers, start, result, turn):
     finally:
         ended.set()
         await asyncio.gather(*reading, return_exceptions=True)
-    each = (most - start["memory"]) / readers / 1e3
-    result.note(f"{turn}: with {readers} slow readers of 50 MB", f"{megabytes(most)}, {each:.0f} kB for each")
+    each = (most - before) / readers / 1e3
+    result.note(f"{turn}: with {readers} slow readers of 50 MB", f"{megabytes(most)}, {each:.0f} kB more for each")
     result.note(f"{turn}: pieces of {PIECE} bytes they took", sum(pieces))
-    bound = start["memory"] + readers * SLOW_READER
+    bound = before + readers * SLOW_READER
     await asyncio.to_thread(judge, gateway, f"{turn}: slow readers", most, bound, start, result)
     return most
 
@@ -157,7 +158,7 @@ async def read_slowly(port, pieces, number, ended, turns):
 
 
 def judge(gateway, what, during, bound, start, result):
-    """Keeps how memory compares with its bound, and what is left of it when nobody is there."""
+    """Keeps how memory compares with its bound, and what more than at the start is left of it when nobody is there."""
     result.note(f"{what}: bound by README", megabytes(bound))
     result.must(
         during <= bound * ALLOWANCE, f"{what}: {megabytes(during)} are more than {ALLOWANCE} × {megabytes(bound)}"
