@@ -145,7 +145,10 @@ def change_again_and_again(times, made, secret_file, simulator, gateway, result)
     result.note("longest until it was in use, with a signal", f"{slowest[True]:.2f} s")
     result.note("longest until it was in use, without", f"{slowest[False]:.2f} s")
     result.note("secrets changed, tokens got for it", f"{secrets}, {calls}")
-    result.must(calls >= secrets, f"{secrets} secrets were changed, and only {calls} tokens were got with them")
+    # A look at the files may come between that of the secret and the configuration.
+    result.must(
+        secrets <= calls <= 2 * secrets, f"{secrets} secrets were changed, and {calls} tokens were got all in all"
+    )
 
 
 def more(gateway, before, outcome):
