@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test test-rust deploy-check lint deny fuzz-build bench-count bench-check bench-accept bench-test compare compare-readme compare-ready compare-check demo
+.PHONY: help test test-rust deploy-check lint deny fuzz-build bench-count bench-check bench-accept bench-test compare compare-readme compare-ready compare-check endure endure-long endure-ready demo
 
 CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
@@ -70,6 +70,7 @@ bench-test: ## the scripts in benches/
 	@.ci/packages python
 	cd benches && python3 -B -m unittest discover --quiet
 	cd benches/compare && python3 -B -m unittest discover --quiet
+	cd benches/endure && python3 -B -m unittest discover --quiet
 
 # Flags for another processor would change what is counted; valgrind's own processor is the same everywhere.
 bench-count: $(GUNGRAUN)/bin/gungraun-runner
@@ -103,6 +104,16 @@ $(TARGET)/compare/venv/ready: benches/compare/requirements.txt
 	python3 -m venv --clear $(@D) || /usr/bin/python3 -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
+
+endure: endure-ready ## reloads, restarts, outages, certificates, memory and a soak under load, in some five minutes
+	benches/endure/endure.py --share 0.2 --minutes 2
+
+endure-long: endure-ready ## the same with every repetition and half an hour of soak: some 45 minutes
+	benches/endure/endure.py
+
+endure-ready:
+	@.ci/packages rust c h2load openssl python wrk
+	$(CARGO) build --locked --release
 
 demo: ## a gateway and a simulated Adobe, to try it out
 	@.ci/packages rust c
