@@ -3,6 +3,7 @@
 use http::Version;
 use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 
+use super::notable::Notable;
 use super::{Forwarded, Rule};
 use crate::aep::{OwnedFields, fields};
 use crate::error::{Error, Reason};
@@ -12,11 +13,13 @@ use crate::error::{Error, Reason};
 /// Fields that `Connection` names go first, then the fixed hop-by-hop ones, then every spelling of a field that
 /// carries authority. The owned fields themselves stay, since each is about to be replaced.
 ///
+/// Returns whether the caller says how long it waits, which is for [`crate::deadline`] to take.
+///
 /// # Errors
 /// [`Reason::MalformedRequest`] when `Connection` names a field that carries authority: the caller could mean
 /// nothing by it but to have it removed further on. [`Reason::ExpectationFailed`] for an unknown expectation.
 /// [`Reason::LoopDetected`] when the request has come through here too often.
-pub fn outbound(headers: &mut HeaderMap, rule: &Rule, forwarded: Forwarded) -> Result<(), Error> {
+pub fn outbound(headers: &mut HeaderMap, rule: &Rule, forwarded: Forwarded) -> Result<bool, Error> {
     let present = Present::among(headers);
     if present.via && passes(headers) >= MOST_PASSES {
         let detail = "the request has come through this gateway several times already";
@@ -52,7 +55,7 @@ pub fn outbound(headers: &mut HeaderMap, rule: &Rule, forwarded: Forwarded) -> R
     if present.cookie {
         join_cookies(headers);
     }
-    Ok(())
+    Ok(present.deadline)
 }
 
 /// Writes what is ours, last: the four fields, each replacing every copy that was there, and who passes the request on.
@@ -67,6 +70,9 @@ pub fn inbound(headers: &mut HeaderMap) -> bool {
     let (mut hop_by_hop, mut refers) = (false, false);
     for name in headers.keys() {
         let name = name.as_str();
+        if !OF_ANSWERS.may_hold(name) {
+            continue;
+        }
         hop_by_hop |= is_hop_by_hop(name);
         refers |= matches!(name, "link" | "location" | "content-location");
     }
@@ -109,6 +115,7 @@ pub fn trailers(trailers: &mut HeaderMap) {
 )]
 struct Present {
     cookie: bool,
+    deadline: bool,
     expect: bool,
     forwarded: bool,
     guarded: bool,
@@ -124,6 +131,9 @@ impl Present {
         for name in headers.keys() {
             // Every name that is looked for below has to be found here: the tests try each.
             let name = name.as_str();
+            if !OF_REQUESTS.may_hold(name) {
+                continue;
+            }
             present.hop_by_hop |= is_hop_by_hop(name);
             present.forwarded |= tells_where_from(name);
             match name.len() {
@@ -135,7 +145,9 @@ impl Present {
                 12 => present.guarded |= matches!(name, "x-sandbox-id" | "x-user-token"),
                 13 => present.overrides |= matches!(name, "x-http-method" | "x-rewrite-url"),
                 14 => present.overrides |= name == "x-original-url",
+                15 => present.deadline |= name == "request-timeout",
                 17 => present.overrides |= name == "x-method-override",
+                18 => present.deadline |= name == "x-request-deadline",
                 22 => {
                     present.guarded |= name == "x-gw-ims-authorization";
                     present.overrides |= name == "x-http-method-override";
@@ -147,6 +159,82 @@ impl Present {
         present
     }
 }
+
+/// What [`Present`] looks for.
+static OF_REQUESTS: Notable = Notable::of(
+    &[
+        // Hop by hop.
+        "connection",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        // The four, which may be spelled otherwise, and what is guarded.
+        "authorization",
+        "x-api-key",
+        "x-gw-ims-authorization",
+        "x-gw-ims-org-id",
+        "x-sandbox-id",
+        "x-sandbox-name",
+        "x-user-token",
+        // Another method or path.
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-url",
+        "x-rewrite-url",
+        // Where a request came from.
+        "cf-connecting-ip",
+        "client-ip",
+        "fastly-client-ip",
+        "forwarded",
+        "true-client-ip",
+        "x-azure-clientip",
+        "x-azure-socketip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-originating-ip",
+        "x-real-ip",
+        "x-remote-addr",
+        "x-remote-ip",
+        // What has a meaning of its own.
+        "cookie",
+        "expect",
+        "request-timeout",
+        "via",
+        "x-request-deadline",
+    ],
+    &["x-forwarded"],
+);
+
+/// What is looked for among an answer's fields.
+pub(super) static OF_ANSWERS: Notable = Notable::of(
+    &[
+        "connection",
+        "content-length",
+        "content-location",
+        "http2-settings",
+        "keep-alive",
+        "link",
+        "location",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ],
+    &[],
+);
 
 /// Tells whether a field concerns only the connection it came over: one of [`HOP_BY_HOP`], told by its length first.
 fn is_hop_by_hop(name: &str) -> bool {

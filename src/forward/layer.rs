@@ -137,8 +137,10 @@ where
         let rule = settings.routes.get(routed.route)?;
         let (mut head, body) = request.into_parts();
 
-        let deadline = deadline::shorten(&mut head.headers, &exchange, routed.deadline)?;
-        fields::outbound(&mut head.headers, rule, settings.forwarded)?;
+        let mut deadline = routed.deadline;
+        if fields::outbound(&mut head.headers, rule, settings.forwarded)? {
+            deadline = deadline::shorten(&mut head.headers, &exchange, deadline)?;
+        }
         if settings.rewrite_links.is_some() {
             links::note(&head, &exchange);
         }

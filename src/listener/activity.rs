@@ -8,11 +8,8 @@ use std::sync::OnceLock;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
-
-use crate::body::Guarded;
 
 /// A connection's requests in flight, and since when there are none.
 #[derive(Debug)]
@@ -21,6 +18,8 @@ pub(super) struct Activity {
     reading: Cell<Reading>,
     writing: Cell<bool>,
     receiving: Cell<usize>,
+    unread: Cell<bool>,
+    draining: Cell<bool>,
     quiet_since: Cell<Instant>,
     taken: Cell<u64>,
     took: Notify,
@@ -50,13 +49,6 @@ pub(super) enum Quiet {
 #[derive(Debug)]
 pub(super) struct Busy(Rc<Activity>);
 
-/// A request body that somebody still reads.
-#[derive(Debug)]
-pub struct Receiving(Rc<Activity>);
-
-/// The body of a caller's request. Until it has ended or is dropped, hyper holds what is left of it.
-pub type CallerBody = Guarded<Incoming, Receiving>;
-
 impl Activity {
     pub(super) fn new() -> Rc<Self> {
         Rc::new(Self {
@@ -64,6 +56,8 @@ impl Activity {
             reading: Cell::new(Reading::Nothing),
             writing: Cell::new(false),
             receiving: Cell::new(0),
+            unread: Cell::new(false),
+            draining: Cell::new(false),
             quiet_since: Cell::new(Instant::now()),
             taken: Cell::new(0),
             took: Notify::new(),
@@ -78,10 +72,28 @@ impl Activity {
         Busy(Rc::clone(self))
     }
 
-    /// Counts a request body that is read until the returned value is dropped.
-    pub(super) fn receive(self: &Rc<Self>) -> Receiving {
+    /// Counts a request body that has not ended.
+    pub(super) fn body_begins(&self) {
         self.receiving.set(self.receiving.get() + 1);
-        Receiving(Rc::clone(self))
+    }
+
+    /// Notes that a request body has `ended`, or that nobody reads it any more.
+    pub(super) fn body_over(&self, ended: bool) {
+        self.receiving.set(self.receiving.get().saturating_sub(1));
+        if !ended {
+            self.unread.set(true);
+        }
+    }
+
+    /// Forgets that a body was left unread: whoever drops one while hyper hands its request over leaves it to hyper, which
+    /// reads on if the rest is short and says that the answer is the last if it is not.
+    pub(super) fn leave_to_hyper(&self) {
+        self.unread.set(false);
+    }
+
+    /// Notes that the connection takes no request after those that are under way or on their way.
+    pub(super) fn drain(&self) {
+        self.draining.set(true);
     }
 
     /// Tells whether there are requests in flight.
@@ -118,7 +130,8 @@ impl Activity {
 
     /// Tells whether nothing at all is under way: all that is left of the connection is its socket.
     fn is_resting(&self) -> bool {
-        self.reading.get() == Reading::Nothing && !self.writing.get() && self.receiving.get() == 0
+        let nothing_left = self.receiving.get() == 0 && !self.unread.get();
+        self.reading.get() == Reading::Nothing && !self.writing.get() && nothing_left
     }
 
     /// Waits until there has been nothing to do for as long as `idle`, or nothing at all under way for as long as
@@ -166,12 +179,11 @@ fn on_tick(at: Instant) -> Instant {
     at + Duration::from_nanos(u64::try_from(to_next).unwrap_or_default())
 }
 
-impl Drop for Receiving {
-    fn drop(&mut self) {
+impl Busy {
+    /// Tells whether no request can follow this one for sure: the drain has begun, or a part of its body is unread.
+    pub(super) fn is_last(&self) -> bool {
         let Self(activity) = self;
-        activity
-            .receiving
-            .set(activity.receiving.get().saturating_sub(1));
+        activity.draining.get() || activity.unread.get() || activity.receiving.get() > 0
     }
 }
 
@@ -190,6 +202,7 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
+    use crate::listener::caller_body::Arriving;
 
     const REST: Duration = Duration::from_secs(1);
     const IDLE: Duration = Duration::from_secs(10);
@@ -242,7 +255,7 @@ mod tests {
     async fn what_comes_to_its_end_lets_a_connection_rest_long_before_it_would_be_idle() {
         let activity = Activity::new();
         let begun = Instant::now();
-        let body = activity.receive();
+        let body = Arriving::new(&activity);
         activity.set_writing(true);
         let quiet = activity.quiet_for(REST, IDLE);
         tokio::pin!(quiet);
@@ -250,7 +263,7 @@ mod tests {
         assert!(timeout(2 * REST, quiet.as_mut()).await.is_err());
         activity.set_writing(false);
         assert!(timeout(2 * REST, quiet.as_mut()).await.is_err());
-        drop(body);
+        body.ended();
         assert_eq!(quiet.await, Quiet::Resting);
         assert!(begun.elapsed() <= 5 * REST);
     }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod activity;
+mod caller_body;
 mod address;
 mod connection;
 pub mod guard;
@@ -17,8 +18,8 @@ mod terms;
 mod tls;
 
 pub use accept::{Accepted, BindError, Bound};
-pub use activity::{CallerBody, Receiving};
 pub use address::{Address, InvalidAddress};
+pub use caller_body::CallerBody;
 pub use connection::serve;
 pub use identity::{Flaw, Identity, InvalidIdentity};
 pub use metrics::Metrics;

@@ -136,6 +136,10 @@ where
             book.opened(attempt, whole, Instant::now());
         }
     }
+    if let Some(breaker) = dialer.breaker() {
+        // Whoever opens connections is there, and may be slow to answer.
+        breaker.answered(None);
+    }
     pool.proceed();
     Ok(())
 }

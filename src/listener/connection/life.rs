@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::listener::activity::{Activity, Quiet};
 use crate::listener::guard::Guard;
 
-/// How long a connection may still bring its first request when the drain begins.
+/// How long a connection may still bring a request when the drain begins.
 pub(super) const GRACE: Duration = Duration::from_millis(250);
 
 /// How long a TLS handshake may still take when the drain begins: some round trips to a caller far away.
@@ -41,9 +41,23 @@ pub(super) enum Turn<T> {
     Resting,
 }
 
+/// When a connection is over once the drain has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// When there has been nothing to answer for a while: over HTTP/1.1 an answer says that it is the last, and whoever
+    /// has none on its way may have sent a request meanwhile.
+    AfterAnother,
+    /// At once, if it has brought a request: HTTP/2 has a way to say which requests are taken.
+    AfterTheFirst,
+}
+
 impl Life {
     /// Runs hyper's connection until it ends or something else is to be done with it.
-    pub(super) async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> Turn<C::Output> {
+    pub(super) async fn drive<C: Future>(
+        &self,
+        mut connection: Pin<&mut C>,
+        drain: Drain,
+    ) -> Turn<C::Output> {
         let mut draining = self.draining.clone();
         let taken = self.activity.taken();
         let quiet = async {
@@ -53,9 +67,15 @@ impl Life {
             }
         };
         let drained = async {
-            // What was accepted before the drain, or has just been woken, may have its request under way.
             let _ = draining.wait_for(|draining| *draining).await;
-            let _ = timeout(GRACE, self.activity.more_than(taken)).await;
+            self.activity.drain();
+            match drain {
+                Drain::AfterAnother => self.quiet_since_now(GRACE).await,
+                // What was accepted before the drain, or has just been woken, may have its request under way.
+                Drain::AfterTheFirst => {
+                    let _ = timeout(GRACE, self.activity.more_than(taken)).await;
+                }
+            }
             Turn::Over
         };
         let mut quiet = pin!(quiet);
@@ -86,21 +106,30 @@ impl Life {
         mut connection: Pin<&mut C>,
         limit: Duration,
     ) -> Option<C::Output> {
-        let begun = Instant::now();
-        let mut timer = pin!(sleep_until(begun));
+        let mut quiet = pin!(self.quiet_since_now(limit));
         poll_fn(|cx| {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(Some(ended));
             }
+            quiet.as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// Waits until there has been no request in flight for as long as `limit`, from now on. It has to be polled whenever
+    /// the connection is.
+    async fn quiet_since_now(&self, limit: Duration) {
+        let begun = Instant::now();
+        let mut timer = pin!(sleep_until(begun));
+        poll_fn(|cx| {
             if self.activity.is_busy() {
                 return Poll::Pending;
             }
             let due = self.activity.quiet_until(limit).max(begun + limit);
             timer.as_mut().reset(due);
-            ready!(timer.as_mut().poll(cx));
-            Poll::Ready(None)
+            timer.as_mut().poll(cx)
         })
-        .await
+        .await;
     }
 
     /// Waits with nothing but the socket; `false` when the connection is to be closed instead.
@@ -108,12 +137,12 @@ impl Life {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut draining = self.draining.clone();
         tokio::select! {
             biased;
             more = guard.more() => more,
             () = sleep_until(self.activity.quiet_until(self.idle_timeout)) => Ok(false),
-            _ = draining.wait_for(|draining| *draining) => Ok(false),
+            // A request may be on its way.
+            () = drained(self.draining.clone(), GRACE) => Ok(false),
         }
     }
 }

@@ -20,10 +20,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tower::Service;
 
-use self::life::{GRACE, HANDSHAKE_GRACE, Life, Turn, drained};
+use self::life::{Drain, GRACE, HANDSHAKE_GRACE, Life, Turn, drained};
 use self::requests::Requests;
 use self::streams::Streams;
-use super::activity::{Activity, CallerBody};
+use super::activity::Activity;
+use super::caller_body::CallerBody;
 use super::guard::{Guard, Protocol};
 use super::socket::Socket;
 use super::stall::Stall;
@@ -204,7 +205,10 @@ where
     let service = hyper::service::service_fn(|request| requests.http1(request));
     let builder = http1_builder(&requests.limits);
     let mut connection = builder.serve_connection(TokioIo::new(&mut *guard), service);
-    match life.drive(Pin::new(&mut connection)).await {
+    match life
+        .drive(Pin::new(&mut connection), Drain::AfterAnother)
+        .await
+    {
         Turn::Ended(ended) => ended?,
         Turn::Over => {
             Pin::new(&mut connection).graceful_shutdown();
@@ -242,7 +246,7 @@ where
     let limit = requests.limits.write_timeout;
     let service = hyper::service::service_fn(move |request| requests.http2(request, &streams));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
-    match life.drive(connection.as_mut()).await {
+    match life.drive(connection.as_mut(), Drain::AfterTheFirst).await {
         Turn::Ended(ended) => Ok(ended?),
         Turn::Over | Turn::Resting => {
             connection.as_mut().graceful_shutdown();

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use tower::Service;
@@ -15,7 +15,8 @@ use super::streams::{Pace, Paced, Streams};
 use crate::body::Guarded;
 use crate::context::{Connection, Inbound};
 use crate::error::Error;
-use crate::listener::activity::{Activity, Busy, CallerBody};
+use crate::listener::activity::{Activity, Busy};
+use crate::listener::caller_body::CallerBody;
 use crate::listener::guard::Verdict;
 use crate::listener::{Limits, http2 as http2_head};
 
@@ -64,16 +65,23 @@ where
     ) -> impl Future<Output = Answered<R>> + use<S, R> {
         let busy = self.activity.begin();
         let inbound = Inbound {
-            request: request.map(|body| Guarded::new(body, self.activity.receive())),
+            request: request.map(|body| CallerBody::new(body, &self.activity)),
             connection: Rc::clone(&self.connection),
             refused,
         };
         // The stack is always ready: it answers what it cannot take.
         let answer = self.service.borrow_mut().call(inbound);
+        self.activity.leave_to_hyper();
         async move {
-            let answer = answer.await?;
-            if let Some(pace) = &pace {
-                pace.offer();
+            let mut answer = answer.await?;
+            match &pace {
+                Some(pace) => pace.offer(),
+                // Over HTTP/1.1, so that the caller sends no request after it that nobody would read.
+                None if busy.is_last() => {
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(header::CONNECTION, close);
+                }
+                None => {}
             }
             Ok(answer.map(|body| Guarded::new(Paced::new(body, pace), busy)))
         }

@@ -137,8 +137,8 @@ fn begins_with_settings(frame: &[u8]) -> bool {
 /// How much is read at once of what cannot be judged yet, in bytes.
 const PIECE: usize = 4096;
 
-const FAREWELL: Duration = Duration::from_secs(1);
-const FAREWELL_BYTES: usize = 256 * 1024;
+const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL_BYTES: usize = 4 * 1024 * 1024;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Watches `stream`, the socket of `connection`.
