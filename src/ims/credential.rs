@@ -93,10 +93,27 @@ impl Progress {
 impl Credential {
     /// Makes a credential without a token.
     pub fn new(settings: CredentialSettings) -> Arc<Self> {
-        Self::with_clock(settings, Clock::default())
+        Self::with(settings, Clock::default(), Arc::default())
     }
 
+    /// Makes a credential beside `others`. Those of one client have one API key, and so are held back together.
+    pub(super) fn beside<'a>(
+        others: impl IntoIterator<Item = &'a Arc<Self>>,
+        settings: CredentialSettings,
+    ) -> Arc<Self> {
+        let api_key = settings.client_id.to_header_value();
+        let mut others = others.into_iter();
+        let same = others.find(|other| other.api_key == api_key);
+        let pauses = same.map(|other| Arc::clone(&other.pauses));
+        Self::with(settings, Clock::default(), pauses.unwrap_or_default())
+    }
+
+    #[cfg(test)]
     pub(super) fn with_clock(settings: CredentialSettings, clock: Clock) -> Arc<Self> {
+        Self::with(settings, clock, Arc::default())
+    }
+
+    fn with(settings: CredentialSettings, clock: Clock, pauses: Arc<Gate>) -> Arc<Self> {
         Arc::new(Self {
             name: settings.name.clone(),
             required: AtomicBool::new(settings.required),
@@ -113,7 +130,7 @@ impl Credential {
             }),
             settings: watch::Sender::new(Arc::new(settings)),
             refused: AtomicU64::new(0),
-            pauses: Arc::default(),
+            pauses,
             nudge: Notify::new(),
             counts: Counts::default(),
             holds: watch::Sender::new(0),

@@ -95,14 +95,11 @@ pub struct Credentials(Arc<[Arc<Credential>]>);
 impl Credentials {
     /// Makes the credentials, none of which has a token yet.
     pub fn new(settings: &Settings) -> Self {
-        Self(
-            settings
-                .credentials
-                .iter()
-                .cloned()
-                .map(Credential::new)
-                .collect(),
-        )
+        let mut made: Vec<Arc<Credential>> = Vec::new();
+        for new in &settings.credentials {
+            made.push(Credential::beside(&made, new.clone()));
+        }
+        Self(made.into())
     }
 
     /// Returns the credential at `id`.
@@ -125,15 +122,14 @@ impl Credentials {
             let mut all = self.0.iter();
             all.find(|it| it.name() == new.name && it.is_of_client(new))
         };
-        let credentials = settings.credentials.iter();
-        Self(
-            credentials
-                .map(|new| match same(new) {
-                    Some(credential) => Arc::clone(credential),
-                    None => Credential::new(new.clone()),
-                })
-                .collect(),
-        )
+        let mut made: Vec<Arc<Credential>> = Vec::new();
+        for new in &settings.credentials {
+            made.push(match same(new) {
+                Some(credential) => Arc::clone(credential),
+                None => Credential::beside(self.0.iter().chain(&made), new.clone()),
+            });
+        }
+        Self(made.into())
     }
 
     /// Takes new settings of the credentials there are. Those that differ in what a token is minted with get a new one.

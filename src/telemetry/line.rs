@@ -29,6 +29,8 @@ pub(super) struct Line<'a> {
     pub(super) response_bytes: u64,
     pub(super) duration: Duration,
     pub(super) upstream: Option<Duration>,
+    /// How often it was sent upstream.
+    pub(super) attempts: u32,
 }
 
 /// What a route is called in logs.
@@ -97,6 +99,9 @@ impl Line<'_> {
         json::millis(buffer, member!("duration_ms"), self.duration);
         if let Some(upstream) = self.upstream {
             json::millis(buffer, member!("upstream_ms"), upstream);
+        }
+        if self.attempts > 1 {
+            json::number(buffer, member!("attempts"), self.attempts.into());
         }
         buffer.push(b'}');
     }
@@ -202,6 +207,7 @@ mod tests {
             response_bytes: 1024,
             duration: Duration::from_micros(12_034),
             upstream: Some(Duration::from_micros(11_005)),
+            attempts: 1,
         }
     }
 

@@ -158,6 +158,7 @@ impl Recorder {
             response_bytes: outcome.response_bytes,
             duration,
             upstream: upstream.map(|at| at.saturating_duration_since(exchange.started)),
+            attempts: exchange.attempts.get(),
         }
     }
 }

@@ -155,19 +155,22 @@ fn a_pause_is_of_one_key_and_not_of_another() {
         }
     });
     let url = adobe.url();
-    let credential = |name| {
+    let credential = |name, client: &str| {
         format!(
-            "  {name}: {{ organization: 0A@AdobeOrg, client_id: {name}, client_secrets: [s-{name}-secret] }}\n"
+            "  {name}: {{ organization: {name}@AdobeOrg, client_id: {client}, client_secrets: [s-{name}-secret] }}\n"
         )
     };
     let gateway = Gateway::bare(&format!(
-        "ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}' }}\ncredentials:\n{}{}
+        "ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}' }}\ncredentials:\n{}{}{}
 routes:
   - {{ name: a, match: {{ path: {LOOKUP} }}, sandbox: dev-2, credential: one }}
   - {{ name: b, match: {{ path: {OTHER} }}, sandbox: dev-2, credential: two }}
+  - {{ name: c, match: {{ path: /data/core/ups/preview }}, sandbox: dev-2, credential: three }}
 ",
-        credential("one"),
-        credential("two"),
+        credential("one", "one"),
+        credential("two", "two"),
+        // Another organisation, and the same key.
+        credential("three", "one"),
     ));
 
     assert_eq!(exchange(gateway.address, get(LOOKUP, "")).status, 429);
@@ -176,4 +179,6 @@ routes:
         "upstream_paused"
     );
     assert_eq!(exchange(gateway.address, get(OTHER, "")).status, 200);
+    let same_key = exchange(gateway.address, get("/data/core/ups/preview", ""));
+    assert_eq!(same_key.reason(), "upstream_paused");
 }
