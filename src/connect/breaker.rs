@@ -138,6 +138,10 @@ impl Breaker {
     /// Notes that a trial failed, as [`Breaker::failed`] means it.
     pub fn trial_failed(&self, trial: Trial, now: Instant, jitter: f64) {
         let mut window = self.window();
+        // Another trial was answered meanwhile: one failure is no reason to stop anew.
+        if !self.gate.is_shut() {
+            return;
+        }
         self.stop(window.get_or_insert(Window::new(now)), now, jitter);
         self.counting.store(true, Ordering::Relaxed);
         // The gate is shut anew, so this one has no say any more.
@@ -264,6 +268,21 @@ mod tests {
 
         let later = now + 20 * SECOND;
         breaker.answered(breaker.enter(later).unwrap());
+
+        assert!(!breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_failure_stops_nothing_once_another_trial_was_answered() {
+        let breaker = breaker();
+        let now = Instant::now();
+        for _ in 0..10 {
+            breaker.failed(now, 0.0);
+        }
+        let slow = breaker.enter(now + SECOND).unwrap().unwrap();
+        breaker.answered(breaker.enter(now + 10 * SECOND).unwrap());
+
+        breaker.trial_failed(slow, now + 60 * SECOND, 0.0);
 
         assert!(!breaker.is_open());
     }

@@ -19,7 +19,7 @@ use crate::aep;
 use crate::clock;
 use crate::connect::{LeasedBody, Unanswered};
 use crate::context::{Bearer, Exchange, RouteId, Successors};
-use crate::error::{Error, Reason, Retry, Source};
+use crate::error::{Error, Reason, Retry, Side, Source};
 use crate::gate::Trial;
 
 /// A request that may be sent.
@@ -64,7 +64,7 @@ where
             .pool
             .send(&mut ready.request, leave_by, deadline)
             .await;
-        match ready.end_attempt(sent) {
+        match ready.end_attempt(&tools.settings, sent) {
             Ok(response) if !needs_care(response.status()) => {
                 ready.pass_on(&tools, response, Beginning::default())
             }
@@ -128,8 +128,10 @@ where
                 let ended = Outcome::Unanswered { reason, stale };
                 if !ready.repeat(&tools, &ended, &mut course).await? {
                     return match course.last {
-                        Some(last) if reason.meaning().retry == Retry::Later => {
+                        Some(last) if says_less(reason) => {
                             let (response, beginning) = last?;
+                            // It has told already what there is to know of a pause.
+                            ready.trial = None;
                             ready.pass_on(&tools, response, beginning)
                         }
                         Some(_) | None => Err(error),
@@ -143,8 +145,14 @@ where
         let (leave_by, deadline) = ready.begin_attempt(&tools.settings)?;
         let sent = tools.pool.send(&mut ready.request, leave_by, deadline);
         let sent = sent.await;
-        outcome = ready.end_attempt(sent);
+        outcome = ready.end_attempt(&tools.settings, sent);
     }
+}
+
+/// Tells whether a failure says only that nothing was sent this time.
+fn says_less(reason: Reason) -> bool {
+    let meaning = reason.meaning();
+    meaning.retry == Retry::Later && meaning.side != Side::Caller
 }
 
 /// What has become of a request so far.
@@ -186,6 +194,7 @@ fn said<R>(response: &Response<R>, beginning: &Beginning, method: &Method) -> An
     Answer {
         status: response.status(),
         code,
+        readable: text.is_some(),
         from_gateway,
         retry_after,
         retry_after_ms: text.and_then(|text| aep::retry_after_ms(text)),
@@ -216,9 +225,10 @@ where
     /// Returns the answer if it is one that can be passed on.
     fn end_attempt<R>(
         &self,
+        settings: &Settings,
         sent: Result<Response<R>, Unanswered>,
     ) -> Result<Response<R>, Unanswered> {
-        let response = sent.map_err(|Unanswered { error, stale }| {
+        let mut response = sent.map_err(|Unanswered { error, stale }| {
             let error = match &self.request {
                 Some(_) if Instant::now() >= self.token.leave_by => token_ran_out().because(error),
                 _ => whose_fault(&self.exchange, error),
@@ -226,7 +236,7 @@ where
             Unanswered { error, stale }
         })?;
         self.exchange.upstream_head.set(Some(Instant::now()));
-        answer::check(response.status(), response.headers())?;
+        answer::settle(&mut response, settings, &self.exchange)?;
         Ok(response)
     }
 
@@ -244,6 +254,8 @@ where
                     );
                 }
             }
+            // One that may ask for a pause and cannot be read says nothing: the next request finds out.
+            (None, Some(_)) if answer.retry_after.is_some() && !answer.readable => {}
             (None, Some(trial)) => note_open(trial),
             (None, None) => {}
         }
@@ -260,9 +272,15 @@ where
         }
         course.replaced = true;
         let successors = &self.token.successors;
-        match successors.successor(refused, self.deadline).await {
-            Some(bearer) => self.restore(bearer),
-            None => Ok(false),
+        let Some(bearer) = successors.successor(refused, self.deadline).await else {
+            return Ok(false);
+        };
+        // It may have begun while the token was waited for.
+        let paused = self.trial.is_none() && successors.pauses().is_shut();
+        if paused {
+            Ok(false)
+        } else {
+            self.restore(bearer)
         }
     }
 
@@ -296,6 +314,11 @@ where
         let Some(moment) = tools.budget.moment(wait, attempts, self.deadline) else {
             return Ok(false);
         };
+        // Who could not go out then need not wait.
+        if !spared && !tools.budget.has_one(Instant::now()) {
+            tools.retries.withheld();
+            return Ok(false);
+        }
         sleep_until(moment).await;
         let now = Instant::now();
         // It may be the one that finds out whether the pause is over that it has just waited for.
@@ -310,7 +333,7 @@ where
             tools.retries.withheld();
             return Ok(false);
         }
-        // No window sees more than a quota allows, whatever the reason.
+        // No window sees more than a quota allows. Only a replay with a new token is sent without asking.
         if !tools.allowances.get(self.route)?.draw() {
             return Ok(false);
         }
@@ -362,8 +385,7 @@ where
         if let Some(trial) = self.trial.take() {
             note_open(trial);
         }
-        let (mut head, body) = response.into_parts();
-        answer::settle(&mut head, &tools.settings, &self.exchange);
+        let (head, body) = response.into_parts();
         let patience = tools.settings.routes.get(self.route)?.response_idle_timeout;
         let body = Download::new(body, patience, Rc::clone(&self.exchange));
         Ok(Response::from_parts(head, body.after(beginning)))

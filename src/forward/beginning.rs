@@ -24,6 +24,7 @@ pub(super) struct Beginning {
     pub(super) trailers: Option<HeaderMap>,
     /// How the body broke off, if it did.
     pub(super) broken: Option<Error>,
+    pub(super) is_whole: bool,
 }
 
 impl Beginning {
@@ -38,6 +39,7 @@ impl Beginning {
         Self {
             text: Some(bytes.clone()),
             bytes,
+            is_whole: true,
             ..Self::default()
         }
     }
@@ -81,6 +83,7 @@ where
             Err(_) => {}
         }
         beginning.bytes = bytes.freeze();
+        beginning.is_whole = is_whole;
         if is_whole {
             beginning.text = decoded(&beginning.bytes, coding.as_ref());
         }
@@ -90,6 +93,9 @@ where
 
 /// Returns what an answer says. Callers choose its content coding, and most of their libraries ask for gzip.
 fn decoded(bytes: &Bytes, coding: Option<&HeaderValue>) -> Option<Bytes> {
+    if bytes.is_empty() {
+        return Some(Bytes::new());
+    }
     match coding.map_or(&b"identity"[..], HeaderValue::as_bytes) {
         b"identity" => Some(bytes.clone()),
         b"gzip" | b"x-gzip" => {

@@ -28,7 +28,7 @@ pub fn outbound(headers: &mut HeaderMap, rule: &Rule, forwarded: Forwarded) -> R
     if present.expect {
         remove_expect(headers)?;
     }
-    if present.hop_by_hop {
+    if present.hop_by_hop.any() {
         for name in nominated(headers) {
             if fields::authority_field(name.as_str()).is_some() {
                 let detail = format!("Connection names {name}, which every request has to carry");
@@ -36,10 +36,10 @@ pub fn outbound(headers: &mut HeaderMap, rule: &Rule, forwarded: Forwarded) -> R
             }
             headers.remove(name);
         }
-        remove_all(headers, &HOP_BY_HOP);
+        present.hop_by_hop.remove_from(headers);
     }
     if present.overrides {
-        remove_all(headers, &OVERRIDES);
+        remove_where(headers, overrides);
     }
     if present.forwarded && forwarded == Forwarded::Drop {
         remove_where(headers, tells_where_from);
@@ -67,22 +67,72 @@ pub fn write_owned(headers: &mut HeaderMap, version: Version, owned: &OwnedField
 /// Takes out of an answer what concerned only the connection it came over. Returns whether fields are left that may
 /// refer to the upstream by its name.
 pub fn inbound(headers: &mut HeaderMap) -> bool {
-    let (mut hop_by_hop, mut refers) = (false, false);
-    for name in headers.keys() {
-        let name = name.as_str();
-        if !OF_ANSWERS.may_hold(name) {
-            continue;
+    let found = Found::among(headers);
+    found.strip(headers);
+    found.refers
+}
+
+/// What of an answer's fields needs work: one look at each name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    /// Which of [`HOP_BY_HOP`] are there.
+    hop_by_hop: Places,
+    /// Whether there is a `Content-Length`.
+    pub(super) sized: bool,
+    /// Whether there is a `Transfer-Encoding`.
+    pub(super) coded: bool,
+    /// Whether there are fields that may refer to the upstream by its name.
+    pub(super) refers: bool,
+}
+
+impl Found {
+    pub(super) fn among(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for name in headers.keys() {
+            let name = name.as_str();
+            if OF_ANSWERS.may_hold(name) {
+                found.hop_by_hop.add(hop_by_hop(name));
+                found.sized |= name == "content-length";
+                found.coded |= name == "transfer-encoding";
+                found.refers |= matches!(name, "link" | "location" | "content-location");
+            }
         }
-        hop_by_hop |= is_hop_by_hop(name);
-        refers |= matches!(name, "link" | "location" | "content-location");
+        found
     }
-    if hop_by_hop {
-        for name in nominated(headers) {
-            headers.remove(name);
+
+    /// Takes out what concerned only the connection the answer came over.
+    pub(super) fn strip(self, headers: &mut HeaderMap) {
+        if self.hop_by_hop.any() {
+            for name in nominated(headers) {
+                headers.remove(name);
+            }
+            self.hop_by_hop.remove_from(headers);
         }
-        remove_all(headers, &HOP_BY_HOP);
     }
-    refers
+}
+
+/// Places in [`HOP_BY_HOP`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Places(u16);
+
+impl Places {
+    fn add(&mut self, place: Option<u16>) {
+        if let Some(place) = place {
+            self.0 |= 1 << place;
+        }
+    }
+
+    fn any(self) -> bool {
+        self.0 != 0
+    }
+
+    fn remove_from(self, headers: &mut HeaderMap) {
+        for (place, name) in HOP_BY_HOP.iter().enumerate() {
+            if self.0 >> place & 1 == 1 {
+                headers.remove(name);
+            }
+        }
+    }
 }
 
 /// Takes out of an answer's trailers what may not stand there: what concerns a connection, frames a message, or decides how
@@ -119,7 +169,7 @@ struct Present {
     expect: bool,
     forwarded: bool,
     guarded: bool,
-    hop_by_hop: bool,
+    hop_by_hop: Places,
     overrides: bool,
     underscore: bool,
     via: bool,
@@ -134,7 +184,7 @@ impl Present {
             if !OF_REQUESTS.may_hold(name) {
                 continue;
             }
-            present.hop_by_hop |= is_hop_by_hop(name);
+            present.hop_by_hop.add(hop_by_hop(name));
             present.forwarded |= tells_where_from(name);
             match name.len() {
                 3 => present.via |= name == "via",
@@ -143,17 +193,12 @@ impl Present {
                     present.expect |= name == "expect";
                 }
                 12 => present.guarded |= matches!(name, "x-sandbox-id" | "x-user-token"),
-                13 => present.overrides |= matches!(name, "x-http-method" | "x-rewrite-url"),
-                14 => present.overrides |= name == "x-original-url",
                 15 => present.deadline |= name == "request-timeout",
-                17 => present.overrides |= name == "x-method-override",
                 18 => present.deadline |= name == "x-request-deadline",
-                22 => {
-                    present.guarded |= name == "x-gw-ims-authorization";
-                    present.overrides |= name == "x-http-method-override";
-                }
+                22 => present.guarded |= name == "x-gw-ims-authorization",
                 _ => {}
             }
+            present.overrides |= overrides(name);
             present.underscore |= may_spell(name);
         }
         present
@@ -236,19 +281,27 @@ pub(super) static OF_ANSWERS: Notable = Notable::of(
     &[],
 );
 
-/// Tells whether a field concerns only the connection it came over: one of [`HOP_BY_HOP`], told by its length first.
+/// Tells whether a field concerns only the connection it came over.
 fn is_hop_by_hop(name: &str) -> bool {
-    match name.len() {
-        2 => name == "te",
-        7 => matches!(name, "trailer" | "upgrade"),
-        10 => matches!(name, "connection" | "keep-alive"),
-        14 => name == "http2-settings",
-        16 => name == "proxy-connection",
-        17 => name == "transfer-encoding",
-        18 => name == "proxy-authenticate",
-        19 => name == "proxy-authorization",
-        _ => false,
-    }
+    hop_by_hop(name).is_some()
+}
+
+/// Returns the place in [`HOP_BY_HOP`] of a field that concerns only the connection it came over, told by its length first.
+fn hop_by_hop(name: &str) -> Option<u16> {
+    let (known, place) = match name.len() {
+        2 => ("te", 5),
+        7 if name.starts_with('t') => ("trailer", 6),
+        7 => ("upgrade", 8),
+        10 if name.starts_with('c') => ("connection", 0),
+        10 => ("keep-alive", 1),
+        14 => ("http2-settings", 9),
+        16 => ("proxy-connection", 2),
+        17 => ("transfer-encoding", 7),
+        18 => ("proxy-authenticate", 3),
+        19 => ("proxy-authorization", 4),
+        _ => return None,
+    };
+    (name == known).then_some(place)
 }
 
 /// Tells whether a name may spell a field with authority by an underscore: it has one, and a length of theirs.
@@ -259,8 +312,13 @@ fn may_spell(name: &str) -> bool {
 /// Tells whether a field says where a request came from, in any spelling by underscores: of those that proxies add, the
 /// ones that are told apart by nothing but their names.
 fn tells_where_from(name: &str) -> bool {
-    // Most names begin otherwise.
-    if !matches!(name.as_bytes(), [b'c' | b'f' | b't' | b'x', ..]) {
+    // Most names begin otherwise, those of the four among them.
+    let begins = match name.as_bytes() {
+        [b'c' | b'f' | b't', ..] => true,
+        [b'x', _, third, ..] => b"acefor".contains(third),
+        _ => false,
+    };
+    if !begins {
         return false;
     }
     let known: &[&str] = match name.len() {
@@ -280,11 +338,7 @@ fn tells_where_from(name: &str) -> bool {
         24 => &["x-envoy-external-address", "x-original-forwarded-for"],
         _ => &[],
     };
-    let spells = |known: &&str| {
-        let mut pairs = name.bytes().zip(known.bytes());
-        pairs.all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
-    };
-    known.iter().any(spells)
+    known.iter().any(|known| spells(name, known))
         || matches!(
             name.as_bytes(),
             [
@@ -331,16 +385,13 @@ fn remove_expect(headers: &mut HeaderMap) -> Result<(), Error> {
     Ok(())
 }
 
-fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
-    for name in names {
-        headers.remove(name);
-    }
-}
-
 /// Returns the names that `Connection` lists. Framing is rebuilt, so naming a framing field changes nothing.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let mut names = Vec::new();
     for value in headers.get_all(header::CONNECTION) {
+        if matches!(value.as_bytes(), b"keep-alive" | b"close") {
+            continue;
+        }
         for option in value.as_bytes().split(|byte| *byte == b',') {
             let option = option.trim_ascii();
             let usual =
@@ -370,14 +421,24 @@ static HOP_BY_HOP: [HeaderName; 10] = [
     HeaderName::from_static("http2-settings"),
 ];
 
-/// Fields by which some servers take another method or path than the request line's, which is the one permitted.
-static OVERRIDES: [HeaderName; 5] = [
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
-];
+/// Tells whether some servers take another method or path from a field than the request line's, which is the one permitted,
+/// in any spelling by underscores.
+fn overrides(name: &str) -> bool {
+    let known: &[&str] = match name.len() {
+        13 => &["x-http-method", "x-rewrite-url"],
+        14 => &["x-original-url"],
+        17 => &["x-method-override"],
+        22 => &["x-http-method-override"],
+        _ => &[],
+    };
+    known.iter().any(|known| spells(name, known))
+}
+
+/// Tells whether `name` is `known`, or spells it with `_` for `-`.
+fn spells(name: &str, known: &str) -> bool {
+    let mut pairs = name.bytes().zip(known.bytes());
+    pairs.all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
+}
 
 /// Removes what carries authority besides the owned fields, each of which is about to be replaced.
 fn remove_guarded(headers: &mut HeaderMap, let_through: &[HeaderName]) {
@@ -508,8 +569,21 @@ mod tests {
     #[test]
     fn every_field_that_has_to_go_is_noticed_by_itself() {
         let guarded = fields::GUARDED.into_iter();
-        for name in HOP_BY_HOP.iter().chain(&OVERRIDES).chain(guarded) {
+        for name in HOP_BY_HOP.iter().chain(guarded) {
             let headers = sent(&[(name.as_str(), "1")], &rule(&[])).unwrap();
+
+            assert!(!headers.contains_key(name), "{name}");
+        }
+        for name in [
+            "x-http-method",
+            "x-http-method-override",
+            "x-method-override",
+            "x-original-url",
+            "x-rewrite-url",
+            "x_http_method_override",
+            "x_original-url",
+        ] {
+            let headers = sent(&[(name, "1")], &rule(&[])).unwrap();
 
             assert!(!headers.contains_key(name), "{name}");
         }

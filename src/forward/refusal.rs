@@ -58,10 +58,10 @@ impl std::fmt::Display for Sign {
     }
 }
 
-/// Tells whether an answer refuses the token, by any of the signs. One that is long, slow, broken or cannot be read does
-/// not.
+/// Tells whether an answer refuses the token, by any of the signs. One that is long, slow or broken does not; one in a
+/// coding that cannot be read counts as one without a code.
 pub(super) fn refuses(signs: &[Sign], status: StatusCode, beginning: &Beginning) -> bool {
-    if !can_refuse(status) || beginning.text.is_none() {
+    if !can_refuse(status) || !beginning.is_whole {
         return false;
     }
     match beginning.code() {

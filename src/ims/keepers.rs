@@ -53,6 +53,21 @@ impl Keepers {
     ///
     /// The task of a credential that is no longer among them ends when nobody holds it for requests any more.
     pub fn keep(&mut self, credentials: &Credentials) {
+        self.part_with_others(credentials);
+        for credential in credentials.iter() {
+            let known = |kept: &Kept| Arc::ptr_eq(credential, &kept.credential);
+            if !self.kept.iter().any(known) {
+                let task = self.start(credential, true);
+                self.kept.push(Kept {
+                    credential: Arc::clone(credential),
+                    task,
+                });
+            }
+        }
+    }
+
+    /// Lets those go that are not among `credentials`. They end as they are, with the calls that they make now.
+    pub fn part_with_others(&mut self, credentials: &Credentials) {
         while self.leaving.try_join_next().is_some() {}
         let stays = |kept: &mut Kept| {
             let mut all = credentials.iter();
@@ -69,16 +84,6 @@ impl Keepers {
                 credential.let_go().await;
                 drop(task);
             });
-        }
-        for credential in credentials.iter() {
-            let known = |kept: &Kept| Arc::ptr_eq(credential, &kept.credential);
-            if !self.kept.iter().any(known) {
-                let task = self.start(credential, true);
-                self.kept.push(Kept {
-                    credential: Arc::clone(credential),
-                    task,
-                });
-            }
         }
     }
 

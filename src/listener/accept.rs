@@ -129,9 +129,13 @@ impl Bound {
         } = self;
         let shared = Arc::clone(&door.0);
         let listener = socket.enter()?;
+        let over = draining.clone();
         let next = async || -> Option<Accepted> {
             let most = || shared.terms.load().settings.limits.connections;
-            shared.places.free(most).await;
+            // At the drain the kernel's queue is all that still comes, and bounds itself.
+            if !*over.borrow() {
+                shared.places.free(most).await;
+            }
             match listener.accept().await {
                 Ok((socket, peer)) => Some(Accepted {
                     socket,

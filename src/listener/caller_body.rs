@@ -36,7 +36,9 @@ impl Body for CallerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
         let frame = ready!(Pin::new(&mut this.incoming).poll_frame(cx));
-        if (frame.is_none() || this.incoming.is_end_stream())
+        // Nothing follows trailers.
+        let trailers = matches!(&frame, Some(Ok(frame)) if frame.is_trailers());
+        if (frame.is_none() || trailers || this.incoming.is_end_stream())
             && let Some(arriving) = this.arriving.take()
         {
             arriving.ended();

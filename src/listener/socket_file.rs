@@ -68,12 +68,12 @@ impl SocketFile {
         if !self.is_ours() {
             return Err(BindError::Replaced);
         }
-        fs::set_permissions(&self.path, Permissions::from_mode(access.mode))
-            .map_err(BindError::Mode)?;
+        // The owner first, so that nobody gets by the new mode what the new owner alone should have.
         if access.owner.is_some() || access.group.is_some() {
             lchown(&self.path, access.owner, access.group).map_err(BindError::Owner)?;
         }
-        Ok(())
+        fs::set_permissions(&self.path, Permissions::from_mode(access.mode))
+            .map_err(BindError::Mode)
     }
 
     /// Tells whether what is at the path is what was put there. The number of a file is given to no other one as long

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::StartError;
 use super::plan::{self, dialer};
@@ -17,7 +17,7 @@ use super::worker::Crew;
 use crate::config::{Diagnostics, Drain, Outline, Settings, Watch};
 use crate::connect::Dialer;
 use crate::gateway::Plan;
-use crate::ims::{Current, Keepers};
+use crate::ims::{Credential, Credentials, Current, Keepers};
 use crate::listener::{self, Handle};
 use crate::shared::{Prepared, Store};
 use crate::telemetry::{Log, ReloadOutcome, Reloads};
@@ -130,6 +130,7 @@ impl Reloader {
                 (files, prepared)
             });
             let Ok((files, prepared)) = looking.await else {
+                self.lasting.reloads.count(ReloadOutcome::Refused);
                 return tracing::error!(
                     "files of the configuration are not looked at any more; the gateway goes on with the one there is"
                 );
@@ -178,12 +179,15 @@ impl Reloader {
             }
         }
         drain.send_replace(settings.drain);
+        // First, so that no secret of theirs goes where calls are made from now on.
+        keepers.part_with_others(&plan.credentials);
         if let Some(dialer) = ims {
             keepers.call_with(settings.ims.clone(), dialer);
         }
         // Before requests ask for them.
         plan.credentials.update(&settings.ims);
         keepers.keep(&plan.credentials);
+        self.wait_for_first_tokens(&plan.credentials).await;
         current.set(plan.credentials.clone());
         if !crew.hand_over(&plan).await {
             tracing::error!("a worker has not taken the new configuration yet");
@@ -193,6 +197,24 @@ impl Reloader {
         self.present.plan = plan;
         self.tell_what_waits(&changed);
         reloads.count(ReloadOutcome::Applied);
+    }
+
+    /// Gives credentials that have come the time for a token, so that no request has to wait for one that did not before.
+    async fn wait_for_first_tokens(&self, credentials: &Credentials) {
+        let until = Instant::now() + FIRST_TOKENS;
+        let known = |credential: &&Arc<Credential>| {
+            let mut before = self.present.plan.credentials.iter();
+            before.any(|other| Arc::ptr_eq(other, credential))
+        };
+        for credential in credentials.iter().filter(|credential| !known(credential)) {
+            if let Err(error) = credential.wait(until).await {
+                tracing::warn!(
+                    credential = credential.name(),
+                    error = error.chain(),
+                    "a credential that has come has no token yet; its routes do without until it has"
+                );
+            }
+        }
     }
 
     /// Says why a configuration is not put in place.
@@ -339,6 +361,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// How long a configuration waits for tokens of credentials that it brings.
+const FIRST_TOKENS: Duration = Duration::from_secs(10);
 
 /// With the two looks that a change takes, and the time that a kubelet takes, soon enough.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);

@@ -43,7 +43,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::client::conn::TrySendError;
 use tokio::sync::oneshot;
@@ -177,7 +177,13 @@ where
                     if let Some(breaker) = self.0.dialer.breaker() {
                         breaker.answered(trial);
                     }
-                    return Ok(response.map(|body| LeasedBody::new(body, Some(lease))));
+                    let lease = if announces_what_cannot_be(&response) {
+                        lease.broke();
+                        None
+                    } else {
+                        Some(lease)
+                    };
+                    return Ok(response.map(|body| LeasedBody::new(body, lease)));
                 }
                 Ok(Err(Refused { error, unsent })) => {
                     let reused = lease.reused;
@@ -451,6 +457,15 @@ const STALE: Duration = Duration::from_millis(250);
 
 /// When it is worth to come back after all connections were in use.
 const BUSY_FOR: Duration = Duration::from_secs(1);
+
+/// Tells whether an answer without a body says that it has one: what may still come of it would be taken for the next.
+fn announces_what_cannot_be<R>(response: &Response<R>) -> bool {
+    let fields = response.headers();
+    let length = || fields.get(header::CONTENT_LENGTH);
+    response.status() == StatusCode::NO_CONTENT
+        && (fields.contains_key(header::TRANSFER_ENCODING)
+            || length().is_some_and(|length| length != "0"))
+}
 
 /// Names what went wrong on a connection to `called` that had been made.
 fn broken(called: &str, error: hyper::Error) -> Error {

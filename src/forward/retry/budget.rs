@@ -35,13 +35,18 @@ impl Budget {
         self.add(self.settings.budget_percent.into(), now);
     }
 
-    /// Takes what one more attempt costs at `now`, if it is there.
-    pub(in crate::forward) fn withdraw(&self, now: Instant) -> bool {
+    /// Tells whether there is what one more attempt costs at `now`.
+    pub(in crate::forward) fn has_one(&self, now: Instant) -> bool {
         self.turn_to(now);
         let seconds = i64::try_from(SECONDS).unwrap_or(i64::MAX);
         let floor = i64::from(self.settings.budget_floor) * seconds * ATTEMPT;
         let balance: i64 = self.seconds.iter().map(Cell::get).sum();
-        let covered = balance + floor >= ATTEMPT;
+        balance + floor >= ATTEMPT
+    }
+
+    /// Takes what one more attempt costs at `now`, if it is there.
+    pub(in crate::forward) fn withdraw(&self, now: Instant) -> bool {
+        let covered = self.has_one(now);
         if covered {
             self.add(-ATTEMPT, now);
         }

@@ -27,6 +27,8 @@ pub(in crate::forward) struct Answer {
     pub(in crate::forward) status: StatusCode,
     /// Its `error_code`.
     pub(in crate::forward) code: Option<String>,
+    /// Whether its body is there as a whole and can be read.
+    pub(in crate::forward) readable: bool,
     /// Whether it is an answer of Adobe's gateway, or of something in front of it, rather than of a service.
     pub(in crate::forward) from_gateway: bool,
     /// How long it asks to wait, in a field.
@@ -204,6 +206,7 @@ mod tests {
         Answer {
             status: StatusCode::from_u16(status).unwrap(),
             code: (!code.is_empty()).then(|| code.to_owned()),
+            readable: true,
             from_gateway: !code.is_empty(),
             retry_after: asked_ms.map(Duration::from_millis),
             retry_after_ms: None,

@@ -68,7 +68,6 @@ impl Life {
         };
         let drained = async {
             let _ = draining.wait_for(|draining| *draining).await;
-            self.activity.drain();
             match drain {
                 Drain::AfterAnother => self.quiet_since_now(GRACE).await,
                 // What was accepted before the drain, or has just been woken, may have its request under way.
@@ -82,6 +81,10 @@ impl Life {
         let mut drained = pin!(drained);
         let mut waits = false;
         poll_fn(|cx| {
+            // Before the connection, which may answer at once.
+            if !matches!(self.draining.has_changed(), Ok(false)) {
+                self.activity.drain();
+            }
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(Turn::Ended(ended));
             }
