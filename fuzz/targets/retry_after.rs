@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use libfuzzer_sys::fuzz_target;
-use profile_gateway::ims::mint::retry_after;
+use profile_gateway::aep::retry_after;
 
 fuzz_target!(|input: (u32, &[u8])| {
     let (now, bytes) = input;
