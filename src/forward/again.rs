@@ -101,6 +101,10 @@ impl Head {
             kept.put(b"", ours.as_bytes());
         }
         for (name, value) in fields {
+            if is_owned(name) {
+                // A caller's copy, in the place of which ours is written.
+                continue;
+            }
             kept.put(name.as_str().as_bytes(), value.as_bytes());
         }
         kept
@@ -133,6 +137,13 @@ impl Head {
         }
         Some((target, fields, owned))
     }
+}
+
+fn is_owned(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "authorization" | "x-api-key" | "x-gw-ims-org-id" | "x-sandbox-name"
+    )
 }
 
 /// Values may be somebody's own.

@@ -315,7 +315,7 @@ fn tells_where_from(name: &str) -> bool {
     // Most names begin otherwise, those of the four among them.
     let begins = match name.as_bytes() {
         [b'c' | b'f' | b't', ..] => true,
-        [b'x', _, third, ..] => b"acefor".contains(third),
+        [b'x', _, b'a' | b'c' | b'e' | b'f' | b'o' | b'r', ..] => true,
         _ => false,
     };
     if !begins {
