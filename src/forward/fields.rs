@@ -313,11 +313,10 @@ fn may_spell(name: &str) -> bool {
 /// ones that are told apart by nothing but their names.
 fn tells_where_from(name: &str) -> bool {
     // Most names begin otherwise, those of the four among them.
-    let begins = match name.as_bytes() {
-        [b'c' | b'f' | b't', ..] => true,
-        [b'x', _, b'a' | b'c' | b'e' | b'f' | b'o' | b'r', ..] => true,
-        _ => false,
-    };
+    let begins = matches!(
+        name.as_bytes(),
+        [b'c' | b'f' | b't', ..] | [b'x', _, b'a' | b'c' | b'e' | b'f' | b'o' | b'r', ..]
+    );
     if !begins {
         return false;
     }
