@@ -96,6 +96,10 @@ fn what_is_wrong_with_a_listener_is_named() {
             "mode: is of a Unix socket, and this is an IP address",
         ),
         (
+            "address: 'unix:/a', reuse_port: true".to_owned(),
+            "reuse_port: a Unix socket has one process at a time",
+        ),
+        (
             "owner: 0".to_owned(),
             "owner: is of a Unix socket, and this is an IP address",
         ),

@@ -91,6 +91,15 @@ fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::
             );
         }
     }
+    if matches!(address, Address::Unix(_)) && listener.reuse_port {
+        let message = "a Unix socket has one process at a time";
+        cross.fault(
+            &path.key("reuse_port"),
+            &[&path.key("address")],
+            message,
+            |fault| fault.help("leave it out"),
+        );
+    }
     if listener.tls.is_none() {
         let path = path.key("limits");
         only_with(

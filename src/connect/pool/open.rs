@@ -160,6 +160,9 @@ where
     let (sender, connection) = http2::Builder::new(Telling(Rc::clone(&moved)))
         .timer(TokioTimer::new())
         .initial_max_send_streams(UNTOLD)
+        // Of all streams together as much as of each: callers that read slowly take nothing from the others.
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW.saturating_mul(STREAM_WINDOWS))
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(true)
@@ -253,6 +256,12 @@ fn shortened(lifetime: Duration) -> Duration {
 /// What hyper takes for the peer's limit until its SETTINGS have come: a number that nobody can say, since theirs are of 32
 /// bits, and no limit at all is the number after this one.
 const UNTOLD: usize = usize::MAX - 1;
+
+/// What may arrive of one answer that nobody reads, in bytes: as much as over HTTP/1.1.
+const WINDOW: u32 = 256 * 1024;
+
+/// As many as [`STREAMS`].
+const STREAM_WINDOWS: u32 = 100;
 
 /// A shared connection is asked whether it is alive this often, and given up when it does not say so in time.
 const PING_EVERY: Duration = Duration::from_secs(20);
