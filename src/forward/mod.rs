@@ -7,6 +7,7 @@ mod beginning;
 pub mod download;
 pub mod fields;
 mod layer;
+mod names;
 mod notable;
 pub mod links;
 pub mod query;
