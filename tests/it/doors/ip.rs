@@ -141,6 +141,27 @@ async fn everybody_in_the_queue_is_taken_before_the_socket_closes() {
     assert!(!path.exists());
 }
 
+#[tokio::test]
+async fn the_queue_is_taken_at_the_drain_although_no_place_is_free() {
+    let one = settings("address: '127.0.0.1:0', limits: { connections: 1 }");
+    let bound = Bound::bind(one).unwrap();
+    let address = bound.address().ip().unwrap();
+    let _queued: Vec<_> = (0..20)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    let kept = std::cell::RefCell::new(Vec::new());
+    let (drain, draining) = watch::channel(false);
+
+    // The first has the one place, and keeps it.
+    let accepting = bound.accept(draining, |accepted| {
+        kept.borrow_mut().push(accepted);
+        drain.send_replace(true);
+    });
+    accepting.await.unwrap();
+
+    assert_eq!(kept.borrow().len(), 20);
+}
+
 /// Asks once over a connection of its own, and tells what came of it.
 fn ask(address: SocketAddr) -> Result<(), String> {
     let stream = TcpStream::connect(address).map_err(|error| format!("connect: {error}"))?;

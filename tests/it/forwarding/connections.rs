@@ -255,3 +255,25 @@ routes:
     assert_eq!(late.values("retry-after"), ["1"]);
     assert_eq!(adobe.heads(), 2);
 }
+
+#[test]
+fn a_204_that_announces_a_body_has_its_connection_to_itself() {
+    for framing in ["Content-Length: 6", "Transfer-Encoding: chunked"] {
+        // The body may still come, when the next request has been sent.
+        let (adobe, gateway) = start(move |seen| {
+            if seen.target().ends_with("first") {
+                Act::Answer(format!("HTTP/1.1 204 No Content\r\n{framing}\r\n\r\n").into_bytes())
+            } else {
+                Act::echo(seen)
+            }
+        });
+        let mut raw = Raw::connect(gateway.address);
+        for target in [format!("{PATH}?first"), format!("{PATH}?next")] {
+            raw.write(get(&target, ""));
+            raw.answer(false).unwrap();
+        }
+
+        let connections: Vec<_> = adobe.seen().iter().map(|seen| seen.connection).collect();
+        assert_ne!(connections[0], connections[1], "{framing}");
+    }
+}

@@ -93,6 +93,41 @@ fn another_client_has_another_token_and_no_key_ever_goes_with_the_others_token()
 }
 
 #[test]
+fn requests_go_on_with_the_old_client_until_the_new_one_has_a_token() {
+    let (asked, was_asked) = signal();
+    let (allow, allowed) = signal();
+    let adobe = Adobe::minting(
+        move |_, seen| {
+            let client = of_form(seen, "client_id");
+            if client == "second" {
+                asked.send(()).unwrap();
+                wait(&allowed);
+            }
+            Act::token(&client, 86_399)
+        },
+        |_| Act::ok(),
+    );
+    let text = configuration(&adobe.url(), ALL);
+    let gateway = Running::start(&text, &[]);
+    gateway.wait_for_state("demo", "valid");
+    let ask = || exchange(gateway.address, get(PATH, "")).status;
+
+    gateway.configure(&text.replace("client_id: demo-client", "client_id: second"));
+    let outcome = gateway.outcome_of(|| {
+        gateway.process.signal("HUP");
+        wait(&was_asked);
+        assert_eq!(ask(), 200);
+        let seen = adobe.seen();
+        assert_eq!(seen.last().unwrap().values("x-api-key"), ["demo-client"]);
+        allow.send(()).unwrap();
+    });
+
+    assert_eq!((outcome, ask()), ("applied", 200));
+    let seen = adobe.seen();
+    assert_eq!(seen.last().unwrap().values("x-api-key"), ["second"]);
+}
+
+#[test]
 fn credentials_that_come_and_go_show_in_readiness_pages_and_metrics() {
     let adobe = Adobe::minting(
         |_, seen| match of_form(seen, "client_id").as_str() {
