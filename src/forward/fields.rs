@@ -77,7 +77,7 @@ pub fn inbound(headers: &mut HeaderMap) -> bool {
 /// What of an answer's fields needs work: one look at each name.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Found {
-    /// Which of [`HOP_BY_HOP`] are there.
+    /// Which of the fixed hop-by-hop fields are there.
     hop_by_hop: Places,
     /// Whether there is a `Content-Length`.
     pub(super) sized: bool,
