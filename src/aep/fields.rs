@@ -24,6 +24,17 @@ impl OwnedField {
         Self::Sandbox,
     ];
 
+    /// Returns the field of this name, if it is one of the four.
+    pub fn named(name: &HeaderName) -> Option<Self> {
+        Some(match name.as_str() {
+            "authorization" => Self::Authorization,
+            "x-api-key" => Self::ApiKey,
+            "x-gw-ims-org-id" => Self::Organization,
+            "x-sandbox-name" => Self::Sandbox,
+            _ => return None,
+        })
+    }
+
     /// Returns the field name.
     pub fn name(self) -> &'static HeaderName {
         match self {
@@ -90,23 +101,23 @@ impl OwnedFields {
     /// Tells whether `headers` hold each of the four exactly once with these very values.
     ///
     /// # Errors
-    /// Names the first field that is missing, repeated, empty or different.
+    /// Names a field that is missing, repeated, empty or different.
     pub fn verify(&self, headers: &HeaderMap) -> Result<(), OwnedField> {
-        for field in OwnedField::ALL {
-            let mut values = headers.get_all(field.name()).iter();
+        let mut missing = OwnedField::ALL.map(Some);
+        // One look at each field costs less than to look up four.
+        for (name, value) in headers {
+            let Some(field) = OwnedField::named(name) else {
+                continue;
+            };
             let expected = self.value(field);
             // The bytes of a value that was written are shared with it, so they need not be compared.
-            let same = |value: &HeaderValue| {
-                std::ptr::eq(value.as_bytes(), expected.as_bytes()) || value == expected
-            };
-            let right = values
-                .next()
-                .is_some_and(|value| !value.is_empty() && same(value));
-            if !right || values.next().is_some() {
+            let same = std::ptr::eq(value.as_bytes(), expected.as_bytes()) || value == expected;
+            let due = missing.iter_mut().find(|due| **due == Some(field));
+            if value.is_empty() || !same || due.and_then(Option::take).is_none() {
                 return Err(field);
             }
         }
-        Ok(())
+        missing.into_iter().flatten().next().map_or(Ok(()), Err)
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use super::{Upload, fields};
-use crate::aep::OwnedFields;
+use crate::aep::{OwnedField, OwnedFields};
 use crate::context::{Bearer, Exchange};
 use crate::error::{Error, Reason};
 
@@ -101,7 +101,7 @@ impl Head {
             kept.put(b"", ours.as_bytes());
         }
         for (name, value) in fields {
-            if is_owned(name) {
+            if OwnedField::named(name).is_some() {
                 // A caller's copy, in the place of which ours is written.
                 continue;
             }
@@ -137,13 +137,6 @@ impl Head {
         }
         Some((target, fields, owned))
     }
-}
-
-fn is_owned(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "authorization" | "x-api-key" | "x-gw-ims-org-id" | "x-sandbox-name"
-    )
 }
 
 /// Values may be somebody's own.
