@@ -89,8 +89,8 @@ impl fmt::Display for Endpoint {
 /// A request as the listener hands it in.
 #[derive(Debug)]
 pub struct Inbound<B> {
-    /// The request. When it is refused, a stand-in without body.
-    pub request: Request<B>,
+    /// The request, in a box, since it goes through many hands. When it is refused, a stand-in without body.
+    pub request: Box<Request<B>>,
     /// Where it came from.
     pub connection: Rc<Connection>,
     /// Why the listener found it unfit to be passed on.
@@ -218,7 +218,7 @@ pub struct Opened<B> {
 #[derive(Debug)]
 pub struct Received<B> {
     /// The request as it came, but for its request id.
-    pub request: Request<B>,
+    pub request: Box<Request<B>>,
     /// Its record.
     pub exchange: Rc<Exchange>,
 }

@@ -50,7 +50,7 @@ pub(crate) fn lookups(routes: usize) -> Work {
     let mut stack = gateway::stack(&plan, pool, Rc::new(recorder)).expect("the plan fits together");
     let connection = Rc::new(connection());
     let inbound = |_| Inbound {
-        request: request(),
+        request: Box::new(request()),
         connection: Rc::clone(&connection),
         refused: None,
     };
@@ -164,7 +164,7 @@ pub(crate) fn received() -> Received<Empty<Bytes>> {
     let id = request.headers()["x-request-id"].clone();
     let exchange = Exchange::new(Method::GET, Version::HTTP_11, id, Rc::new(connection()));
     Received {
-        request,
+        request: Box::new(request),
         exchange: Rc::new(exchange),
     }
 }

@@ -65,7 +65,7 @@ where
     ) -> impl Future<Output = Answered<R>> + use<S, R> {
         let busy = self.activity.begin();
         let inbound = Inbound {
-            request: request.map(|body| CallerBody::new(body, &self.activity)),
+            request: Box::new(request.map(|body| CallerBody::new(body, &self.activity))),
             connection: Rc::clone(&self.connection),
             refused,
         };
