@@ -152,6 +152,8 @@ where
         // speaks.
         head.version = Version::HTTP_11;
         let may_go_again = settings.sends_again(rule);
+        let wants_content_type =
+            !body.is_end_stream() && names_no_content_type(rule, &head.headers);
         let bounds = upload::Bounds {
             bytes: settings.request_body_bytes,
             silence: rule.request_idle_timeout,
@@ -159,7 +161,7 @@ where
         Ok(Self {
             body: Upload::new(body, &exchange, bounds, may_go_again),
             may_go_again,
-            wants_content_type: names_no_content_type(rule, &head.headers),
+            wants_content_type,
             head,
             owned,
             token: Token {
