@@ -14,13 +14,12 @@ from settings import lookup, route, settings
 
 # As README.md states them, section Operations: bytes held for a connection that waits, for one that is busy, and for a
 # request whose caller does not read.
-IDLE_CONNECTION = 4_600
+IDLE_CONNECTION = 2_700
 BUSY_CONNECTION = 20_000
-SLOW_READER = 490_000
+SLOW_READER = 350_000
 # How much more than that counts as within it.
 ALLOWANCE = 1.25
-# What may be left when all is over: so many bytes, or such a part of what there was. The allocator gives a thread's
-# memory back only from its end, up to what is still in use.
+# What may be left when all is over: so many bytes, or such a part of what there was.
 LEFT = 30_000_000
 LEFT_OF_THE_MOST = 0.1
 

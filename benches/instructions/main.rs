@@ -20,6 +20,7 @@ mod upstream;
 mod work;
 
 use gungraun::main;
+use tikv_jemallocator::Jemalloc;
 
 use access_line::access_line_group;
 use fields::fields_group;
@@ -28,6 +29,10 @@ use limiter::limiter_group;
 use route_match::route_match_group;
 use stack::stack_group;
 use token::token_group;
+
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 main!(
     library_benchmark_groups = [

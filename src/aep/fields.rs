@@ -26,13 +26,7 @@ impl OwnedField {
 
     /// Returns the field of this name, if it is one of the four.
     pub fn named(name: &HeaderName) -> Option<Self> {
-        Some(match name.as_str() {
-            "authorization" => Self::Authorization,
-            "x-api-key" => Self::ApiKey,
-            "x-gw-ims-org-id" => Self::Organization,
-            "x-sandbox-name" => Self::Sandbox,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
     /// Returns the field name.
