@@ -5,6 +5,7 @@ mod faults;
 mod limits;
 mod logs;
 mod routes;
+mod start;
 mod stop;
 mod stress;
 mod upstream;
