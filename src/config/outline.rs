@@ -241,6 +241,22 @@ routes:
     }
 
     #[test]
+    fn a_login_of_a_proxy_that_changes_is_noticed() {
+        let with = |proxy: &str| format!("{BASE}ims: {{ egress_proxy: '{proxy}' }}\n");
+        let before = with("http://a:b@proxy");
+
+        assert_eq!(
+            differences(&before, &with("http://a:c@proxy")),
+            ["ims.egress_proxy"]
+        );
+        assert_eq!(
+            differences(&before, &with("http://proxy")),
+            ["ims.egress_proxy"]
+        );
+        assert_eq!(differences(&before, &before), Vec::<String>::new());
+    }
+
+    #[test]
     fn secrets_and_files_that_change_are_noticed_and_not_shown() {
         let (ca, other_ca) = (certificate(), certificate());
         let before = outline(BASE, "one", "1", &ca);
