@@ -12,7 +12,6 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::file::File;
 use super::sources::Sources;
 
 /// What a configuration says: a hash of each value, the defaults among them, by its key path.
@@ -29,10 +28,10 @@ enum Part {
 }
 
 impl Outline {
-    /// Outlines what was read as `file` from the checked values `written`, with the files that were noted meanwhile.
-    pub(super) fn new(file: &File, written: &Value, noted: &Noting<'_>) -> Self {
-        let complete = serde_json::to_value(file).unwrap_or_default();
-        match part(&complete, Some(written), &noted.read.borrow()) {
+    /// Outlines what was read as `complete`, the values as they are shown, from the checked values `written`, with the
+    /// files that were noted meanwhile.
+    pub(super) fn new(complete: &Value, written: &Value, noted: &Noting<'_>) -> Self {
+        match part(complete, Some(written), &noted.read.borrow()) {
             Part::Branch(outline) => outline,
             Part::Value(_) => Self::default(),
         }
@@ -103,7 +102,7 @@ fn part(complete: &Value, written: Option<&Value>, files: &BTreeMap<PathBuf, u64
 }
 
 /// What stands in the place of a secret where a file's values are written.
-const HIDDEN: &str = "(secret)";
+pub(super) const HIDDEN: &str = "(secret)";
 
 /// The same for all outlines of a process, or they could not be compared.
 static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -141,6 +140,10 @@ impl Sources for Noting<'_> {
         let hash = KEY.hash_one(&content);
         self.read.borrow_mut().insert(path.to_owned(), hash);
         Ok(content)
+    }
+
+    fn mode_if_open_to_all(&self, path: &Path) -> Option<u32> {
+        self.sources.mode_if_open_to_all(path)
     }
 }
 

@@ -11,9 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::StartError;
 use super::plan::{self, dialer};
 use super::worker::Crew;
+use super::{StartError, warn_of};
 use crate::config::{Diagnostics, Drain, Outline, Settings, Watch};
 use crate::connect::Dialer;
 use crate::gateway::Plan;
@@ -193,6 +193,7 @@ impl Reloader {
             tracing::error!("a worker has not taken the new configuration yet");
         }
         tracing::info!(changed = list(&changed), "the configuration was reloaded");
+        warn_of(&settings.exposed);
         self.present.settings = settings;
         self.present.plan = plan;
         self.tell_what_waits(&changed);

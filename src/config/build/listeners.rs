@@ -208,6 +208,7 @@ fn tls(
     let of_key = path.key("key");
     let certificate = read(&file.certificate.0, &of_certificate, cross);
     let key = read(&file.key.0, &of_key, cross);
+    cross.holders.add(&file.key.0.0);
     let identity = match Identity::from_pem(&certificate?, &key?) {
         Ok(identity) => identity,
         Err(invalid) => {

@@ -1,6 +1,7 @@
 //! The life of the process: other configurations while it serves, and how it stops.
 
 mod credentials;
+mod exposed;
 mod faults;
 mod limits;
 mod logs;
