@@ -37,8 +37,8 @@ impl Outline {
         }
     }
 
-    /// Returns the key paths of what differs in `other`, such as `routes.lookups.timeout`. Routes go by their name, so
-    /// that their order is no difference.
+    /// Returns the key paths of what differs in `other`, such as `routes.lookups.timeout`. Routes go by their name and
+    /// listeners by their address, so that their order is no difference.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
         self.compare(other, "", &mut found);
@@ -77,15 +77,18 @@ fn part(complete: &Value, written: Option<&Value>, files: &BTreeMap<PathBuf, u64
                 .collect(),
         )),
         Value::Array(items) if items.iter().any(Value::is_object) => {
-            let entries = items.iter().enumerate().map(|(index, item)| {
-                let key = match item.get("name").and_then(Value::as_str) {
-                    Some(name) => name.to_owned(),
-                    None => format!("[{index}]"),
-                };
+            let mut entries = BTreeMap::new();
+            for (index, item) in items.iter().enumerate() {
                 let written = written.and_then(|written| written.get(index));
-                (key, part(item, written, files))
-            });
-            Part::Branch(Outline(entries.collect()))
+                let part = part(item, written, files);
+                let mut key = key_of(item, index);
+                // At port 0 there may be several listeners.
+                while entries.contains_key(&key) {
+                    key.push('\'');
+                }
+                entries.insert(key, part);
+            }
+            Part::Branch(Outline(entries))
         }
         Value::Array(_) | Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
             let shown = complete.to_string();
@@ -98,6 +101,16 @@ fn part(complete: &Value, written: Option<&Value>, files: &BTreeMap<PathBuf, u64
                 .and_then(|path| files.get(Path::new(path)));
             Part::Value(KEY.hash_one((shown, secret, file)))
         }
+    }
+}
+
+/// Returns the key of an item of a list: its name, its address, or else its place.
+fn key_of(item: &Value, index: usize) -> String {
+    let text = |key| item.get(key).and_then(Value::as_str);
+    match (text("name"), text("address")) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(address)) => format!("[{address}]"),
+        (None, None) => format!("[{index}]"),
     }
 }
 
@@ -226,7 +239,7 @@ routes:
         );
         let second = "\nlisteners: [{ address: '127.0.0.1:8080' }, { address: '127.0.0.1:8082' }]";
         let after = format!("{before}{second}");
-        assert_eq!(differences(&before, &after), ["listeners[1]"]);
+        assert_eq!(differences(&before, &after), ["listeners[127.0.0.1:8082]"]);
     }
 
     #[test]

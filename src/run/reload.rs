@@ -307,20 +307,22 @@ fn listeners(
     settings: &Settings,
     present: &Present,
 ) -> Result<Vec<listener::Prepared>, StartError> {
-    let handles = present.started.listeners.iter();
-    let pairs = handles.filter_map(|handle| {
+    let mut left: Vec<_> = settings.listeners.iter().collect();
+    let mut prepared = Vec::new();
+    for handle in &present.started.listeners {
         let address = handle.address();
-        let mut all = settings.listeners.iter();
-        Some((handle, all.find(|listener| listener.address == address)?))
-    });
-    pairs
-        .map(|(handle, settings)| {
-            handle.prepare(settings).map_err(|source| StartError::Bind {
-                address: settings.address.clone(),
-                source: source.into(),
-            })
-        })
-        .collect()
+        // The first that is left, since at port 0 there may be several.
+        let place = left.iter().position(|it| it.address == address);
+        let Some(settings) = place.map(|place| left.remove(place)) else {
+            continue;
+        };
+        let of_one = handle.prepare(settings);
+        prepared.push(of_one.map_err(|source| StartError::Bind {
+            address,
+            source: source.into(),
+        })?);
+    }
+    Ok(prepared)
 }
 
 /// Keys that are read at the start only, with all below them.
@@ -331,8 +333,10 @@ fn is_of_a_bind(path: &str) -> bool {
     let Some(listener) = path.strip_prefix("listeners") else {
         return false;
     };
-    let key = listener.split_once(']').map_or("", |(_, key)| key);
-    matches!(key, "" | ".address" | ".backlog" | ".reuse_port" | ".tls")
+    // Addresses of IPv6 have brackets of their own.
+    let key = listener.rsplit_once(']').map_or("", |(_, key)| key);
+    let key = key.trim_start_matches('\'');
+    matches!(key, "" | ".backlog" | ".reuse_port" | ".tls")
 }
 
 fn is_at_or_below(path: &str, key: &str) -> bool {
