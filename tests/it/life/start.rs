@@ -4,7 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 
 use tempfile::TempDir;
 
@@ -35,13 +34,11 @@ fn a_reload_that_is_asked_for_while_the_first_configuration_is_read_comes_after_
 
     process.signal("HUP");
     writing.write_all(b"secret").unwrap();
+    // It is read more than once, which a pipe cannot be.
+    let file = folder.path().join("file");
+    fs::write(&file, "secret").unwrap();
+    fs::rename(&file, &pipe).unwrap();
     drop(writing);
-    // It is read as often as somebody wants it, like a file.
-    thread::spawn(move || {
-        while let Ok(mut writing) = OpenOptions::new().write(true).open(&pipe) {
-            let _ = writing.write_all(b"secret");
-        }
-    });
 
     process.wait_for("serving operators");
     process.wait_for("the configuration was read anew and has not changed");
