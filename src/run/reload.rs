@@ -48,7 +48,29 @@ pub(super) struct Lasting {
 struct Present {
     settings: Arc<Settings>,
     plan: Arc<Plan>,
+    moves: Moves,
     started: Started,
+}
+
+/// What the credentials in use have seen change since they were begun.
+///
+/// They see one of both at most, and are begun anew before the other: so each token goes only to an upstream that some
+/// configuration named together with the token service that it is from. Else the token of one world would be sent to the
+/// other's upstream, by a stack of the old configuration or of the new one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moves {
+    service: bool,
+    upstream: bool,
+}
+
+impl Moves {
+    /// Adds those from one configuration to the next.
+    fn and(self, before: &Settings, after: &Settings) -> Self {
+        Self {
+            service: self.service || !before.ims.asks_like(&after.ims),
+            upstream: self.upstream || before.upstream.origin != after.upstream.origin,
+        }
+    }
 }
 
 /// What of the configuration that the gateway was started with is still in use, whatever is read later.
@@ -70,6 +92,7 @@ struct Ready {
     ims: Option<Dialer>,
     listeners: Vec<listener::Prepared>,
     store: Option<Prepared>,
+    moves: Moves,
     /// The key paths of what differs from the one in use.
     changed: Vec<String>,
 }
@@ -97,6 +120,7 @@ impl Reloader {
             present: Present {
                 settings: Arc::new(settings.clone()),
                 plan,
+                moves: Moves::default(),
                 started: Started {
                     outline: settings.outline.clone(),
                     shares: settings.shared.is_some(),
@@ -153,6 +177,7 @@ impl Reloader {
             ims,
             listeners,
             store,
+            moves,
             changed,
         } = ready;
         let Lasting {
@@ -196,6 +221,7 @@ impl Reloader {
         warn_of(&settings.exposed);
         self.present.settings = settings;
         self.present.plan = plan;
+        self.present.moves = moves;
         self.tell_what_waits(&changed);
         reloads.count(ReloadOutcome::Applied);
     }
@@ -289,7 +315,12 @@ fn prepare(
         (Some(_), None) | (None, _) => None,
     };
     let listeners = listeners(&settings, present).map_err(Not::Impossible)?;
-    let credentials = present.plan.credentials.renewed(&settings.ims);
+    let moves = present.moves.and(&present.settings, &settings);
+    let (credentials, moves) = if moves.service && moves.upstream {
+        (Credentials::new(&settings.ims), Moves::default())
+    } else {
+        (present.plan.credentials.renewed(&settings.ims), moves)
+    };
     let workers = present.started.workers;
     let plan = plan::next(&settings, credentials, &present.plan, workers);
     Ok(Box::new(Ready {
@@ -298,6 +329,7 @@ fn prepare(
         ims,
         listeners,
         store,
+        moves,
         changed,
     }))
 }
