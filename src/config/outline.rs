@@ -77,18 +77,13 @@ fn part(complete: &Value, written: Option<&Value>, files: &BTreeMap<PathBuf, u64
                 .collect(),
         )),
         Value::Array(items) if items.iter().any(Value::is_object) => {
-            let mut entries = BTreeMap::new();
-            for (index, item) in items.iter().enumerate() {
+            let mut addresses = BTreeMap::new();
+            let entries = items.iter().enumerate().map(|(index, item)| {
                 let written = written.and_then(|written| written.get(index));
-                let part = part(item, written, files);
-                let mut key = key_of(item, index);
-                // At port 0 there may be several listeners.
-                while entries.contains_key(&key) {
-                    key.push('\'');
-                }
-                entries.insert(key, part);
-            }
-            Part::Branch(Outline(entries))
+                let key = key_of(item, index, &mut addresses);
+                (key, part(item, written, files))
+            });
+            Part::Branch(Outline(entries.collect()))
         }
         Value::Array(_) | Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
             let shown = complete.to_string();
@@ -104,12 +99,20 @@ fn part(complete: &Value, written: Option<&Value>, files: &BTreeMap<PathBuf, u64
     }
 }
 
-/// Returns the key of an item of a list: its name, its address, or else its place.
-fn key_of(item: &Value, index: usize) -> String {
+/// Returns the key of an item of a list: its name, its address, or else its place. `addresses` counts those so far: at
+/// port 0 there may be several listeners.
+fn key_of<'a>(item: &'a Value, index: usize, addresses: &mut BTreeMap<&'a str, u32>) -> String {
     let text = |key| item.get(key).and_then(Value::as_str);
     match (text("name"), text("address")) {
         (Some(name), _) => name.to_owned(),
-        (None, Some(address)) => format!("[{address}]"),
+        (None, Some(address)) => {
+            let count = addresses.entry(address).or_default();
+            *count += 1;
+            match count {
+                1 => format!("[{address}]"),
+                count => format!("[{address}, {count}]"),
+            }
+        }
         (None, None) => format!("[{index}]"),
     }
 }

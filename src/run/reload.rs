@@ -367,7 +367,6 @@ fn is_of_a_bind(path: &str) -> bool {
     };
     // Addresses of IPv6 have brackets of their own.
     let key = listener.rsplit_once(']').map_or("", |(_, key)| key);
-    let key = key.trim_start_matches('\'');
     matches!(key, "" | ".backlog" | ".reuse_port" | ".tls")
 }
 
