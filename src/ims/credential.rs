@@ -165,8 +165,7 @@ impl Credential {
 
     /// Tells whether `settings` are of the same client in the same organisation.
     pub(super) fn is_of_client(&self, settings: &CredentialSettings) -> bool {
-        let present = self.settings.borrow();
-        present.client_id == settings.client_id && present.organization == settings.organization
+        self.settings.borrow().shares_key(settings)
     }
 
     /// Returns the credential's name.

@@ -78,6 +78,11 @@ pub struct CredentialSettings {
 }
 
 impl CredentialSettings {
+    /// Tells whether both are of the same client in the same organisation.
+    pub fn shares_key(&self, other: &Self) -> bool {
+        self.client_id == other.client_id && self.organization == other.organization
+    }
+
     /// Tells whether tokens are minted with these settings as with `other`.
     pub fn mints_like(&self, other: &Self) -> bool {
         self.client_secrets == other.client_secrets && self.grant == other.grant
