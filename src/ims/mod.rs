@@ -53,6 +53,14 @@ impl Settings {
         self.connect.origin == other.connect.origin && self.paths == other.paths
     }
 
+    /// Tells whether token calls take the same way: through the same proxy, to the same address, with the same certificate.
+    pub fn goes_like(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.connect, &other.connect);
+        ours.proxy == theirs.proxy
+            && ours.address == theirs.address
+            && ours.client_certificate == theirs.client_certificate
+    }
+
     /// Tells whether token calls are made in the same way.
     pub fn calls_like(&self, other: &Self) -> bool {
         let same = self.asks_like(other) && self.timeout == other.timeout;

@@ -396,3 +396,36 @@ fn a_token_service_that_is_mended_in_the_configuration_is_asked_without_a_pause(
     eventually("token", || (gateway.ask().status == 200).then_some(()));
     assert_eq!(adobe.token_calls().len(), 1);
 }
+
+#[test]
+fn a_pause_that_the_token_service_asked_for_outlasts_settings_that_cannot_end_it() {
+    let adobe = Adobe::minting(
+        |_, _| {
+            let answer =
+                "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 100\r\nContent-Length: 0\r\n\r\n";
+            Act::Answer(answer.into())
+        },
+        |_| Act::ok(),
+    );
+    let text = configuration(&adobe.url(), ALL);
+    let gateway = Running::start(&text, &[]);
+    gateway.wait_for_state("demo", "missing");
+
+    for seconds in [1, 2, 3, 4] {
+        let changed = text.replace("ims: {", &format!("ims: {{ timeout: {seconds}s,"));
+        assert_eq!(gateway.reload(&changed), "applied");
+    }
+    // A configuration is in place, and so is its keeper, when another one is asked of it.
+    let facts = gateway.credential("demo");
+    assert!(
+        facts["next_call_in_seconds"].as_f64().unwrap() > 60.0,
+        "{facts}"
+    );
+    assert_eq!(adobe.token_calls().len(), 1);
+
+    // Another way to it may lead to somebody else.
+    let address = adobe.address();
+    let changed = text.replace("ims: {", &format!("ims: {{ address: '{address}',"));
+    assert_eq!(gateway.reload(&changed), "applied");
+    eventually("a call", || (adobe.token_calls().len() == 2).then_some(()));
+}
