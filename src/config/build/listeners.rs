@@ -131,6 +131,10 @@ fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::
             idle_timeout: limits.idle_timeout.0,
             connections: limits.connections,
         },
+        public_url: listener
+            .public_url
+            .as_ref()
+            .map(|Written(url)| url.to_string().into()),
         reuse_port: listener.reuse_port,
         tls,
     }
