@@ -395,3 +395,35 @@ fn keys_of_tls_and_logins_of_proxies_are_secrets_too() {
         assert_eq!(exposed, [folder.path().join(named)], "{text}");
     }
 }
+
+#[test]
+fn two_quotas_of_one_api_key_are_a_fault_unless_they_are_the_same() {
+    let with = |client: &str, quota: &str| {
+        let one = |name: &str, client: &str, quota: &str| {
+            format!(
+                "  {name}: {{ organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg, client_id: {client}, client_secrets: [s], quota: {quota} }}\n"
+            )
+        };
+        format!(
+            "credentials:\n{}{}sandboxes: {{ dev-2: {{}} }}\nroutes: [{{ name: a, match: {{ path: /a }}, credential: one }}]\n",
+            one("one", "client", "120/min"),
+            one("two", client, quota)
+        )
+    };
+    let quotas = |text: &str| {
+        let settings = config::parse("gateway.yaml", text, &sources());
+        let quotas = settings.map(|settings| settings.limit.quotas.len());
+        quotas.map_err(|faults| faults.to_string())
+    };
+
+    assert_eq!(quotas(&with("client", "120/min")), Ok(1));
+    assert_eq!(quotas(&with("other", "60/min")), Ok(2));
+    let faults = quotas(&with("client", "60/min")).unwrap_err();
+    assert!(
+        faults.starts_with("error: credentials.two.quota: is another quota for the same API key"),
+        "{faults}"
+    );
+    // What stands in for a client id that is wrong is nobody's key.
+    let faults = quotas(&with("[]", "60/min").replace("client_id: client,", "client_id: {},"));
+    assert!(!faults.unwrap_err().contains("another quota"));
+}
