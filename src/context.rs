@@ -29,6 +29,8 @@ pub struct Connection {
     pub anonymous: bool,
     /// Whether TLS is spoken on it.
     pub tls: bool,
+    /// Scheme, host and port by which callers reach the listener, where that is settled.
+    pub public_url: Option<Arc<str>>,
     /// Whether it was given up because the caller took nothing of what it was sent.
     pub stalled: Cell<bool>,
 }
@@ -41,6 +43,7 @@ impl Connection {
             local,
             anonymous,
             tls: false,
+            public_url: None,
             stalled: Cell::new(false),
         }
     }

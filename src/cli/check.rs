@@ -1,22 +1,35 @@
-//! `check`: everything wrong with a configuration.
+//! `check`: everything wrong with a configuration, and what is no fault and should be otherwise.
 
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use super::terminal::{complain, print};
 use super::{Exit, Output};
-use crate::config::{self, Process};
+use crate::config::{self, Exposed, Process};
 
 /// Checks the configuration at `path`.
 pub(super) fn check(path: &Path, output: Output) -> Exit {
     let result = config::load(path, &Process);
     match (&result, output) {
-        (Ok(settings), Output::Human) => print(&format!(
-            "{}: {} routes, {} credentials: no faults",
-            path.display(),
-            settings.route.routes.len(),
-            settings.ims.credentials.len(),
-        )),
-        (Ok(_), Output::Json) => print(r#"{"faults":[],"more":0}"#),
+        (Ok(settings), Output::Human) => {
+            for exposed in &settings.exposed {
+                complain(&format!(
+                    "warning: {exposed}\n  = help: {}\n",
+                    Exposed::HELP
+                ));
+            }
+            print(&format!(
+                "{}: {} routes, {} credentials: no faults",
+                path.display(),
+                settings.route.routes.len(),
+                settings.ims.credentials.len(),
+            ));
+        }
+        (Ok(settings), Output::Json) => {
+            let warnings: Vec<_> = settings.exposed.iter().map(warning).collect();
+            print(&json!({ "faults": [], "more": 0, "warnings": warnings }).to_string());
+        }
         (Err(faults), Output::Human) => complain(&faults.to_string()),
         (Err(faults), Output::Json) => print(&faults.to_json().to_string()),
     }
@@ -25,4 +38,12 @@ pub(super) fn check(path: &Path, output: Output) -> Exit {
     } else {
         Exit::Failure
     }
+}
+
+fn warning(exposed: &Exposed) -> Value {
+    json!({
+        "file": exposed.path.to_string_lossy(),
+        "message": exposed.to_string(),
+        "help": Exposed::HELP,
+    })
 }

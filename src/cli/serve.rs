@@ -1,10 +1,11 @@
 //! `run`: serves until a signal says stop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::Exit;
@@ -15,30 +16,48 @@ use crate::telemetry::Log;
 
 /// Serves as the configuration at `path` says.
 pub(super) fn run(path: &Path) -> Exit {
-    let (loaded, watch) = Watch::load(path);
-    let settings = match loaded {
-        Ok(settings) => settings,
-        Err(faults) => {
-            complain(&faults.to_string());
-            return Exit::Configuration;
-        }
-    };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
     };
-    let exit = runtime.block_on(async {
-        let Ok(mut signals) = Signals::listen().and_then(Signals::and_reload) else {
-            return Exit::Failure;
-        };
-        match start(&settings, Some(watch)) {
-            Ok(gateway) => stop_on_signal(gateway, &mut signals).await,
-            Err(exit) => exit,
-        }
-    });
-    // A second signal leaves threads behind, which end with the process.
+    let exit = runtime.block_on(serve(path.to_owned()));
+    // A second signal leaves threads behind, which end with the process; so does one to stop while files are read.
     runtime.shutdown_background();
-    exit
+    exit.unwrap_or_else(|exit| exit)
+}
+
+async fn serve(path: PathBuf) -> Result<Exit, Exit> {
+    // Before anything that takes time: a signal that nobody listens for ends the process.
+    let mut signals = Signals::listen()?.and_reload()?;
+    let mut reload = false;
+    let loading = spawn_blocking(move || Watch::load(&path));
+    tokio::pin!(loading);
+    let (loaded, watch) = loop {
+        tokio::select! {
+            biased;
+            asked = signals.wait() => match asked {
+                Asked::Reload => reload = true,
+                // Nothing is served yet.
+                Asked::Stop | Asked::StopNow => return Ok(Exit::Success),
+            },
+            loaded = &mut loading => break loaded.map_err(|error| failed(&error))?,
+        }
+    };
+    let settings = loaded.map_err(|faults| {
+        complain(&faults.to_string());
+        Exit::Configuration
+    })?;
+    let gateway = start(&settings, Some(watch))?;
+    if reload {
+        // What changed before the signal may have been read before it changed.
+        gateway.reload();
+    }
+    Ok(stop_on_signal(gateway, &mut signals).await)
+}
+
+fn failed(error: &dyn std::error::Error) -> Exit {
+    complain_of(error);
+    Exit::Failure
 }
 
 /// Makes the main thread's runtime, which waits for signals and runs the simulator.
@@ -54,10 +73,6 @@ pub(super) fn runtime() -> Result<Runtime, Exit> {
 
 /// Opens the log and starts a gateway, which takes other configurations from where `watch` finds them.
 pub(super) fn start(settings: &Settings, watch: Option<Watch>) -> Result<Gateway, Exit> {
-    let failed = |error: &dyn std::error::Error| {
-        complain_of(error);
-        Exit::Failure
-    };
     let log = Log::open(settings.log).map_err(|error| failed(&error))?;
     let log = Arc::new(log);
     log.install();
@@ -107,7 +122,7 @@ pub(super) async fn stop_on_signal(gateway: Gateway, signals: &mut Signals) -> E
             }
         }
     }
-    let mut stopping = tokio::task::spawn_blocking(move || gateway.stop());
+    let mut stopping = spawn_blocking(move || gateway.stop());
     loop {
         tokio::select! {
             stopped = &mut stopping => {

@@ -126,6 +126,7 @@ impl Default for Listener {
             limits: ListenerLimits::default(),
             mode: None,
             owner: None,
+            public_url: None,
             reuse_port: false,
             tls: None,
         }

@@ -221,6 +221,12 @@ pub(super) struct Listener {
     /// capability `CAP_CHOWN`. Default: the process's own.
     #[schemars(with = "Written<Account>")]
     pub(super) owner: Option<Written<Account>>,
+    /// Scheme, host and port by which callers reach the gateway, where something in front of it ends their TLS or has another
+    /// name: references in answers that named the upstream lead there, see `upstream.rewrite_links`. What a caller's own
+    /// fields say of it is never believed. Example: `https://profile.internal.example`. Default: the listener's own scheme,
+    /// and the host that the caller addressed.
+    #[schemars(with = "Written<Origin>")]
+    pub(super) public_url: Option<Written<Origin>>,
     /// Whether several processes of one user may listen at the address (`SO_REUSEPORT`), for a restart in which the new
     /// one starts before the old one stops. Default false: a second gateway that is started by mistake shall fail.
     pub(super) reuse_port: bool,
@@ -549,7 +555,8 @@ pub(super) struct Upstream {
     /// How requests are repeated.
     pub(super) retries: Retries,
     /// Whether absolute references to `url` in the fields `Location`, `Content-Location` and `Link` of an answer lead to
-    /// the gateway, under the host that the caller addressed. Bodies are never changed. Default true.
+    /// the gateway, under the host that the caller addressed or the listener's `public_url`. Bodies are never changed. Default
+    /// true.
     pub(super) rewrite_links: bool,
     /// Time for TLS once there is a connection, and for HTTP/2 to begin. From 10ms to 1m, default 3s.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]

@@ -9,6 +9,7 @@ mod check;
 mod defaults;
 pub mod diagnostics;
 mod environment;
+mod exposed;
 mod file;
 mod format;
 mod load;
@@ -37,6 +38,7 @@ use crate::{
 };
 
 pub use diagnostics::Diagnostics;
+pub use exposed::Exposed;
 pub use outline::Outline;
 pub use schema::schema;
 pub use sources::{Process, Sources, Supplied};
@@ -58,6 +60,8 @@ pub struct Settings {
     pub credentials: credentials::Settings,
     /// How the gateway stops.
     pub drain: Drain,
+    /// Files with secrets that every user of the machine may read.
+    pub exposed: Vec<Exposed>,
     /// How requests are passed on.
     pub forward: forward::Settings,
     /// The token service and its credentials.
@@ -114,7 +118,7 @@ fn load_from(
 
 /// Reads the configuration in `text`, which diagnostics call `name`.
 ///
-/// It does nothing but ask `sources` for what the text refers to.
+/// It does nothing but ask `sources` for what the text refers to, and who may read that.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
@@ -142,8 +146,12 @@ fn finish(
     let settings = match File::deserialize(&value) {
         Ok(file) => {
             let noting = outline::Noting::new(sources);
-            let mut settings = build::build(&file, &root, &noting, &mut report);
-            settings.outline = Outline::new(&file, &value, &noting);
+            let mut holders = exposed::Holders::default();
+            let mut settings = build::build(&file, &root, &noting, &mut holders, &mut report);
+            let complete = serde_json::to_value(&file).unwrap_or_default();
+            settings.outline = Outline::new(&complete, &value, &noting);
+            holders.add_of(&root, &complete, &report);
+            settings.exposed = holders.exposed(sources);
             settings
         }
         Err(error) => {

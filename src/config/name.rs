@@ -220,8 +220,11 @@ impl Format for EgressProxy {
     fn show(&self) -> String {
         match self {
             Self::None => "none".to_owned(),
-            // Without the login.
-            Self::Through(proxy) => proxy.to_string(),
+            // Without the login, which is a secret.
+            Self::Through(proxy) => match (proxy.to_string(), proxy.has_login()) {
+                (shown, false) => shown,
+                (shown, true) => shown.replacen("://", "://(secret)@", 1),
+            },
         }
     }
 }

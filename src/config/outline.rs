@@ -12,7 +12,6 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::file::File;
 use super::sources::Sources;
 
 /// What a configuration says: a hash of each value, the defaults among them, by its key path.
@@ -29,17 +28,17 @@ enum Part {
 }
 
 impl Outline {
-    /// Outlines what was read as `file` from the checked values `written`, with the files that were noted meanwhile.
-    pub(super) fn new(file: &File, written: &Value, noted: &Noting<'_>) -> Self {
-        let complete = serde_json::to_value(file).unwrap_or_default();
-        match part(&complete, Some(written), &noted.read.borrow()) {
+    /// Outlines what was read as `complete`, the values as they are shown, from the checked values `written`, with the
+    /// files that were noted meanwhile.
+    pub(super) fn new(complete: &Value, written: &Value, noted: &Noting<'_>) -> Self {
+        match part(complete, Some(written), &noted.read.borrow()) {
             Part::Branch(outline) => outline,
             Part::Value(_) => Self::default(),
         }
     }
 
-    /// Returns the key paths of what differs in `other`, such as `routes.lookups.timeout`. Routes go by their name, so
-    /// that their order is no difference.
+    /// Returns the key paths of what differs in `other`, such as `routes.lookups.timeout`. Routes go by their name and
+    /// listeners by their address, so that their order is no difference.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
         self.compare(other, "", &mut found);
@@ -78,12 +77,10 @@ fn part(complete: &Value, written: Option<&Value>, files: &BTreeMap<PathBuf, u64
                 .collect(),
         )),
         Value::Array(items) if items.iter().any(Value::is_object) => {
+            let mut addresses = BTreeMap::new();
             let entries = items.iter().enumerate().map(|(index, item)| {
-                let key = match item.get("name").and_then(Value::as_str) {
-                    Some(name) => name.to_owned(),
-                    None => format!("[{index}]"),
-                };
                 let written = written.and_then(|written| written.get(index));
+                let key = key_of(item, index, &mut addresses);
                 (key, part(item, written, files))
             });
             Part::Branch(Outline(entries.collect()))
@@ -102,8 +99,26 @@ fn part(complete: &Value, written: Option<&Value>, files: &BTreeMap<PathBuf, u64
     }
 }
 
+/// Returns the key of an item of a list: its name, its address, or else its place. `addresses` counts those so far: at
+/// port 0 there may be several listeners.
+fn key_of<'a>(item: &'a Value, index: usize, addresses: &mut BTreeMap<&'a str, u32>) -> String {
+    let text = |key| item.get(key).and_then(Value::as_str);
+    match (text("name"), text("address")) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(address)) => {
+            let count = addresses.entry(address).or_default();
+            *count += 1;
+            match count {
+                1 => format!("[{address}]"),
+                count => format!("[{address}, {count}]"),
+            }
+        }
+        (None, None) => format!("[{index}]"),
+    }
+}
+
 /// What stands in the place of a secret where a file's values are written.
-const HIDDEN: &str = "(secret)";
+pub(super) const HIDDEN: &str = "(secret)";
 
 /// The same for all outlines of a process, or they could not be compared.
 static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
@@ -141,6 +156,10 @@ impl Sources for Noting<'_> {
         let hash = KEY.hash_one(&content);
         self.read.borrow_mut().insert(path.to_owned(), hash);
         Ok(content)
+    }
+
+    fn mode_if_open_to_all(&self, path: &Path) -> Option<u32> {
+        self.sources.mode_if_open_to_all(path)
     }
 }
 
@@ -223,7 +242,7 @@ routes:
         );
         let second = "\nlisteners: [{ address: '127.0.0.1:8080' }, { address: '127.0.0.1:8082' }]";
         let after = format!("{before}{second}");
-        assert_eq!(differences(&before, &after), ["listeners[1]"]);
+        assert_eq!(differences(&before, &after), ["listeners[127.0.0.1:8082]"]);
     }
 
     #[test]
@@ -238,6 +257,22 @@ routes:
         );
 
         assert_eq!(differences(&before, &after), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_login_of_a_proxy_that_changes_is_noticed() {
+        let with = |proxy: &str| format!("{BASE}ims: {{ egress_proxy: '{proxy}' }}\n");
+        let before = with("http://a:b@proxy");
+
+        assert_eq!(
+            differences(&before, &with("http://a:c@proxy")),
+            ["ims.egress_proxy"]
+        );
+        assert_eq!(
+            differences(&before, &with("http://proxy")),
+            ["ims.egress_proxy"]
+        );
+        assert_eq!(differences(&before, &before), Vec::<String>::new());
     }
 
     #[test]

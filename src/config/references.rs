@@ -2,7 +2,7 @@
 //!
 //! What a reference gives is data and never read as YAML. `$${` stands for `${` itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::path::KeyPath;
 use super::report::{Fault, Report};
@@ -46,7 +46,7 @@ struct Problem {
 /// Returns `written` with its references replaced, or `None` when it has none.
 fn expand(written: &str, sources: &dyn Sources) -> Result<Option<Filled>, Problem> {
     let mut text = String::new();
-    let mut references = Vec::new();
+    let (mut references, mut files) = (Vec::new(), Vec::new());
     let mut rest = written;
     while let Some((before, after)) = rest.split_once("${") {
         if let Some(before) = before.strip_suffix('$') {
@@ -65,6 +65,7 @@ fn expand(written: &str, sources: &dyn Sources) -> Result<Option<Filled>, Proble
         let source = reference
             .split_once(":-")
             .map_or(reference, |(source, _)| source);
+        files.extend(reference.strip_prefix("file:").map(PathBuf::from));
         references.push(format!("${{{source}}}"));
         rest = after;
     }
@@ -73,7 +74,11 @@ fn expand(written: &str, sources: &dyn Sources) -> Result<Option<Filled>, Proble
     }
     text.push_str(rest);
     let references = references.join(" and ");
-    Ok(Some(Filled { text, references }))
+    Ok(Some(Filled {
+        text,
+        references,
+        files,
+    }))
 }
 
 fn resolve(reference: &str, sources: &dyn Sources) -> Result<String, Problem> {

@@ -62,6 +62,11 @@ impl Report {
         self.texts.len() - 1
     }
 
+    /// Returns the name of the text that `place` is in.
+    pub(super) fn name(&self, place: Place) -> &str {
+        self.texts.get(place.text).map_or("", Text::name)
+    }
+
     /// Hides what stands at `place` from every excerpt.
     pub(super) fn hide(&mut self, place: Place) {
         if let Some(text) = self.texts.get_mut(place.text) {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The outside world as configuration sees it.
@@ -17,6 +18,10 @@ pub trait Sources {
     /// # Errors
     /// What the system says, and [`io::ErrorKind::FileTooLarge`] when the file has more than `most_bytes`.
     fn file(&self, path: &Path, most_bytes: u64) -> io::Result<Vec<u8>>;
+
+    /// Returns the permission bits of the file at `path` if every user of the machine may read it: by its own bits, those of
+    /// what a symbolic link leads to, and by those of all folders on the way.
+    fn mode_if_open_to_all(&self, path: &Path) -> Option<u32>;
 }
 
 /// The environment and the files of this process.
@@ -37,7 +42,21 @@ impl Sources for Process {
             .read_to_end(&mut content)?;
         within(content, most_bytes)
     }
+
+    fn mode_if_open_to_all(&self, path: &Path) -> Option<u32> {
+        let file = fs::canonicalize(path).ok()?;
+        let mode = |path: &Path| Some(fs::metadata(path).ok()?.permissions().mode() & 0o7777);
+        let own = mode(&file).filter(|mode| mode & READ_BY_OTHERS != 0)?;
+        let mut folders = file.ancestors().skip(1);
+        let leads_there = |folder| mode(folder).is_some_and(|mode| mode & PASSED_BY_OTHERS != 0);
+        folders.all(leads_there).then_some(own)
+    }
 }
+
+/// The bit of a file's mode that lets everybody read it.
+const READ_BY_OTHERS: u32 = 0o004;
+/// The bit of a folder's mode that lets everybody reach what is in it.
+const PASSED_BY_OTHERS: u32 = 0o001;
 
 /// Variables and files given by the program, and nothing else.
 #[derive(Clone, Default)]
@@ -72,6 +91,10 @@ impl Sources for Supplied {
             Some(content) => within(content.clone(), most_bytes),
             None => Err(io::ErrorKind::NotFound.into()),
         }
+    }
+
+    fn mode_if_open_to_all(&self, _: &Path) -> Option<u32> {
+        None
     }
 }
 
@@ -123,7 +146,7 @@ mod tests {
     fn a_file_over_the_bound_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        std::fs::write(&path, "12345").unwrap();
+        fs::write(&path, "12345").unwrap();
 
         assert_eq!(Process.file(&path, 5).unwrap(), b"12345");
         let error = Process.file(&path, 4).unwrap_err();

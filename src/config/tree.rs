@@ -1,5 +1,7 @@
 //! The tree of a configuration, whose every key and value knows its place.
 
+use std::path::PathBuf;
+
 use super::path::{KeyPath, Step};
 use super::text::Place;
 
@@ -49,6 +51,8 @@ pub(super) struct Filled {
     pub(super) text: String,
     /// The references, as they stand in the file.
     pub(super) references: String,
+    /// The files that they name.
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl Entry {

@@ -141,6 +141,10 @@ impl Sources for Recorder<'_> {
             .insert(path.to_owned(), Seen { most_bytes, hash });
         content
     }
+
+    fn mode_if_open_to_all(&self, path: &Path) -> Option<u32> {
+        Process.mode_if_open_to_all(path)
+    }
 }
 
 #[cfg(test)]

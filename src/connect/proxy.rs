@@ -38,6 +38,11 @@ impl Proxy {
         &self.at
     }
 
+    /// Tells whether it asks for a login, which this proxy has then.
+    pub fn has_login(&self) -> bool {
+        self.authorization.is_some()
+    }
+
     /// Returns the value of `Proxy-Authorization`.
     pub(super) fn authorization(&self) -> Option<&Secret> {
         self.authorization.as_ref()
@@ -97,7 +102,7 @@ impl fmt::Display for Proxy {
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let login = if self.authorization.is_some() {
+        let login = if self.has_login() {
             ", with a login"
         } else {
             ""

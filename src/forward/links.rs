@@ -22,10 +22,13 @@ pub(super) fn note(head: &request::Parts, exchange: &Exchange) {
     }
 }
 
-/// Rewrites the references to `origin` in an answer's fields. A caller who named no host gets paths.
+/// Rewrites the references to `origin` in an answer's fields. They lead to the listener's own URL if it has one, else to
+/// whom the caller addressed; who named no host gets paths.
 pub(super) fn rewrite(headers: &mut HeaderMap, origin: &Origin, exchange: &Exchange) {
     let mut base = Vec::new();
-    if let Some(host) = exchange.host.get() {
+    if let Some(url) = &exchange.connection.public_url {
+        base.extend_from_slice(url.as_bytes());
+    } else if let Some(host) = exchange.host.get() {
         base.extend_from_slice(exchange.connection.scheme().as_bytes());
         base.extend_from_slice(b"://");
         base.extend_from_slice(host.as_bytes());

@@ -54,6 +54,10 @@ pub(super) struct Progress {
     pub(super) phase: Phase,
     /// Whether the latest token call that has ended failed.
     pub(super) failing: bool,
+    /// Failed calls in a row.
+    pub(super) failures: u32,
+    /// What the latest call that failed was made with.
+    pub(super) failed_with: Option<Arc<CredentialSettings>>,
     /// Refusals that have no effect for a while.
     pub(super) quiet: Option<Quiet>,
     /// When the next token call is planned.
@@ -123,6 +127,8 @@ impl Credential {
             progress: watch::Sender::new(Progress {
                 phase: Phase::Calling,
                 failing: false,
+                failures: 0,
+                failed_with: None,
                 quiet: None,
                 next: Instant::now(),
                 used: None,
@@ -165,8 +171,7 @@ impl Credential {
 
     /// Tells whether `settings` are of the same client in the same organisation.
     pub(super) fn is_of_client(&self, settings: &CredentialSettings) -> bool {
-        let present = self.settings.borrow();
-        present.client_id == settings.client_id && present.organization == settings.organization
+        self.settings.borrow().shares_key(settings)
     }
 
     /// Returns the credential's name.

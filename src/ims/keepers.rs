@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::keeper::TakesOver;
 use super::mint::Mint;
 use super::{Credential, Credentials, Fingerprints, Fleet, Keeper, Settings};
 use crate::connect::Dialer;
@@ -57,7 +58,7 @@ impl Keepers {
         for credential in credentials.iter() {
             let known = |kept: &Kept| Arc::ptr_eq(credential, &kept.credential);
             if !self.kept.iter().any(known) {
-                let task = self.start(credential, true);
+                let task = self.start(credential, TakesOver::Token);
                 self.kept.push(Kept {
                     credential: Arc::clone(credential),
                     task,
@@ -88,29 +89,36 @@ impl Keepers {
     }
 
     /// Makes token calls as `settings` say from now on, with `dialer`. The tokens stay; where other answers are to be
-    /// expected, since calls go elsewhere now, one is made for each at once.
+    /// expected, since calls go elsewhere now, one is made for each at once. Pauses after failures end where calls take
+    /// another way; where only times have changed, those end in which IMS was not reached.
     pub fn call_with(&mut self, settings: Settings, dialer: Dialer) {
-        let elsewhere = !self.settings.asks_like(&settings);
+        let takes_over = if !self.settings.asks_like(&settings) {
+            TakesOver::Nothing
+        } else if !self.settings.goes_like(&settings) {
+            TakesOver::Token
+        } else {
+            TakesOver::TokenAndPause
+        };
         self.settings = settings;
         self.dialer = dialer;
         let mut kept = mem::take(&mut self.kept);
         for Kept { credential, task } in &mut kept {
             // A call that is under way is given up with its task: it was made in the old way.
-            *task = self.start(credential, !elsewhere);
+            *task = self.start(credential, takes_over);
         }
         self.kept = kept;
     }
 
-    /// Starts a task. If it `resumes`, a token that need not be renewed yet is left at that.
-    fn start(&self, credential: &Arc<Credential>, resumes: bool) -> JoinSet<()> {
+    /// Starts a task.
+    fn start(&self, credential: &Arc<Credential>, takes_over: TakesOver) -> JoinSet<()> {
         let (credential, fingerprints) = (Arc::clone(credential), self.fingerprints.clone());
         let (settings, dialer) = (self.settings.clone(), self.dialer.clone());
         let store = self.store.clone();
-        let mut resumes = resumes;
+        let mut takes_over = takes_over;
         let keep = move || {
             let mint = Mint::new(&settings, dialer.clone());
             let keeper = Keeper::new(Arc::clone(&credential), mint, fingerprints.clone())
-                .resuming(mem::replace(&mut resumes, true));
+                .taking_over(mem::replace(&mut takes_over, TakesOver::TokenAndPause));
             let present = credential.settings.borrow();
             match &store {
                 Some(store) => keeper

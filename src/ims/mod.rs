@@ -53,6 +53,14 @@ impl Settings {
         self.connect.origin == other.connect.origin && self.paths == other.paths
     }
 
+    /// Tells whether token calls take the same way: through the same proxy, to the same address, with the same certificate.
+    pub fn goes_like(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.connect, &other.connect);
+        ours.proxy == theirs.proxy
+            && ours.address == theirs.address
+            && ours.client_certificate == theirs.client_certificate
+    }
+
     /// Tells whether token calls are made in the same way.
     pub fn calls_like(&self, other: &Self) -> bool {
         let same = self.asks_like(other) && self.timeout == other.timeout;
@@ -78,6 +86,11 @@ pub struct CredentialSettings {
 }
 
 impl CredentialSettings {
+    /// Tells whether both are of the same client in the same organisation.
+    pub fn shares_key(&self, other: &Self) -> bool {
+        self.client_id == other.client_id && self.organization == other.organization
+    }
+
     /// Tells whether tokens are minted with these settings as with `other`.
     pub fn mints_like(&self, other: &Self) -> bool {
         self.client_secrets == other.client_secrets && self.grant == other.grant

@@ -61,15 +61,26 @@ impl<C: Clock + Clone> Bucket<C> {
     /// on the other one does not know.
     #[must_use]
     pub fn renewed(&self, quota: Quota) -> Self {
-        let since_start = self.clock.now().duration_since(self.start).as_u64();
-        let owed = self.word.0.load(Ordering::Acquire);
-        let owed = owed.saturating_sub(since_start);
-        let spent = owed.div_ceil(nanoseconds(refill(&self.quota)));
+        let spent = self.owed().div_ceil(nanoseconds(refill(&self.quota)));
         let renewed = Self::with_clock(quota, self.clock.clone());
         let spent = spent.min(u64::from(renewed.quota.burst.get()));
         let owed = spent.saturating_mul(nanoseconds(refill(&renewed.quota)));
         renewed.word.0.store(owed, Ordering::Release);
         renewed
+    }
+
+    /// Tells whether nothing is spent, so that a new bucket would be the same.
+    pub fn is_full(&self) -> bool {
+        self.owed() == 0
+    }
+
+    /// Returns in how many nanoseconds it is full again.
+    fn owed(&self) -> u64 {
+        let since_start = self.clock.now().duration_since(self.start).as_u64();
+        self.word
+            .0
+            .load(Ordering::Acquire)
+            .saturating_sub(since_start)
     }
 
     /// Draws one request.

@@ -1,6 +1,6 @@
 //! The tower face of the stage.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
@@ -18,6 +18,9 @@ pub type LimitLayer = StageLayer<Limit>;
 #[derive(Clone, Debug)]
 pub struct Limit {
     routes: Arc<PerRoute<Arc<Checks>>>,
+    /// All, also those that no route draws on; and of those that have left the configuration the ones that are not full
+    /// again yet, in case they come back.
+    buckets: Arc<[Arc<Bucket>]>,
 }
 
 /// What a request of one route has to pass.
@@ -32,34 +35,37 @@ impl Limit {
     /// Makes full buckets. `pauses` are the gates of the routes' API keys.
     pub fn new(settings: &Settings, pauses: &PerRoute<Arc<Gate>>) -> Self {
         let full = |quota: &Quota| Arc::new(Bucket::new(quota.clone()));
-        Self::with(settings, pauses, full)
+        Self::with(settings, pauses, full, Vec::new())
     }
 
-    /// Takes over the buckets of another configuration, by their names: one whose quota is the same goes on as it is, and
+    /// Takes over the buckets of another configuration, by whose they are: one whose quota is the same goes on as it is, and
     /// of one whose quota has changed as much is spent as before, so that no reload hands out a burst twice.
     #[must_use]
     pub fn renewed(&self, settings: &Settings, pauses: &PerRoute<Arc<Gate>>) -> Self {
-        let before: HashMap<&str, &Arc<Bucket>> = self
-            .routes
-            .iter()
-            .flat_map(|(_, checks)| &checks.buckets)
-            .map(|bucket| (bucket.quota().name.as_str(), bucket))
+        let buckets = self.buckets.iter();
+        let before: HashMap<&str, &Arc<Bucket>> = buckets
+            .map(|bucket| (bucket.quota().owner.as_str(), bucket))
             .collect();
-        Self::with(settings, pauses, |quota| {
-            match before.get(quota.name.as_str()).copied() {
-                Some(bucket) if bucket.quota() == quota => Arc::clone(bucket),
-                Some(bucket) => Arc::new(bucket.renewed(quota.clone())),
-                None => Arc::new(Bucket::new(quota.clone())),
-            }
-        })
+        let stay: HashSet<&str> = settings.quotas.iter().map(|it| it.owner.as_str()).collect();
+        let left = |bucket: &&Arc<Bucket>| {
+            !stay.contains(bucket.quota().owner.as_str()) && !bucket.is_full()
+        };
+        let left = self.buckets.iter().filter(left).cloned().collect();
+        let taken_over = |quota: &Quota| match before.get(quota.owner.as_str()).copied() {
+            Some(bucket) if bucket.quota() == quota => Arc::clone(bucket),
+            Some(bucket) => Arc::new(bucket.renewed(quota.clone())),
+            None => Arc::new(Bucket::new(quota.clone())),
+        };
+        Self::with(settings, pauses, taken_over, left)
     }
 
     fn with(
         settings: &Settings,
         pauses: &PerRoute<Arc<Gate>>,
         bucket: impl FnMut(&Quota) -> Arc<Bucket>,
+        left: Vec<Arc<Bucket>>,
     ) -> Self {
-        let buckets: Vec<_> = settings.quotas.iter().map(bucket).collect();
+        let mut buckets: Vec<_> = settings.quotas.iter().map(bucket).collect();
         let of_route = |places: &Vec<usize>| -> Vec<Arc<Bucket>> {
             places
                 .iter()
@@ -75,8 +81,10 @@ impl Limit {
                 })
             })
             .collect();
+        buckets.extend(left);
         Self {
             routes: Arc::new(routes),
+            buckets: buckets.into(),
         }
     }
 }
@@ -196,5 +204,44 @@ mod tests {
         // The same bucket, so that requests of both plans draw on one.
         bucket(&before, 0).draw().unwrap();
         assert_eq!(draw_all(&after, 3), 1);
+    }
+
+    #[test]
+    fn what_leaves_and_comes_back_is_as_spent_as_it_would_be() {
+        let gates = |count| (0..count).map(|_| Arc::default()).collect();
+        let all = settings(&[("route a", 5), ("route b", 5)]);
+        let one = settings(&[("route a", 5)]);
+        let first = Limit::new(&all, &gates(2));
+        (0..3).for_each(|_| bucket(&first, 1).draw().unwrap());
+
+        let without = first.renewed(&one, &gates(1)).renewed(&one, &gates(1));
+        // It is drawn on by requests that are under way, too.
+        bucket(&first, 1).draw().unwrap();
+        let back = without.renewed(&all, &gates(2));
+
+        assert_eq!(without.buckets.len(), 2);
+        assert_eq!(draw_all(&back, 1), 1);
+        // What is full need not be kept.
+        let full = Limit::new(&all, &gates(2)).renewed(&one, &gates(1));
+        assert_eq!(full.buckets.len(), 1);
+    }
+
+    #[test]
+    fn a_bucket_goes_on_with_its_owner_whatever_it_is_called() {
+        let gates = |count| (0..count).map(|_| Arc::default()).collect();
+        let of = |name: &str, owner: &str| {
+            let mut settings = settings(&[(name, 5)]);
+            settings.quotas = vec![settings.quotas.remove(0).of(owner.to_owned())];
+            settings
+        };
+        let before = Limit::new(&of("credential a", "key"), &gates(1));
+        (0..3).for_each(|_| bucket(&before, 0).draw().unwrap());
+
+        let renamed = before.renewed(&of("credential b", "key"), &gates(1));
+        let other = before.renewed(&of("credential a", "other key"), &gates(1));
+
+        assert_eq!(bucket(&renamed, 0).quota().name, "credential b");
+        assert_eq!(draw_all(&renamed, 0), 2);
+        assert_eq!(draw_all(&other, 0), 5);
     }
 }

@@ -25,6 +25,8 @@ pub struct Settings {
 pub struct Quota {
     /// The name shown to callers: `route lookups` or `credential loyalty`.
     pub name: String,
+    /// What it belongs to, by which it is known in another configuration. Default: its name.
+    pub owner: String,
     /// How many requests.
     pub requests: NonZeroU32,
     /// In how much time.
@@ -39,6 +41,7 @@ impl Quota {
     /// A long-term rate: over a long time `requests` in a `period`, and up to `burst` at once on top.
     pub fn rate(name: String, requests: NonZeroU32, period: Duration, burst: NonZeroU32) -> Self {
         Self {
+            owner: name.clone(),
             name,
             requests,
             period,
@@ -54,11 +57,18 @@ impl Quota {
         let burst = NonZeroU32::new(requests.get() / 10).unwrap_or(NonZeroU32::MIN);
         let spread = (requests.get() - burst.get()).max(1);
         Self {
+            owner: name.clone(),
             name,
             requests,
             period,
             burst,
             refill: period / spread,
         }
+    }
+
+    /// Says what it belongs to, where that has another name than the quota.
+    #[must_use]
+    pub fn of(self, owner: String) -> Self {
+        Self { owner, ..self }
     }
 }

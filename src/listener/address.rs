@@ -1,7 +1,7 @@
 //! Where callers connect: an IP address and port, or a Unix socket.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -71,8 +71,13 @@ fn covers(one: &SocketAddr, other: &SocketAddr) -> bool {
 }
 
 impl From<SocketAddr> for Address {
+    /// An IPv4 address that is written as one of IPv6, `::ffff:127.0.0.1`, is taken for what it is: over IPv6 alone
+    /// nobody could reach it.
     fn from(address: SocketAddr) -> Self {
-        Self::Ip(address)
+        Self::Ip(match address.ip().to_canonical() {
+            IpAddr::V4(ip) => SocketAddr::new(ip.into(), address.port()),
+            IpAddr::V6(_) => address,
+        })
     }
 }
 
@@ -81,10 +86,8 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let Some(path) = text.strip_prefix("unix:") else {
-            return text
-                .parse()
-                .map(Self::Ip)
-                .map_err(|_| InvalidAddress::Neither);
+            let address = text.parse::<SocketAddr>();
+            return address.map(Self::from).map_err(|_| InvalidAddress::Neither);
         };
         if !Path::new(path).is_absolute() || path.ends_with('/') || path.contains('\0') {
             return Err(InvalidAddress::Path);
@@ -117,6 +120,13 @@ mod tests {
     fn addresses_are_read_as_they_are_shown() {
         for text in ["127.0.0.1:80", "[::1]:80", "unix:/run/gateway.sock"] {
             assert_eq!(address(text).to_string(), text);
+        }
+        for (text, shown) in [
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1:80"),
+            ("[::ffff:0.0.0.0]:80", "0.0.0.0:80"),
+            ("[fe80::1%3]:80", "[fe80::1%3]:80"),
+        ] {
+            assert_eq!(address(text).to_string(), shown);
         }
         let longest = format!("unix:/{}", "a".repeat(LONGEST_PATH - 1));
         assert_eq!(address(&longest).to_string(), longest);

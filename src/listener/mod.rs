@@ -29,6 +29,7 @@ pub use socket_file::Access;
 pub use terms::{Handle, Prepared, Terms, Updated};
 pub use tls::{Tls, Version};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One address callers connect to.
@@ -46,6 +47,8 @@ pub struct Settings {
     pub http2: bool,
     /// What a request may cost before it is known to be one.
     pub limits: Limits,
+    /// Scheme, host and port by which callers reach it, such as `https://profile.internal.example`. Default: as they say.
+    pub public_url: Option<Arc<str>>,
     /// Whether other processes of the same user may listen at the same address. Default: no.
     pub reuse_port: bool,
     /// TLS. Default: none.

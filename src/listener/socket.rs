@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket as Raw, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use super::socket_file::SocketFile;
+use super::socket_file::{SocketFile, Turn};
 use super::{Address, BindError, Settings};
 use crate::context::Endpoint;
 
@@ -97,10 +97,12 @@ fn unix(
     settings: &Settings,
 ) -> Result<(std::os::unix::net::UnixListener, SocketFile), BindError> {
     let socket = Raw::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    // Until this process listens.
+    let _turn = Turn::take(path);
     let file = SocketFile::bind(&socket, path, settings.access)?;
     let listen = || {
         socket.listen(backlog(settings))?;
-        // Another process that started just now may have found a socket nobody listened at.
+        // Where there are no turns, another process may have found a socket nobody listened at.
         if file.is_ours() {
             Ok(())
         } else {

@@ -1,6 +1,6 @@
 //! The file of a Unix socket: who may use it, and whose it is.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub(super) struct SocketFile {
 impl SocketFile {
     /// Binds `socket` to `path` and lets those connect whom `access` says, before anybody can.
     ///
-    /// What a dead process has left is replaced.
+    /// What a dead process has left is replaced. One process at a time does so in a folder, see [`Turn`].
     ///
     /// # Errors
     /// When somebody listens there, or something else is there, or the system refuses.
@@ -90,6 +90,35 @@ impl SocketFile {
         {
             tracing::warn!(%error, path = %self.path.display(), "a socket's file could not be removed");
         }
+    }
+}
+
+/// The turn to make sockets in a folder: from looking who listens there until somebody does. A second process that starts
+/// at the same time would find a file that nobody listens at yet, and take it for one that was left behind.
+///
+/// It is a lock on the folder (flock(2)), so that no file stays behind. It ends when this is dropped, or with the process.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _folder: Option<File>,
+}
+
+impl Turn {
+    /// Waits for the turn in the folder of `path`. A folder that cannot be locked has none: there, two processes that start
+    /// at the same moment may both believe that the path is theirs, and one of them will find out later.
+    pub(super) fn take(path: &Path) -> Self {
+        let folder = path.parent().and_then(|folder| File::open(folder).ok());
+        let locked = folder.filter(|folder| match folder.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => {
+                tracing::info!(path = %path.display(), "another process is making a socket in the same folder; it is waited for");
+                folder.lock().is_ok()
+            }
+            Err(TryLockError::Error(error)) => {
+                tracing::debug!(%error, path = %path.display(), "the folder of a socket cannot be locked");
+                false
+            }
+        });
+        Self { _folder: locked }
     }
 }
 

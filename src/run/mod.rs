@@ -24,7 +24,7 @@ use self::plan::dialer;
 use self::reload::Reloader;
 use self::worker::{Crew, Team, Worker};
 use crate::admin;
-use crate::config::{Drain, Settings, Watch};
+use crate::config::{Drain, Exposed, Settings, Watch};
 use crate::connect::PoolMetrics;
 use crate::connect::dial::SetupError;
 use crate::gateway::PlanError;
@@ -133,6 +133,7 @@ impl Gateway {
                 tracing::info!(origin, proxy, "connections go through a proxy");
             }
         }
+        warn_of(&settings.exposed);
         let (stopping, stop_begins) = watch::channel(false);
         let (draining, drain_begins) = watch::channel(false);
         let (stopped, stop) = watch::channel(false);
@@ -260,6 +261,18 @@ impl Gateway {
 fn join(thread: JoinHandle<()>) {
     if thread.join().is_err() {
         tracing::error!("a thread had panicked");
+    }
+}
+
+/// Warns of files with secrets that everybody may read.
+fn warn_of(exposed: &[Exposed]) {
+    for Exposed { path, mode } in exposed {
+        tracing::warn!(
+            file = %path.display(),
+            mode = format!("{mode:04o}"),
+            help = Exposed::HELP,
+            "a file holds a secret, and everybody may read it"
+        );
     }
 }
 

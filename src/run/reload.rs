@@ -11,9 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::StartError;
 use super::plan::{self, dialer};
 use super::worker::Crew;
+use super::{StartError, warn_of};
 use crate::config::{Diagnostics, Drain, Outline, Settings, Watch};
 use crate::connect::Dialer;
 use crate::gateway::Plan;
@@ -48,7 +48,29 @@ pub(super) struct Lasting {
 struct Present {
     settings: Arc<Settings>,
     plan: Arc<Plan>,
+    moves: Moves,
     started: Started,
+}
+
+/// What the credentials in use have seen change since they were begun.
+///
+/// They see one of both at most, and are begun anew before the other: so each token goes only to an upstream that some
+/// configuration named together with the token service that it is from. Else the token of one world would be sent to the
+/// other's upstream, by a stack of the old configuration or of the new one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moves {
+    service: bool,
+    upstream: bool,
+}
+
+impl Moves {
+    /// Adds those from one configuration to the next.
+    fn and(self, before: &Settings, after: &Settings) -> Self {
+        Self {
+            service: self.service || !before.ims.asks_like(&after.ims),
+            upstream: self.upstream || before.upstream.origin != after.upstream.origin,
+        }
+    }
 }
 
 /// What of the configuration that the gateway was started with is still in use, whatever is read later.
@@ -70,6 +92,7 @@ struct Ready {
     ims: Option<Dialer>,
     listeners: Vec<listener::Prepared>,
     store: Option<Prepared>,
+    moves: Moves,
     /// The key paths of what differs from the one in use.
     changed: Vec<String>,
 }
@@ -97,6 +120,7 @@ impl Reloader {
             present: Present {
                 settings: Arc::new(settings.clone()),
                 plan,
+                moves: Moves::default(),
                 started: Started {
                     outline: settings.outline.clone(),
                     shares: settings.shared.is_some(),
@@ -153,6 +177,7 @@ impl Reloader {
             ims,
             listeners,
             store,
+            moves,
             changed,
         } = ready;
         let Lasting {
@@ -193,8 +218,10 @@ impl Reloader {
             tracing::error!("a worker has not taken the new configuration yet");
         }
         tracing::info!(changed = list(&changed), "the configuration was reloaded");
+        warn_of(&settings.exposed);
         self.present.settings = settings;
         self.present.plan = plan;
+        self.present.moves = moves;
         self.tell_what_waits(&changed);
         reloads.count(ReloadOutcome::Applied);
     }
@@ -288,7 +315,12 @@ fn prepare(
         (Some(_), None) | (None, _) => None,
     };
     let listeners = listeners(&settings, present).map_err(Not::Impossible)?;
-    let credentials = present.plan.credentials.renewed(&settings.ims);
+    let moves = present.moves.and(&present.settings, &settings);
+    let (credentials, moves) = if moves.service && moves.upstream {
+        (Credentials::new(&settings.ims), Moves::default())
+    } else {
+        (present.plan.credentials.renewed(&settings.ims), moves)
+    };
     let workers = present.started.workers;
     let plan = plan::next(&settings, credentials, &present.plan, workers);
     Ok(Box::new(Ready {
@@ -297,6 +329,7 @@ fn prepare(
         ims,
         listeners,
         store,
+        moves,
         changed,
     }))
 }
@@ -306,20 +339,22 @@ fn listeners(
     settings: &Settings,
     present: &Present,
 ) -> Result<Vec<listener::Prepared>, StartError> {
-    let handles = present.started.listeners.iter();
-    let pairs = handles.filter_map(|handle| {
+    let mut left: Vec<_> = settings.listeners.iter().collect();
+    let mut prepared = Vec::new();
+    for handle in &present.started.listeners {
         let address = handle.address();
-        let mut all = settings.listeners.iter();
-        Some((handle, all.find(|listener| listener.address == address)?))
-    });
-    pairs
-        .map(|(handle, settings)| {
-            handle.prepare(settings).map_err(|source| StartError::Bind {
-                address: settings.address.clone(),
-                source: source.into(),
-            })
-        })
-        .collect()
+        // The first that is left, since at port 0 there may be several.
+        let place = left.iter().position(|it| it.address == address);
+        let Some(settings) = place.map(|place| left.remove(place)) else {
+            continue;
+        };
+        let of_one = handle.prepare(settings);
+        prepared.push(of_one.map_err(|source| StartError::Bind {
+            address,
+            source: source.into(),
+        })?);
+    }
+    Ok(prepared)
 }
 
 /// Keys that are read at the start only, with all below them.
@@ -330,8 +365,9 @@ fn is_of_a_bind(path: &str) -> bool {
     let Some(listener) = path.strip_prefix("listeners") else {
         return false;
     };
-    let key = listener.split_once(']').map_or("", |(_, key)| key);
-    matches!(key, "" | ".address" | ".backlog" | ".reuse_port" | ".tls")
+    // Addresses of IPv6 have brackets of their own.
+    let key = listener.rsplit_once(']').map_or("", |(_, key)| key);
+    matches!(key, "" | ".backlog" | ".reuse_port" | ".tls")
 }
 
 fn is_at_or_below(path: &str, key: &str) -> bool {

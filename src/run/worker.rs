@@ -304,6 +304,7 @@ mod tests {
                     write_timeout: Duration::ZERO,
                     connections: 1000,
                 },
+                public_url: None,
                 reuse_port: false,
                 tls: None,
             };

@@ -1,6 +1,7 @@
 //! Where values come from: folders, certificates, the environment; and that none of it is shown or hangs the reader.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use profile_gateway::config::{self, Process};
 use profile_gateway::route::table::Table;
@@ -296,4 +297,133 @@ fn line() -> impl Strategy<Value = String> {
         };
         format!("{}{key}: {value}\n", "  ".repeat(depth))
     })
+}
+
+#[test]
+fn files_with_secrets_that_everybody_may_read_are_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mode = |name: &str, mode: u32| {
+        fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
+    };
+    // As Kubernetes mounts a Secret: links through links, whose own mode is 0777.
+    fs::create_dir(at("version")).unwrap();
+    symlink("version", at("..data")).unwrap();
+    for (name, content) in [
+        ("open", "secret-one"),
+        ("closed", "secret-two"),
+        ("client", "client"),
+        ("key", key!("rsa-pkcs8.pem")),
+    ] {
+        fs::write(at("version").join(name), content).unwrap();
+        symlink(format!("..data/{name}"), at(name)).unwrap();
+        mode(name, 0o644);
+    }
+    mode("closed", 0o440);
+    let text = "
+credentials:
+  one: { organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg, client_id: '${file:$/client}', client_secrets: ['${file:$/open}', '${file:$/closed}'] }
+  two: { organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg, client_id: other, client_secrets: ['${file:$/open}'],
+    grant: { jwt_exchange: { technical_account: 1122334455667788990011AA@techacct.adobe.com, private_key: '${file:$/key}', metascopes: [ent_dataservices_sdk] } } }
+sandboxes: { dev-2: {} }
+routes: [{ name: all, match: { path: /a }, credential: one }]
+";
+    let text = text.replace("$/", &format!("{}/", folder.path().display()));
+    fs::write(at("gateway.yaml"), &text).unwrap();
+    mode("gateway.yaml", 0o644);
+    let exposed = || {
+        let settings = config::load(&at("gateway.yaml"), &Process);
+        let settings = settings.unwrap_or_else(|faults| panic!("{faults}"));
+        let exposed = settings.exposed.into_iter();
+        exposed.map(|it| (it.path, it.mode)).collect::<Vec<_>>()
+    };
+
+    // Nobody else comes into the folder.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(exposed(), []);
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let of_files = [(at("key"), 0o644), (at("open"), 0o644)];
+    assert_eq!(exposed(), of_files);
+    // A secret in the configuration itself, which is no secret file otherwise.
+    let literal = text.replacen("client_secrets: ['", "client_secrets: [plain-text, '", 2);
+    let literal = literal.replacen(
+        &format!(", '${{file:{}/closed}}'", folder.path().display()),
+        "",
+        1,
+    );
+    fs::write(at("gateway.yaml"), literal).unwrap();
+    let [key, open] = of_files;
+    assert_eq!(exposed(), [(at("gateway.yaml"), 0o644), key, open]);
+    for name in ["gateway.yaml", "key", "open"] {
+        mode(name, 0o640);
+    }
+    assert_eq!(exposed(), []);
+}
+
+#[test]
+fn keys_of_tls_and_logins_of_proxies_are_secrets_too() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    for (name, content) in [
+        ("crt", made.cert.pem()),
+        ("key", made.signing_key.serialize_pem()),
+        ("proxy", "http://user:password@proxy".to_owned()),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
+    }
+    let identity = "{ certificate: $/crt, key: $/key }";
+    for (text, named) in [
+        (format!("listeners: [{{ tls: {identity} }}]"), "key"),
+        (format!("ims: {{ client_certificate: {identity} }}"), "key"),
+        (
+            "upstream: { egress_proxy: '${file:$/proxy}' }".to_owned(),
+            "proxy",
+        ),
+    ] {
+        let text = BASE
+            .replace("${env:ID}", "client")
+            .replace("'${env:SECRET}'", "secret")
+            + &text.replace("$/", &format!("{}/", folder.path().display()));
+
+        let settings = config::parse("gateway.yaml", &text, &Process);
+        let settings = settings.unwrap_or_else(|faults| panic!("{faults}"));
+
+        let exposed: Vec<_> = settings.exposed.into_iter().map(|it| it.path).collect();
+        assert_eq!(exposed, [folder.path().join(named)], "{text}");
+    }
+}
+
+#[test]
+fn two_quotas_of_one_api_key_are_a_fault_unless_they_are_the_same() {
+    let with = |client: &str, quota: &str| {
+        let one = |name: &str, client: &str, quota: &str| {
+            format!(
+                "  {name}: {{ organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg, client_id: {client}, client_secrets: [s], quota: {quota} }}\n"
+            )
+        };
+        format!(
+            "credentials:\n{}{}sandboxes: {{ dev-2: {{}} }}\nroutes: [{{ name: a, match: {{ path: /a }}, credential: one }}]\n",
+            one("one", "client", "120/min"),
+            one("two", client, quota)
+        )
+    };
+    let quotas = |text: &str| {
+        let settings = config::parse("gateway.yaml", text, &sources());
+        let quotas = settings.map(|settings| settings.limit.quotas.len());
+        quotas.map_err(|faults| faults.to_string())
+    };
+
+    assert_eq!(quotas(&with("client", "120/min")), Ok(1));
+    assert_eq!(quotas(&with("other", "60/min")), Ok(2));
+    let faults = quotas(&with("client", "60/min")).unwrap_err();
+    assert!(
+        faults.starts_with("error: credentials.two.quota: is another quota for the same API key"),
+        "{faults}"
+    );
+    // What stands in for a client id that is wrong is nobody's key.
+    let faults = quotas(&with("[]", "60/min").replace("client_id: client,", "client_id: {},"));
+    assert!(!faults.unwrap_err().contains("another quota"));
 }

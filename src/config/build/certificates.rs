@@ -45,6 +45,7 @@ pub(super) fn client(
     let (chain_path, key_path) = (path.key("certificate"), path.key("key"));
     let chain = content(&file.certificate, &chain_path, cross);
     let key = content(&file.key, &key_path, cross).map(SecretBytes::new);
+    cross.holders.add(&file.key.0.0);
     match ClientCertificate::from_pem(&chain?, key?.expose()) {
         Ok(certificate) => Some(certificate),
         Err(invalid) => {

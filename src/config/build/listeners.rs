@@ -131,6 +131,10 @@ fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::
             idle_timeout: limits.idle_timeout.0,
             connections: limits.connections,
         },
+        public_url: listener
+            .public_url
+            .as_ref()
+            .map(|Written(url)| url.to_string().into()),
         reuse_port: listener.reuse_port,
         tls,
     }
@@ -208,6 +212,7 @@ fn tls(
     let of_key = path.key("key");
     let certificate = read(&file.certificate.0, &of_certificate, cross);
     let key = read(&file.key.0, &of_key, cross);
+    cross.holders.add(&file.key.0.0);
     let identity = match Identity::from_pem(&certificate?, &key?) {
         Ok(identity) => identity,
         Err(invalid) => {

@@ -16,6 +16,7 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
 
+use super::exposed::Holders;
 use super::file::{self, File, LogFormat, LogLevel, Workers};
 use super::path::{KeyPath, top};
 use super::report::{Fault, Report};
@@ -29,9 +30,11 @@ pub(super) fn build(
     file: &File,
     root: &Node,
     sources: &dyn Sources,
+    holders: &mut Holders,
     report: &mut Report,
 ) -> Settings {
     let mut cross = Cross {
+        holders,
         root,
         report,
         sources,
@@ -45,6 +48,7 @@ pub(super) fn build(
         authorize: routes.authorize,
         credentials: routes.credentials,
         drain: drain(&file.drain),
+        exposed: Vec::new(),
         forward: routes.forward,
         ims: origins::ims(&file.ims, credentials, &mut cross),
         in_flight: file.in_flight,
@@ -93,6 +97,8 @@ fn drain(drain: &file::Drain) -> Drain {
 
 /// What the cross-checks need: the tree for places, and where faults go.
 struct Cross<'a> {
+    /// Takes the names of files with private keys.
+    holders: &'a mut Holders,
     root: &'a Node,
     report: &'a mut Report,
     sources: &'a dyn Sources,

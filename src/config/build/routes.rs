@@ -44,7 +44,7 @@ pub(super) fn build(
         check_ties(&file.routes, cross);
         file.routes.as_slice()
     };
-    let mut quotas = Quotas::new(file, credentials);
+    let mut quotas = Quotas::new(file, credentials, cross);
     let mut rules = Vec::new();
     for (index, route) in routes.iter().enumerate() {
         let path = top("routes").index(index);

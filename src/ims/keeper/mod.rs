@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::CredentialSettings;
-use super::answer::Failure;
+use super::answer::{Class, Failure};
 use super::credential::{Credential, Phase, Quiet};
 use super::fingerprint::Fingerprints;
 use super::fleet::{self, Fleet, Shelf, Wish};
@@ -32,7 +32,19 @@ pub struct Keeper<S, H: Shelf = Store> {
     refusals: Refusals,
     /// Failed calls in a row.
     failures: u32,
-    resumes: bool,
+    takes_over: TakesOver,
+}
+
+/// What a keeper goes on with of the one before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TakesOver {
+    /// Nothing: a token is got at once.
+    #[default]
+    Nothing,
+    /// A token that need not be renewed yet.
+    Token,
+    /// That, and the pause after a call that failed, unless IMS was not reached.
+    TokenAndPause,
 }
 
 impl<S: TokenService> Keeper<S> {
@@ -49,14 +61,14 @@ impl<S: TokenService> Keeper<S> {
             fingerprints,
             refusals: Refusals::default(),
             failures: 0,
-            resumes: false,
+            takes_over: TakesOver::Nothing,
         }
     }
 
-    /// Says whether a token that another keeper has got is good enough to begin with. By itself it is not.
+    /// Says what it goes on with of a keeper before it. By itself with nothing.
     #[must_use]
-    pub fn resuming(self, resumes: bool) -> Self {
-        Self { resumes, ..self }
+    pub fn taking_over(self, takes_over: TakesOver) -> Self {
+        Self { takes_over, ..self }
     }
 
     /// Shares the token with other replicas.
@@ -71,7 +83,7 @@ impl<S: TokenService> Keeper<S> {
             fingerprints: self.fingerprints,
             refusals: self.refusals,
             failures: self.failures,
-            resumes: self.resumes,
+            takes_over: self.takes_over,
         }
     }
 }
@@ -91,15 +103,30 @@ impl<S: TokenService, H: Shelf> Keeper<S, H> {
         }
     }
 
-    /// Goes on with the token there is, if there is one that need not be renewed yet. Returns when that is due.
-    fn resume(&self) -> Option<Instant> {
-        let credential = &self.credential;
-        let used = credential.progress.borrow().used.clone();
-        let is_of_these = used.is_some_and(|used| Arc::ptr_eq(&used, &self.used));
-        if !self.resumes || !is_of_these || credential.is_refused() {
+    /// Goes on with the pause there is, or with a token that need not be renewed yet. Returns when a call is due.
+    fn resume(&mut self) -> Option<Instant> {
+        let credential = Arc::clone(&self.credential);
+        let now = credential.clock.now();
+        let is_these = |other: &Option<Arc<CredentialSettings>>| {
+            let other = other.as_ref();
+            other.is_some_and(|other| Arc::ptr_eq(other, &self.used))
+        };
+        let progress = credential.progress.borrow().clone();
+        if self.takes_over == TakesOver::TokenAndPause
+            && let Phase::Failed(failure) = &progress.phase
+            && failure.class != Class::Unreachable
+            && is_these(&progress.failed_with)
+            && now.monotonic < progress.next
+        {
+            self.failures = progress.failures;
+            return Some(progress.next);
+        }
+        if self.takes_over == TakesOver::Nothing
+            || !is_these(&progress.used)
+            || credential.is_refused()
+        {
             return None;
         }
-        let now = credential.clock.now();
         let token = credential.token.load();
         let renewal = token.as_ref()?.renewal(now);
         if renewal <= now.monotonic {
@@ -175,6 +202,7 @@ impl<S: TokenService, H: Shelf> Keeper<S, H> {
         credential.progress.send_modify(|progress| {
             progress.phase = Phase::Resting;
             progress.failing = false;
+            progress.failures = 0;
             progress.next = next;
             progress.used = Some(Arc::clone(&self.used));
             progress.record.last_success = Some(now.wall);
@@ -211,6 +239,8 @@ impl<S: TokenService, H: Shelf> Keeper<S, H> {
             progress.record.last_error = Some((failure.clone(), now.wall));
             progress.phase = Phase::Failed(failure);
             progress.failing = true;
+            progress.failures = self.failures;
+            progress.failed_with = Some(Arc::clone(&self.used));
             progress.next = next;
         });
         next

@@ -67,6 +67,7 @@ pub async fn serve<S, R, H>(
     };
     let connection = Rc::new(Connection {
         tls: terms.settings.tls.is_some(),
+        public_url: terms.settings.public_url.clone(),
         ..Connection::new(peer, local, terms.settings.anonymous)
     });
     let limits = terms.settings.limits;

@@ -228,3 +228,11 @@ fn a_restart_with_two_processes_at_one_port_fails_no_request() {
 
     assert!(failed.is_empty(), "{failed:?} of {asked:?}");
 }
+
+#[test]
+fn an_ipv4_address_that_is_written_as_one_of_ipv6_is_listened_at() {
+    let bound = Bound::bind(settings("address: '[::ffff:127.0.0.1]:0'")).unwrap();
+
+    let address = bound.address().ip().unwrap();
+    assert!(address.is_ipv4() && address.ip().is_loopback(), "{address}");
+}

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use profile_gateway::config::Supplied;
@@ -16,6 +16,7 @@ use crate::support::adobe::Adobe;
 use crate::support::gateway::Gateway;
 use crate::support::process::Process;
 use crate::support::raw::get;
+use crate::support::running::CREDENTIAL;
 
 fn listening(path: &Path, more: &str) -> String {
     format!(
@@ -223,4 +224,42 @@ fn no_more_connections_are_open_than_the_listener_allows() {
     fourth.write(get(PATH, ""));
     drop(taken);
     assert_eq!(fourth.answer(false).unwrap().status, 200);
+}
+
+#[test]
+fn who_starts_while_another_process_makes_its_socket_waits_and_leaves_it_alone() {
+    let (folder, path) = folder();
+    // What both find was left by a process that is gone.
+    drop(UnixListener::bind(&path).unwrap());
+    let adobe = Adobe::echoing();
+    let configuration = folder.path().join("gateway.yaml");
+    fs::write(
+        &configuration,
+        format!(
+            "log: {{ format: json }}\nadmin: {{ address: '127.0.0.1:0' }}\nsandboxes: {{ dev-2: {{}} }}\nims: {{ url: '{url}' }}\n\
+             upstream: {{ url: '{url}' }}\n{CREDENTIAL}{more}",
+            url = adobe.url(),
+            more = listening(&path, ""),
+        ),
+    )
+    .unwrap();
+    let other = fs::File::open(path.parent().unwrap()).unwrap();
+    other.lock().unwrap();
+
+    let arguments = ["run", "--config", configuration.to_str().unwrap()];
+    let process = Process::start(&arguments, &[]);
+    process.wait_for("another process is making a socket in the same folder");
+    fs::remove_file(&path).unwrap();
+    let live = UnixListener::bind(&path).unwrap();
+    drop(other);
+    let (code, printed) = process.finish();
+
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains("cannot listen on"), "{printed}");
+    // It is still the other's, and nothing else was left in the folder.
+    let _caller = UnixStream::connect(&path).unwrap();
+    live.set_nonblocking(true).unwrap();
+    assert!(live.incoming().any(|caller| caller.is_ok()));
+    let there = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(there, 2);
 }

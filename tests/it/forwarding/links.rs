@@ -119,6 +119,39 @@ async fn callers_of_http2_get_references_to_their_authority() {
     }
 }
 
+#[tokio::test]
+async fn behind_what_ends_tls_references_lead_to_the_url_that_the_listener_is_given() {
+    let adobe = referring();
+    let (url, own) = (adobe.url(), adobe.address().to_string());
+    let gateway = Gateway::with(&format!(
+        "listeners: [{{ address: '127.0.0.1:0', public_url: 'https://profile.internal.example/' }}]\n\
+         ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}' }}\n{ROUTE}"
+    ));
+    let [location, content_location, link, other, _] =
+        expected(&own, "https://profile.internal.example");
+    let expected = [location, content_location, link, other];
+    let names = ["location", "content-location", "link", "x-location"];
+
+    // Whatever the caller says, or says nothing.
+    for lines in [
+        "HTTP/1.1\r\nHost: gateway:8080\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: other.example\r\n",
+        "HTTP/1.0\r\n",
+    ] {
+        let mut raw = Raw::connect(gateway.address);
+        raw.write(format!("GET {TARGET} {lines}\r\n"));
+        let answer = raw.answer(false).unwrap();
+        let told = names.map(|name| answer.values(name).join("|"));
+        assert_eq!(told, expected, "{lines}");
+    }
+    let mut client = Client::connect(gateway.address, Speaks::H2).await;
+    let target = format!("http://gateway:81{TARGET}");
+    let reply = client
+        .send(request(Method::GET, &target, &[], ""))
+        .await
+        .unwrap();
+    assert_eq!(reply.headers["location"], expected[0]);
+}
+
 #[test]
 fn references_are_left_as_they_are_by_setting() {
     let adobe = referring();

@@ -251,6 +251,118 @@ fn another_token_service_is_asked_at_once_while_the_old_token_serves() {
 }
 
 #[test]
+fn no_token_goes_to_an_upstream_but_the_one_it_was_got_for() {
+    let (asked, was_asked) = signal();
+    let (allow, allowed) = signal();
+    let (arrived, has_arrived) = signal();
+    let (go, may_go) = signal::<()>();
+    let old = Adobe::minting(
+        |calls, _| Act::token(&format!("old-{calls}"), 86_399),
+        move |seen| {
+            if seen.target().ends_with("/slow") && bearer(seen) == "old-1" {
+                arrived.send(()).unwrap();
+                wait(&may_go);
+                return Act::token_refused();
+            }
+            Act::json("200 OK", "\"old\"")
+        },
+    );
+    let new = Adobe::minting(
+        move |calls, _| {
+            asked.send(()).unwrap();
+            wait(&allowed);
+            Act::token(&format!("new-{calls}"), 86_399)
+        },
+        |_| Act::json("200 OK", "\"new\""),
+    );
+    let gateway = Running::start(&configuration(&old.url(), ALL), &[]);
+    gateway.wait_for_state("demo", "valid");
+    let ask = || exchange(gateway.address, get(PATH, "")).text();
+    let mut slow = Raw::connect(gateway.address);
+    slow.write(get("/data/core/ups/slow", ""));
+    wait(&has_arrived);
+
+    // Token service and upstream change together, and the new one lets its first token wait.
+    gateway.configure(&configuration(&new.url(), ALL));
+    let outcome = gateway.outcome_of(|| {
+        gateway.process.signal("HUP");
+        wait(&was_asked);
+        assert_eq!(ask(), "\"old\"");
+        allow.send(()).unwrap();
+    });
+    assert_eq!((outcome, ask().as_str()), ("applied", "\"new\""));
+    // What the old upstream refuses now gets a token that is meant for it.
+    go.send(()).unwrap();
+    assert_eq!(slow.answer(false).unwrap().text(), "\"old\"");
+
+    let of = |adobe: &Adobe| {
+        let seen = adobe.seen();
+        seen.iter()
+            .map(|seen| bearer(seen).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(&old), ["old-1", "old-1", "old-2"]);
+    assert_eq!(of(&new), ["new-1"]);
+}
+
+#[test]
+fn a_token_service_and_an_upstream_that_change_one_after_the_other_mix_no_tokens() {
+    let (asked, was_asked) = signal();
+    let (allow, allowed) = signal();
+    let old = Adobe::minting(
+        |calls, _| Act::token(&format!("old-{calls}"), 86_399),
+        |_| Act::ok(),
+    );
+    let new = Adobe::minting(
+        move |calls, _| {
+            asked.send(()).unwrap();
+            wait(&allowed);
+            Act::token(&format!("new-{calls}"), 86_399)
+        },
+        |_| Act::ok(),
+    );
+    let failing = Adobe::minting(|_, _| Act::Reset, |_| Act::ok());
+    let with = |ims: &Adobe, upstream: &Adobe| {
+        let text = configuration(&ims.url(), ALL);
+        text.replace(
+            &format!("upstream: {{ url: '{}'", ims.url()),
+            &format!("upstream: {{ url: '{}'", upstream.url()),
+        )
+    };
+    let gateway = Running::start(&with(&old, &old), &[]);
+    gateway.wait_for_state("demo", "valid");
+    let ask = || exchange(gateway.address, get(PATH, "")).status;
+
+    // The token of the first service serves on while another gives none, until the upstream changes too.
+    assert_eq!(gateway.reload(&with(&failing, &old)), "applied");
+    gateway.wait_for_state("demo", "failing");
+    assert_eq!(ask(), 200);
+    gateway.configure(&with(&new, &new));
+    let outcome = gateway.outcome_of(|| {
+        gateway.process.signal("HUP");
+        wait(&was_asked);
+        assert_eq!(ask(), 200);
+        allow.send(()).unwrap();
+    });
+    assert_eq!((outcome, ask()), ("applied", 200));
+    // The upstream alone, and then the service too.
+    assert_eq!(gateway.reload(&with(&new, &old)), "applied");
+    assert_eq!(ask(), 200);
+    assert_eq!(new.token_calls().len(), 1);
+    assert_eq!(gateway.reload(&with(&old, &old)), "applied");
+    assert_eq!(ask(), 200);
+
+    let of = |adobe: &Adobe| {
+        let seen = adobe.seen();
+        seen.iter()
+            .map(|seen| bearer(seen).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(&old), ["old-1", "old-1", "new-1", "old-2"]);
+    assert_eq!(of(&new), ["new-1"]);
+}
+
+#[test]
 fn a_new_secret_is_tried_at_once_also_where_calls_are_made_in_another_way_from_then_on() {
     let adobe = Adobe::minting(
         |_, seen| Act::token(&of_form(seen, "client_secret"), 86_399),
@@ -283,4 +395,37 @@ fn a_token_service_that_is_mended_in_the_configuration_is_asked_without_a_pause(
 
     eventually("token", || (gateway.ask().status == 200).then_some(()));
     assert_eq!(adobe.token_calls().len(), 1);
+}
+
+#[test]
+fn a_pause_that_the_token_service_asked_for_outlasts_settings_that_cannot_end_it() {
+    let adobe = Adobe::minting(
+        |_, _| {
+            let answer =
+                "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 100\r\nContent-Length: 0\r\n\r\n";
+            Act::Answer(answer.into())
+        },
+        |_| Act::ok(),
+    );
+    let text = configuration(&adobe.url(), ALL);
+    let gateway = Running::start(&text, &[]);
+    gateway.wait_for_state("demo", "missing");
+
+    for seconds in [1, 2, 3, 4] {
+        let changed = text.replace("ims: {", &format!("ims: {{ timeout: {seconds}s,"));
+        assert_eq!(gateway.reload(&changed), "applied");
+    }
+    // A configuration is in place, and so is its keeper, when another one is asked of it.
+    let facts = gateway.credential("demo");
+    assert!(
+        facts["next_call_in_seconds"].as_f64().unwrap() > 60.0,
+        "{facts}"
+    );
+    assert_eq!(adobe.token_calls().len(), 1);
+
+    // Another way to it may lead to somebody else.
+    let address = adobe.address();
+    let changed = text.replace("ims: {", &format!("ims: {{ address: '{address}',"));
+    assert_eq!(gateway.reload(&changed), "applied");
+    eventually("a call", || (adobe.token_calls().len() == 2).then_some(()));
 }

@@ -85,6 +85,65 @@ fn a_reload_gives_nothing_back_of_what_is_spent_of_a_credentials_quota() {
 }
 
 #[test]
+fn a_quota_is_the_api_keys_whatever_its_credentials_are_called() {
+    let adobe = Adobe::willing();
+    let credential = |name: &str, client: &str, more: &str| {
+        let credential = CREDENTIAL
+            .replace("demo:", &format!("{name}:"))
+            .replace("demo-client", client);
+        let credential = credential.replace("\ncredentials:\n", "");
+        format!("{credential}{more}")
+    };
+    let quota = "    quota: 60/h\n";
+    let with = |credentials: &[String], of_first: &str| {
+        let routes = format!(
+            "
+routes:
+  - name: all
+    match: {{ path: '/data/core/{{*rest}}' }}
+    credential: {of_first}
+"
+        );
+        let credentials = format!("\ncredentials:\n{}", credentials.concat());
+        configuration(&adobe.url(), &routes).replace(CREDENTIAL, &credentials)
+    };
+    let gateway = Running::start(
+        &with(
+            &[
+                credential("one", "client", quota),
+                credential("two", "client", ""),
+            ],
+            "one",
+        ),
+        &[],
+    );
+    gateway.wait_for_state("two", "valid");
+    assert_eq!(served(&gateway), 6);
+
+    // The other name of the same key, and then another name alone.
+    let both = [
+        credential("one", "client", quota),
+        credential("two", "client", quota),
+    ];
+    assert_eq!(gateway.reload(&with(&both, "two")), "applied");
+    assert_eq!(served(&gateway), 0);
+    let renamed = [credential("three", "client", quota)];
+    assert_eq!(gateway.reload(&with(&renamed, "three")), "applied");
+    assert_eq!(served(&gateway), 0);
+    // Another key with that name.
+    let other = [
+        credential("three", "other-client", quota),
+        credential("four", "client", quota),
+    ];
+    assert_eq!(gateway.reload(&with(&other, "three")), "applied");
+    assert_eq!(served(&gateway), 6);
+    // A key that nobody used for a while, nor even named.
+    assert_eq!(gateway.reload(&with(&other[..1], "three")), "applied");
+    assert_eq!(gateway.reload(&with(&other, "four")), "applied");
+    assert_eq!(served(&gateway), 0);
+}
+
+#[test]
 fn a_lower_bound_on_requests_in_flight_counts_those_that_are() {
     let (arrived, has_arrived) = signal();
     let (go, may_go) = signal::<()>();

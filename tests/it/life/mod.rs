@@ -1,10 +1,12 @@
 //! The life of the process: other configurations while it serves, and how it stops.
 
 mod credentials;
+mod exposed;
 mod faults;
 mod limits;
 mod logs;
 mod routes;
+mod start;
 mod stop;
 mod stress;
 mod upstream;

@@ -1,0 +1,86 @@
+//! Files that hold a secret, and which of them every user of the machine may read.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::outline::HIDDEN;
+use super::report::Report;
+use super::sources::Sources;
+use super::tree::{Content, Node};
+
+/// A file that holds a secret, and that every user of the machine may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposed {
+    /// The file.
+    pub path: PathBuf,
+    /// Its permission bits; those of what a symbolic link leads to.
+    pub mode: u32,
+}
+
+impl Exposed {
+    /// What to do about it.
+    pub const HELP: &'static str = "take the right to read from others, as `chmod o-r` does; in a Secret volume of Kubernetes with \
+         `defaultMode: 0440`, and the pod's `fsGroup` so that the gateway can read it";
+}
+
+impl fmt::Display for Exposed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, mode } = self;
+        write!(
+            f,
+            "{}: the file holds a secret, and everybody may read it (mode {mode:04o})",
+            path.display()
+        )
+    }
+}
+
+/// The files that hold a secret, each once.
+#[derive(Default)]
+pub(super) struct Holders(BTreeSet<PathBuf>);
+
+impl Holders {
+    /// Adds a file.
+    pub(super) fn add(&mut self, file: &Path) {
+        self.0.insert(file.to_owned());
+    }
+
+    /// Adds the files that the secrets among the values stand in: those that are referred to, or else the
+    /// configuration's own. `complete` has the values as they are shown, by which secrets are known.
+    pub(super) fn add_of(&mut self, node: &Node, complete: &Value, report: &Report) {
+        match &node.content {
+            Content::Broken => {}
+            Content::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let complete = complete.get(index).unwrap_or(&Value::Null);
+                    self.add_of(item, complete, report);
+                }
+            }
+            Content::Map(entries) => {
+                for entry in entries {
+                    let complete = complete.get(&entry.key).unwrap_or(&Value::Null);
+                    self.add_of(&entry.value, complete, report);
+                }
+            }
+            Content::Scalar(scalar) => {
+                let is_secret = complete.as_str().is_some_and(|it| it.contains(HIDDEN));
+                match &scalar.filled {
+                    _ if !is_secret => {}
+                    Some(filled) => self.0.extend(filled.files.iter().cloned()),
+                    None => self.add(Path::new(report.name(node.place))),
+                }
+            }
+        }
+    }
+
+    /// Returns those that everybody may read, in the order of their names.
+    pub(super) fn exposed(self, sources: &dyn Sources) -> Vec<Exposed> {
+        let exposed = |path: PathBuf| {
+            let mode = sources.mode_if_open_to_all(&path)?;
+            Some(Exposed { path, mode })
+        };
+        self.0.into_iter().filter_map(exposed).collect()
+    }
+}
