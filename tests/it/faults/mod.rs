@@ -1,6 +1,12 @@
 //! What happens to a process, and that it goes on: the real binary, where nothing else is said.
 
 mod descriptors;
+mod disk;
+mod log;
+mod memory;
+mod panics;
+mod processor;
+mod upstream;
 
 use crate::support::running::CREDENTIAL;
 
