@@ -105,7 +105,7 @@ $(TARGET)/compare/venv/ready: benches/compare/requirements.txt
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-endure: endure-ready ## reloads, restarts, outages, certificates, memory and a soak under load, in some five minutes
+endure: endure-ready ## reloads, restarts, outages, names, certificates, memory and a soak under load, in some seven minutes
 	benches/endure/endure.py --share 0.2 --minutes 2
 
 endure-long: endure-ready ## the same with every repetition and half an hour of soak: some 45 minutes

@@ -8,6 +8,7 @@ pub mod body;
 pub mod clock;
 pub mod context;
 pub mod deadline;
+pub mod descriptors;
 pub mod error;
 pub mod gate;
 pub mod path_tree;

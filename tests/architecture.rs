@@ -17,6 +17,7 @@ const FLOORS: [&[&str]; 7] = [
         "clock",
         "context",
         "deadline",
+        "descriptors",
         "error",
         "gate",
         "path_tree",

@@ -6,6 +6,7 @@ Each story starts both, puts constant load on the gateway, does something to it,
   reloads       the configuration changes a hundred times, also to faulty ones: no request fails
   restart       two processes take turns at one port: no request fails
   upstream      the upstream is killed and comes back ten times: nothing hangs, and nothing fails once that is over
+  names         the upstream's name moves, is not found, and is back: each is noticed in its time
   certificates  the listener's certificate is replaced twenty times: no handshake fails, and each is seen
   memory        10,000 idle connections and 1,000 slow readers stay within what the README says, and leave nothing
   soak          random faults and callers: nothing leaks, nothing hangs, and every request is counted
@@ -31,7 +32,7 @@ import report
 from servers import Missing, raise_file_limit
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-STORIES = ("reloads", "restart", "upstream", "certificates", "memory", "soak")
+STORIES = ("reloads", "restart", "upstream", "names", "certificates", "memory", "soak")
 
 
 def main():

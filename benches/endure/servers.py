@@ -194,8 +194,11 @@ class Gateway:
         """Replaces the configuration file by any text."""
         replace(self.configuration, text)
 
+    def command(self):
+        return [self.path, "run", "--config", self.configuration]
+
     def start(self):
-        self.program = Program([self.path, "run", "--config", self.configuration], self.work / f"{self.name}.log")
+        self.program = Program(self.command(), self.work / f"{self.name}.log")
         await_start(self.program, self.admin, "/readyz", self.name)
 
     def metrics(self):

@@ -12,6 +12,7 @@ import callers
 import load
 import memory
 import metrics
+import names
 import orders
 import reloads
 import report
@@ -293,6 +294,32 @@ class Programs(unittest.TestCase):
                 self.assertEqual(program.threads(), 1)
                 program.stop()
             self.assertTrue(program.has_ended())
+
+
+class Names(unittest.TestCase):
+    # The name moves at 2, is gone at 60, connections close from 75 on, and it is found again at 81.
+    TIMES = (2, 60, 75, 81)
+    WELL = [(1, 0.1, names.OLD), (30, 0.1, names.OLD), (31, 0.1, names.NEW), (70, 0.1, names.NEW), (82, 0.1, names.NEW)]
+    LOST = (77, 3, None, 502, "upstream_name")
+
+    def faults(self, *more):
+        result = report.Result("names")
+        names.judge(result, [(*one, 200, None) for one in self.WELL] + list(more), *self.TIMES)
+        return result.faults
+
+    def test_who_needs_a_new_connection_may_fail_while_there_is_no_name_and_nobody_else(self):
+        self.assertEqual(self.faults(self.LOST), [])
+        self.assertEqual(len(self.faults(self.LOST, (65, 0.1, None, 502, "upstream_name"))), 1)
+        self.assertEqual(len(self.faults()), 1)
+
+    def test_what_comes_late_or_is_told_wrongly_is_a_fault(self):
+        for late in (
+            (63, 0.1, names.OLD, 200, None),
+            (77, 9, None, 502, "upstream_name"),
+            (77, 1, None, 504, "upstream_timeout"),
+            (92, 1, None, 502, "upstream_name"),
+        ):
+            self.assertEqual(len(self.faults(self.LOST, late)), 1, late)
 
 
 if __name__ == "__main__":

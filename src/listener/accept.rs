@@ -1,6 +1,7 @@
 //! Binds an address and accepts connections from it.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::places::{Place, Places};
+use super::room::Room;
 use super::socket::{self, Listener, Listening};
 use super::terms::{Handle, Shared, Terms};
 use super::{Address, Settings};
@@ -113,7 +115,8 @@ impl Bound {
     /// Accepts connections until the drain begins, and hands each to `deliver`; at the end also those that had
     /// connected before.
     ///
-    /// While as many are open as the settings allow, the others wait in the kernel's queue.
+    /// While as many are open as the settings allow, or as the process has descriptors for, the others wait in the
+    /// kernel's queue.
     ///
     /// # Errors
     /// When the socket cannot be used by the runtime.
@@ -129,21 +132,26 @@ impl Bound {
         } = self;
         let shared = Arc::clone(&door.0);
         let listener = socket.enter()?;
+        let room = Room::in_process();
         let over = draining.clone();
         let next = async || -> Option<Accepted> {
             let most = || shared.terms.load().settings.limits.connections;
             // At the drain the kernel's queue is all that still comes, and bounds itself.
             if !*over.borrow() {
                 shared.places.free(most).await;
+                room.free(listener.as_fd()).await;
             }
             match listener.accept().await {
-                Ok((socket, peer)) => Some(Accepted {
-                    socket,
-                    peer,
-                    terms: shared.terms.load_full(),
-                    place: shared.places.take(),
-                    failed_handshakes: shared.failed_handshakes.clone(),
-                }),
+                Ok((socket, peer)) => {
+                    room.note(socket.as_fd().as_raw_fd());
+                    Some(Accepted {
+                        socket,
+                        peer,
+                        terms: shared.terms.load_full(),
+                        place: shared.places.take(),
+                        failed_handshakes: shared.failed_handshakes.clone(),
+                    })
+                }
                 Err(error) => {
                     // Out of descriptors, most likely: trying again at once would only burn the processor.
                     tracing::warn!(%error, %address, "a connection could not be accepted");

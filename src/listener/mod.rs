@@ -10,6 +10,7 @@ mod http2;
 mod identity;
 mod metrics;
 mod places;
+mod room;
 mod socket;
 mod socket_file;
 mod stall;

@@ -9,6 +9,7 @@ use super::StartError;
 use crate::config::Settings;
 use crate::connect::{self, Dialer};
 use crate::context::PerRoute;
+use crate::descriptors::Descriptors;
 use crate::error::{Error, Reason};
 use crate::forward;
 use crate::gate::Gate;
@@ -29,7 +30,7 @@ pub fn plan(
 ) -> Result<Plan, StartError> {
     let metrics = Metrics::register(registry, &names(settings));
     let in_flight = metrics.in_flight().clone();
-    let upstream = settings.upstream.clone().divided(settings.workers);
+    let upstream = upstream(settings, settings.workers);
     let lasting = Lasting {
         in_flight: InFlightLayer::new(settings.in_flight.get(), in_flight),
         limit: Limit::new(&settings.limit, &pauses(settings, &credentials)?),
@@ -51,7 +52,7 @@ pub(super) fn next(
     before: &Plan,
     workers: NonZeroUsize,
 ) -> Result<Plan, StartError> {
-    let upstream = settings.upstream.clone().divided(workers);
+    let upstream = upstream(settings, workers);
     let upstream = if upstream == *before.upstream.settings() {
         before.upstream.clone()
     } else {
@@ -131,6 +132,24 @@ fn pauses(
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
         .collect())
+}
+
+/// Returns the settings of one worker's connections to the upstream: all have no more than there are descriptors for.
+fn upstream(settings: &Settings, workers: NonZeroUsize) -> connect::Settings {
+    let configured = settings.upstream.connections;
+    let most = Descriptors::of_process().for_upstream();
+    if configured > most {
+        tracing::warn!(
+            %configured,
+            %most,
+            "the process may have too few open files for as many connections to the upstream; a quarter is used for them"
+        );
+    }
+    let upstream = connect::Settings {
+        connections: configured.min(most),
+        ..settings.upstream.clone()
+    };
+    upstream.divided(workers)
 }
 
 fn labels(settings: &Settings, credentials: &Credentials) -> PerRoute<Labels> {

@@ -12,6 +12,7 @@ mod support;
 mod authority;
 mod doors;
 mod egress;
+mod faults;
 mod forwarding;
 mod grants;
 mod hostile;

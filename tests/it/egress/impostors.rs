@@ -1,7 +1,10 @@
 //! Somebody else where IMS or the platform should be: they are not shown one byte of a request.
 
+use std::time::Duration;
+
 use profile_gateway::config::Supplied;
 use rcgen::date_time_ymd;
+use tokio::time::Instant;
 
 use super::server::{Authority, Identity, Server};
 use super::{PATH, ROUTE};
@@ -80,13 +83,17 @@ upstream: {{ url: 'https://localhost:{}', ca_file: /ca.pem }}
             &files,
         );
 
+        let asked = Instant::now();
         let refused = exchange(gateway.address, get(PATH, ""));
+        let took = asked.elapsed();
 
         assert_eq!(
             refused.problem(),
             (502, "upstream_tls".to_owned()),
             "{case}"
         );
+        // Less than a connection may take, and something for the first token.
+        assert!(took < Duration::from_secs(4), "{case}: {took:?}");
         assert_told_nothing(case, &server);
     }
 }

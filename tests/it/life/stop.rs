@@ -1,5 +1,9 @@
 //! How the process stops: readiness first, then the delay, then the drain.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::{ALL, PATH, configuration};
 use crate::support::adobe::{Act, Adobe};
 use crate::support::raw::{Raw, get};
@@ -75,6 +79,42 @@ fn after_sigterm_everything_is_served_as_usual_for_a_while_but_for_readiness() {
     assert!(
         printed.trim_end().ends_with("\"message\":\"stopped\"}"),
         "{printed}"
+    );
+}
+
+#[test]
+fn thirty_requests_in_flight_are_answered_before_the_end_and_told_that_it_is_the_last_answer() {
+    let (gateway, slow) = start("{ delay: 1s, timeout: 10s }");
+    let mut callers: Vec<_> = (0..30).map(|_| Raw::connect(gateway.address)).collect();
+    for caller in &mut callers {
+        caller.write(get(SLOW, ""));
+    }
+    for _ in &callers {
+        wait(&slow.has_arrived);
+    }
+
+    let begun = Instant::now();
+    gateway.process.terminate();
+    gateway.process.wait_for("not ready any more");
+    let (status, text) = gateway.readiness();
+    assert_eq!((status, text.as_str()), DRAINING);
+    gateway.process.wait_for("draining\"");
+    for _ in &callers {
+        slow.go.send(()).unwrap();
+    }
+
+    for caller in &mut callers {
+        let answer = caller.answer(false).unwrap();
+        assert_eq!((answer.status, answer.text().as_str()), (200, SLOW));
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(caller.is_closed());
+    }
+    let (code, printed) = gateway.process.finish();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
     );
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::process::Pid;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -28,10 +29,24 @@ struct Output {
 
 impl Process {
     pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_profile-gateway"))
-            .args(arguments)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_profile-gateway"));
+        command.args(arguments).envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// Starts one from a shell, in which `preparing` happens first, such as `ulimit -n 64`.
+    pub(crate) fn start_after(preparing: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("{preparing}; exec \"$0\" \"$@\"")])
+            .arg(env!("CARGO_BIN_EXE_profile-gateway"))
+            .args(arguments);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .env_remove("PROFILE_GATEWAY_CONFIG")
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -83,6 +98,20 @@ impl Process {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         peak.unwrap().trim_end_matches("kB").trim().parse().unwrap()
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Returns the processor time it has taken.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // What comes before may hold anything, and ends with the last bracket.
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split(' ').collect();
+        let ticks = |field: usize| fields[field].parse::<u64>().unwrap();
+        // The 14th and the 15th of all, in hundredths of a second wherever Linux runs.
+        Duration::from_millis(10 * (ticks(12) + ticks(13)))
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {

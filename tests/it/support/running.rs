@@ -1,7 +1,7 @@
 //! A gateway process with its configuration, its callers' view and its operators'.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use super::port::Port;
 use super::process::Process;
 use super::raw::{Answer, exchange, get};
 
@@ -19,6 +20,8 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
     folder: TempDir,
+    /// What the configuration begins with, whatever else it says.
+    lasting: String,
 }
 
 /// A read that every gateway of these tests lets pass.
@@ -48,6 +51,35 @@ impl Running {
             admin: process.address("serving operators"),
             process,
             folder,
+            lasting: String::new(),
+        }
+    }
+
+    /// Starts one from a shell, in which `preparing` happens first, such as `ulimit -n 64`; `$FOLDER` is its folder there
+    /// too. Nothing that it prints is waited for.
+    pub(crate) fn start_after(preparing: &str, more: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let [callers, operators] = [Port::take(), Port::take()];
+        let lasting = format!(
+            "listeners: [{{ address: '{}' }}]\nadmin: {{ address: '{}' }}\n",
+            callers.address(),
+            operators.address()
+        );
+        let configuration = folder.path().join(CONFIGURATION);
+        let written = text(&format!("{lasting}{more}"), &folder);
+        fs::write(&configuration, written).unwrap();
+        let preparing = preparing.replace("$FOLDER", folder.path().to_str().unwrap());
+        let arguments = ["run", "--config", configuration.to_str().unwrap()];
+        let process = Process::start_after(&preparing, &arguments);
+        for port in [&callers, &operators] {
+            eventually("listener", || TcpStream::connect(port.address()).ok());
+        }
+        Self {
+            address: callers.address(),
+            admin: operators.address(),
+            process,
+            folder,
+            lasting,
         }
     }
 
@@ -62,7 +94,8 @@ impl Running {
 
     /// Writes the configuration anew.
     pub(crate) fn configure(&self, more: &str) {
-        self.write(CONFIGURATION, &text(more, &self.folder));
+        let more = format!("{}{more}", self.lasting);
+        self.write(CONFIGURATION, &text(&more, &self.folder));
     }
 
     /// Writes the configuration anew, asks for a reload, and returns what came of it once it has.

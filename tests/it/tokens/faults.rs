@@ -250,6 +250,7 @@ fn failures() -> Vec<Fault> {
         },
         Fault {
             ims: "timeout: 1s, ",
+            calls: 6,
             ..passing(
                 "silent for ever",
                 Act::silence(),
@@ -259,6 +260,7 @@ fn failures() -> Vec<Fault> {
         },
         Fault {
             ims: "timeout: 1s, ",
+            calls: 6,
             ..passing(
                 "silent in mid-body",
                 Act::play(|wire| {
