@@ -81,7 +81,7 @@ where
 
     fn call(&mut self, inbound: Inbound<CallerBody>) -> S::Future {
         self.0.call(Inbound {
-            request: inbound.request.map(Fragile),
+            request: Box::new(inbound.request.map(Fragile)),
             connection: inbound.connection,
             refused: inbound.refused,
         })
