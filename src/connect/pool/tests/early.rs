@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,55 +17,117 @@ use tokio::time::{Instant, advance};
 
 use super::{settings, stopped, until, until_count};
 use crate::connect::pool::counts::Cause;
+use crate::connect::pool::frames::{
+    CANCEL, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM, SETTINGS, frame, read_frame,
+};
 use crate::connect::pool::{Counts, Pool};
-use crate::connect::{Dialer, Settings};
+use crate::connect::{Dialer, LeasedBody, Settings};
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_request_is_still_on_its_way_is_not_idle() {
-    stopped(async {
-        let early = Early::answered().await;
-        assert_eq!((early.counts.open(), early.counts.idle.get()), (1, 0));
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        stopped(async {
+            let early = Early::answered(speaks).await;
+            assert_eq!((early.counts.open(), early.counts.idle.get()), (1, 0));
 
-        early.finish.send(()).unwrap();
+            early.finish.send(()).unwrap();
 
-        until_count(&early.counts.idle, 1).await;
-    })
-    .await;
+            until_count(&early.counts.idle, 1).await;
+        })
+        .await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_stays_on_its_way_does_not_outlive_its_connection() {
-    stopped(async {
-        let mut early = Early::answered().await;
-        yield_now().await;
-        advance(Duration::from_secs(45)).await;
+async fn the_rest_of_a_request_has_a_second_when_its_answer_is_complete() {
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        stopped(async {
+            let mut early = Early::answered(speaks).await;
+            for _ in 0..100 {
+                yield_now().await;
+            }
+            advance(Duration::from_millis(999)).await;
+            for _ in 0..100 {
+                yield_now().await;
+            }
+            assert!(!early.finish.is_closed());
+            advance(Duration::from_millis(1)).await;
 
-        until(|| early.counts.closed(Cause::Abandoned).get() == 1).await;
-        // Its socket closes, and with it goes the body, which the caller's side waits for.
-        let mut rest = Vec::new();
-        early.stream.read_to_end(&mut rest).await.unwrap();
+            // With the exchange goes the body, which the caller's side waits for.
+            early.finish.closed().await;
+            match speaks {
+                Speaks::Http1 => {
+                    until(|| early.counts.closed(Cause::Abandoned).get() == 1).await;
+                    let mut rest = Vec::new();
+                    early.stream.read_to_end(&mut rest).await.unwrap();
+                }
+                Speaks::Http2 => {
+                    let (_, reset) = read_frame(&mut early.stream, RST_STREAM).await;
+                    assert_eq!(reset, CANCEL.to_be_bytes());
+                    until_count(&early.counts.idle, 1).await;
+                    assert_eq!(early.counts.open(), 1);
+                }
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_an_answer_up_takes_the_rest_of_the_request_along() {
+    stopped(async {
+        let mut early = Early::begun().await;
+
+        drop(early.response.take());
+
         early.finish.closed().await;
+        let (_, reset) = read_frame(&mut early.stream, RST_STREAM).await;
+        assert_eq!(reset, CANCEL.to_be_bytes());
     })
     .await;
 }
 
-/// An exchange whose answer is complete while its request is still on its way.
+/// An exchange whose answer came while its request is still on its way.
 struct Early {
     counts: Arc<Counts>,
     /// Ends the request.
     finish: oneshot::Sender<()>,
     /// The peer's end.
     stream: TcpStream,
+    response: Option<Response<LeasedBody<Slow>>>,
     _pool: Pool<Slow>,
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Speaks {
+    Http1,
+    Http2,
+}
+
 impl Early {
-    async fn answered() -> Self {
+    /// The answer is complete.
+    async fn answered(speaks: Speaks) -> Self {
+        let answer = match speaks {
+            Speaks::Http1 => b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            Speaks::Http2 => frame(HEADERS, END_HEADERS | END_STREAM, 1, OK),
+        };
+        let early = Self::with(speaks, answer).await;
+        let response = early.response.as_ref().unwrap();
+        assert!(response.body().is_end_stream());
+        early
+    }
+
+    /// The answer has begun, over HTTP/2.
+    async fn begun() -> Self {
+        Self::with(Speaks::Http2, frame(HEADERS, END_HEADERS, 1, OK)).await
+    }
+
+    async fn with(speaks: Speaks, answer: Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let counts = Arc::<Counts>::default();
         let dialer = Dialer::new(Settings {
             address: Some(listener.local_addr().unwrap()),
-            idle_timeout: Duration::from_secs(45),
+            http2: speaks == Speaks::Http2,
             ..settings("http://localhost".parse().unwrap())
         });
         let pool: Pool<Slow> = Pool::new(dialer.unwrap(), Arc::clone(&counts));
@@ -73,10 +135,18 @@ impl Early {
         let request = Request::post("/").body(Slow(Some(finished))).unwrap();
         let peer = spawn_local(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut head = [0; 16];
-            stream.read_exact(&mut head).await.unwrap();
-            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-            stream.write_all(answer).await.unwrap();
+            match speaks {
+                Speaks::Http1 => {
+                    stream.read_exact(&mut [0; 16]).await.unwrap();
+                }
+                Speaks::Http2 => {
+                    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
+                    stream.read_exact(&mut [0; PREFACE.len()]).await.unwrap();
+                    let (id, _) = read_frame(&mut stream, HEADERS).await;
+                    assert_eq!(id, 1);
+                }
+            }
+            stream.write_all(&answer).await.unwrap();
             stream
         });
 
@@ -85,15 +155,18 @@ impl Early {
             .send(&mut Some(request), deadline, deadline)
             .await
             .unwrap();
-        assert!(response.into_body().is_end_stream());
         Self {
             counts,
             finish,
             stream: peer.await.unwrap(),
+            response: Some(response),
             _pool: pool,
         }
     }
 }
+
+/// `:status: 200`, by its place in the static table.
+const OK: &[u8] = &[0x88];
 
 /// A body that ends when it is told to.
 struct Slow(Option<oneshot::Receiver<()>>);
