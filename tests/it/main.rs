@@ -17,6 +17,7 @@ mod grants;
 mod hostile;
 mod life;
 mod limits;
+mod metrics;
 mod process;
 mod shared;
 mod simulator;
