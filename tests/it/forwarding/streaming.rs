@@ -35,8 +35,50 @@ fn a_caller_who_waits_for_100_continue_and_is_refused_sends_nothing() {
         "POST /elsewhere HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
     );
 
-    assert_eq!(raw.next_head().unwrap().status, 404);
+    let refused = raw.answer(false).unwrap();
+    assert_eq!(refused.problem().0, 404);
+    assert_eq!(refused.values("connection"), ["close"]);
+    // It is not known whether this is the body, so it is not read.
+    raw.write(get(PATH, ""));
+    assert!(raw.is_closed());
     assert_eq!(adobe.heads(), 0);
+}
+
+#[test]
+fn a_caller_who_waits_for_100_continue_gets_an_early_answer_after_it() {
+    let adobe = Adobe::at_heads(|_| {
+        Some(Act::play(|wire| {
+            wire.write("HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\n{}");
+            wire.wait_for_end();
+        }))
+    });
+    let gateway = Gateway::start(&adobe.url(), ROUTE);
+    let mut raw = Raw::connect(gateway.address);
+
+    raw.write(format!(
+        "POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    ));
+
+    let answer = raw.answer(false).unwrap();
+    assert_eq!((answer.status, answer.text().as_str()), (413, "{}"));
+    assert_eq!(answer.values("connection"), ["close"]);
+    assert!(raw.is_closed());
+}
+
+#[test]
+fn who_speaks_http10_is_not_told_to_go_on() {
+    let (adobe, gateway) = start(|_| Act::ok());
+    let mut raw = Raw::connect(gateway.address);
+
+    raw.write(format!(
+        "POST {PATH} HTTP/1.0\r\nContent-Type: a/b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    ));
+    raw.write("hello");
+
+    assert_eq!(raw.next_head().unwrap().status, 200);
+    let seen = adobe.seen().pop().unwrap();
+    assert_eq!(seen.body, b"hello");
+    assert!(seen.values("expect").is_empty());
 }
 
 #[test]
