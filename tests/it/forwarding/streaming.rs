@@ -228,7 +228,7 @@ fn a_body_that_drips_on_after_its_answer_keeps_no_connection_from_others() {
 
     let drip = thread::spawn(move || {
         while !dripping.is_empty() {
-            dripping.retain_mut(|raw| raw.drips());
+            dripping.retain_mut(Raw::drips);
         }
     });
     for _ in 0..2 {
