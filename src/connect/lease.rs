@@ -48,7 +48,8 @@ impl<B: 'static> Body for LeasedBody<B> {
             None => this.incoming.as_mut().poll_frame(cx),
         });
         match &frame {
-            Some(Ok(_)) if !this.incoming.is_end_stream() => {}
+            // Trailers are an end too: nothing follows them, and who has them may not ask again.
+            Some(Ok(frame)) if !frame.is_trailers() && !this.incoming.is_end_stream() => {}
             Some(Err(_)) => {
                 if let Some(lease) = this.lease.take() {
                     lease.broke();

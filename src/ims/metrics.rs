@@ -49,6 +49,16 @@ impl Collector for Credentials {
             |status| status.replacements,
         )?;
 
+        let name = "profile_gateway_credential_paused";
+        let help =
+            "1 while requests with the credential's API key wait since the upstream asked for it";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for credential in self.iter() {
+            let labels = [("credential", credential.name())];
+            let paused = i64::from(credential.pauses().is_shut());
+            ConstGauge::new(paused).encode(family.encode_family(&labels)?)?;
+        }
+
         let help = "Token calls, by what came of them";
         let name = "profile_gateway_token_calls";
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

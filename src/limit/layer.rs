@@ -124,7 +124,10 @@ impl<B> Stage<Authorized<B>> for Limit {
 
 fn paused(shut: Shut) -> Error {
     let detail = "the upstream asked all requests with this API key to wait";
-    Error::new(Reason::UpstreamPaused, detail).after(shut.wait)
+    let error = Error::new(Reason::UpstreamPaused, detail).after(shut.wait);
+    // Without a policy, since only Adobe knows it.
+    let state = format!("\"upstream\";r=0;t={}", error.retry_after().unwrap_or(1));
+    with_field(error, "ratelimit", &state)
 }
 
 /// Names the quota, and says when to come back in the fields of draft-ietf-httpapi-ratelimit-headers-10 too.
@@ -144,12 +147,14 @@ fn refusal(bucket: &Bucket, spent: Spent) -> Error {
     );
     [("ratelimit-policy", policy), ("ratelimit", state)]
         .into_iter()
-        .fold(error, |error, (name, text)| {
-            match HeaderValue::from_str(&text) {
-                Ok(value) => error.with_field(HeaderName::from_static(name), value),
-                Err(_) => error,
-            }
-        })
+        .fold(error, |error, (name, text)| with_field(error, name, &text))
+}
+
+fn with_field(error: Error, name: &'static str, text: &str) -> Error {
+    match HeaderValue::from_str(text) {
+        Ok(value) => error.with_field(HeaderName::from_static(name), value),
+        Err(_) => error,
+    }
 }
 
 #[cfg(test)]

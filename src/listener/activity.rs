@@ -19,7 +19,8 @@ pub(super) struct Activity {
     writing: Cell<bool>,
     receiving: Cell<usize>,
     unread: Cell<bool>,
-    draining: Cell<bool>,
+    /// Since when the drain has been known of.
+    draining: Cell<Option<Instant>>,
     quiet_since: Cell<Instant>,
     taken: Cell<u64>,
     took: Notify,
@@ -57,7 +58,7 @@ impl Activity {
             writing: Cell::new(false),
             receiving: Cell::new(0),
             unread: Cell::new(false),
-            draining: Cell::new(false),
+            draining: Cell::new(None),
             quiet_since: Cell::new(Instant::now()),
             taken: Cell::new(0),
             took: Notify::new(),
@@ -91,9 +92,12 @@ impl Activity {
         self.unread.set(false);
     }
 
-    /// Notes that the connection takes no request after those that are under way or on their way.
-    pub(super) fn drain(&self) {
-        self.draining.set(true);
+    /// Notes that the connection takes no request after those that are under way or on their way, and returns since when
+    /// that is so.
+    pub(super) fn drain(&self) -> Instant {
+        let since = self.draining.get().unwrap_or_else(Instant::now);
+        self.draining.set(Some(since));
+        since
     }
 
     /// Tells whether there are requests in flight.
@@ -183,7 +187,7 @@ impl Busy {
     /// Tells whether no request can follow this one for sure: the drain has begun, or a part of its body is unread.
     pub(super) fn is_last(&self) -> bool {
         let Self(activity) = self;
-        activity.draining.get() || activity.unread.get() || activity.receiving.get() > 0
+        activity.draining.get().is_some() || activity.unread.get() || activity.receiving.get() > 0
     }
 }
 

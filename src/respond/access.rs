@@ -100,6 +100,9 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        if self.exchange.connection.stalled.get() {
+            self.outcome.complete = false;
+        }
         let own = self.exchange.reason.get().is_some();
         self.outcome.blame = self
             .outcome
@@ -177,7 +180,8 @@ impl<R: Body<Data = Bytes>> Body for Observed<R> {
             Some(Ok(_)) => this.body.is_end_stream(),
             Some(Err(_)) => false,
         };
-        if ended && let Some(mut entry) = this.entry.take() {
+        // It is written when the body is dropped: a last piece may have to wait for a window, and in vain.
+        if ended && let Some(entry) = this.entry.as_mut() {
             entry.outcome.complete = true;
         }
         Poll::Ready(frame)

@@ -36,7 +36,8 @@ where
         {
             return pool.clone();
         }
-        let pool = Pool::new(dialer.clone(), self.metrics.add());
+        let counts = self.metrics.add(dialer.breaker());
+        let pool = Pool::new(dialer.clone(), counts);
         let before = self.present.replace((dialer.clone(), pool.clone()));
         if let Some((_, before)) = before {
             before.retire();

@@ -18,6 +18,7 @@ mod grants;
 mod hostile;
 mod life;
 mod limits;
+mod metrics;
 mod process;
 mod shared;
 mod simulator;

@@ -10,6 +10,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::connect::Breaker;
+
 /// The counts of one pool. Its worker alone writes them; whoever likes may read.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -119,13 +121,17 @@ struct Pools {
     counted: Vec<Arc<Counts>>,
     /// What those have counted that are no more.
     gone: Counts,
+    /// The breaker of the latest, if it has one.
+    breaker: Option<Arc<Breaker>>,
 }
 
 impl PoolMetrics {
-    /// Returns the counts of one more pool. When the pool is no more, what it has counted is kept.
-    pub fn add(&self) -> Arc<Counts> {
+    /// Returns the counts of one more pool, whose calls `breaker` may stop. When the pool is no more, what it has counted
+    /// is kept.
+    pub fn add(&self, breaker: Option<&Arc<Breaker>>) -> Arc<Counts> {
         let mut pools = lock(&self.0);
-        let Pools { counted, gone } = &mut *pools;
+        pools.breaker = breaker.cloned();
+        let Pools { counted, gone, .. } = &mut *pools;
         counted.retain(|counts| {
             let used = Arc::strong_count(counts) > 1;
             if !used {
@@ -212,6 +218,16 @@ impl Collector for PoolMetrics {
         }
 
         let metric = encoder.encode_descriptor(
+            "profile_gateway_upstream_breaker_open",
+            "1 while the upstream fails and is called once in a while",
+            None,
+            MetricType::Gauge,
+        )?;
+        let breaker = lock(&self.0).breaker.clone();
+        let open = breaker.is_some_and(|breaker| breaker.is_open());
+        gauge(u64::from(open)).encode(metric)?;
+
+        let metric = encoder.encode_descriptor(
             "profile_gateway_upstream_requests_waiting",
             "Requests that wait since all connections to the upstream are in use",
             None,
@@ -234,7 +250,7 @@ mod tests {
         let metrics = PoolMetrics::default();
         let opened = || metrics.sum(|counts| counts.opened.get());
         for pools in 1..=10 {
-            let counts = metrics.add();
+            let counts = metrics.add(None);
             counts.opened.increment();
             counts.closed(Cause::Replaced).increment();
             assert_eq!(opened(), pools);

@@ -17,52 +17,60 @@ use super::{Counts, Pool};
 use crate::connect::{Dialer, Settings};
 use crate::error::{Error, Reason};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
 
 const NO_ERROR: u32 = 0;
 const INTERNAL_ERROR: u32 = 2;
 const REFUSED_STREAM: u32 = 7;
-const CANCEL: u32 = 8;
+pub(super) const CANCEL: u32 = 8;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
-fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = length[1..].to_vec();
-    frame.extend([kind, 0]);
+    frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
     frame.extend(payload);
     frame
 }
 
 fn reset(stream: u32, code: u32) -> Vec<u8> {
-    frame(RST_STREAM, stream, &code.to_be_bytes())
+    frame(RST_STREAM, 0, stream, &code.to_be_bytes())
 }
 
 fn go_away(last: u32, code: u32) -> Vec<u8> {
     let payload = [last.to_be_bytes(), code.to_be_bytes()].concat();
-    frame(GOAWAY, 0, &payload)
+    frame(GOAWAY, 0, 0, &payload)
 }
 
-/// Reads frames until the head of a request has come.
+/// Reads the preface, and frames until the head of a request has come.
 async fn read_request(stream: &mut TcpStream) {
     let mut preface = [0; PREFACE.len()];
     stream.read_exact(&mut preface).await.unwrap();
     assert_eq!(preface, PREFACE);
+    // The first one of a client.
+    assert_eq!(read_frame(stream, HEADERS).await.0, 1);
+}
+
+/// Reads frames until one of this kind has come, and returns its stream and what it carries.
+pub(super) async fn read_frame(stream: &mut TcpStream, kind: u8) -> (u32, Vec<u8>) {
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head).await.unwrap();
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let mut payload = vec![0; usize::try_from(length).unwrap()];
         stream.read_exact(&mut payload).await.unwrap();
-        if head[3] == HEADERS {
-            // The first one of a client.
-            assert_eq!(head[5..], [0, 0, 0, 1]);
-            return;
+        if head[3] == kind {
+            let id = u32::from_be_bytes(head[5..].try_into().unwrap());
+            return (id, payload);
         }
     }
 }
@@ -74,7 +82,7 @@ async fn failure(http2: bool, frames: Vec<u8>, closes: bool) -> (Error, bool) {
     let task = spawn_local(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         if http2 {
-            stream.write_all(&frame(SETTINGS, 0, &[])).await.unwrap();
+            stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
             read_request(&mut stream).await;
         } else {
             let mut head = [0; 16];

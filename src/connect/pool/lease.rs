@@ -4,6 +4,7 @@ use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -15,6 +16,7 @@ use super::book::{Given, Id, Whole};
 use super::counts::Cause;
 use super::http1::Http1;
 use super::open::Http2;
+use super::outgoing::Sending;
 
 /// A connection in use. Dropped, it closes an HTTP/1.1 connection, since its exchange has not come to its end.
 pub(in crate::connect) struct Lease<B> {
@@ -27,8 +29,8 @@ pub(in crate::connect) struct Lease<B> {
 pub(super) enum Held<B> {
     /// HTTP/1.1: this exchange alone has it.
     Whole(Whole<Box<Http1<B>>>),
-    /// HTTP/2: one of several.
-    Stream(Id, Http2<B>),
+    /// HTTP/2: one of several, and the request's body on its way.
+    Stream(Id, Http2<B>, Option<Rc<Sending>>),
     /// It has been given back.
     Nothing,
 }
@@ -41,7 +43,7 @@ impl<B> Lease<B> {
     ) -> Self {
         let held = match given {
             Given::Whole(whole) => Held::Whole(whole),
-            Given::Stream(id, shared) => Held::Stream(id, shared),
+            Given::Stream(id, shared) => Held::Stream(id, shared, None),
         };
         Self { held, pool, reused }
     }
@@ -55,7 +57,7 @@ impl<B> Lease<B> {
     pub(super) fn is_ready(&self) -> bool {
         match &self.held {
             Held::Whole(whole) => whole.connection.is_ready(),
-            Held::Stream(_, shared) => shared.sender.is_ready(),
+            Held::Stream(_, shared, _) => shared.sender.is_ready(),
             Held::Nothing => false,
         }
     }
@@ -69,11 +71,14 @@ impl<B> Lease<B> {
     fn end(&mut self, cause: Cause) {
         // What is dropped with the connection may come back here, so the book must not be open then.
         let held = mem::replace(&mut self.held, Held::Nothing);
+        if let Held::Stream(_, _, Some(sending)) = &held {
+            sending.call_off();
+        }
         let mut book = self.pool.book.borrow_mut();
         match &held {
             Held::Whole(_) => book.lost(cause),
-            Held::Stream(id, shared) if shared.sender.is_closed() => book.ended(*id),
-            Held::Stream(id, shared) => {
+            Held::Stream(id, shared, _) if shared.sender.is_closed() => book.ended(*id),
+            Held::Stream(id, shared, _) => {
                 if let Some(streams) = shared.allowed() {
                     book.allow_streams(*id, streams);
                 }
@@ -102,14 +107,14 @@ impl<B: 'static> Lease<B> {
 
     /// Ends the exchange: the connection is free for the next one.
     pub(in crate::connect) fn give_back(mut self) {
-        let Held::Whole(whole) = &self.held else {
-            return self.end(Cause::Dead);
+        // The answer is complete, but the request's body may still be on its way.
+        let whole = match &self.held {
+            Held::Whole(whole) if whole.connection.is_closed() => return self.end(Cause::Dead),
+            Held::Whole(whole) => whole.connection.is_ready(),
+            Held::Stream(_, _, Some(sending)) if !sending.is_over() => false,
+            Held::Stream(..) | Held::Nothing => return self.end(Cause::Dead),
         };
-        if whole.connection.is_closed() {
-            return self.end(Cause::Dead);
-        }
-        if !whole.connection.is_ready() {
-            // The answer is complete, but the request's body is still on its way.
+        if !whole {
             return self.settle();
         }
         if let Held::Whole(whole) = mem::replace(&mut self.held, Held::Nothing) {
@@ -118,14 +123,18 @@ impl<B: 'static> Lease<B> {
         }
     }
 
-    /// Waits for a connection to become ready, and gives it back then.
+    /// Waits for the rest of the request to go, and gives the connection back then.
     fn settle(mut self) {
         tokio::task::spawn_local(async move {
-            let limit = self.pool.dialer.settings().idle_timeout;
-            let Held::Whole(whole) = &mut self.held else {
-                return;
+            let settled = match &mut self.held {
+                Held::Whole(whole) => timeout(REST_OF_REQUEST, whole.connection.ready()).await,
+                Held::Stream(_, _, Some(sending)) => {
+                    let over = timeout(REST_OF_REQUEST, sending.over()).await;
+                    over.map(Ok)
+                }
+                Held::Stream(_, _, None) | Held::Nothing => return,
             };
-            match timeout(limit, whole.connection.ready()).await {
+            match settled {
                 Ok(Ok(())) => self.give_back(),
                 Ok(Err(_)) => self.broke(),
                 // Dropped, it ends the exchange.
@@ -134,6 +143,10 @@ impl<B: 'static> Lease<B> {
         });
     }
 }
+
+/// How long the rest of a request may still go up when its answer is complete: long enough for what is on its way, since
+/// a caller may send all before it reads, and too short to keep connections from others with.
+const REST_OF_REQUEST: Duration = Duration::from_secs(1);
 
 impl<B> Drop for Lease<B> {
     fn drop(&mut self) {

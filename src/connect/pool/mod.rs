@@ -16,7 +16,8 @@
 //! for no attempt, since the cap was reached, gets one as soon as a connection is gone or an attempt has failed.
 //!
 //! The files: `book` keeps account and decides, `line` is the waiting line, `open` connects, `lease` lends,
-//! `address` says whom a request is for, `heads` looks at what comes back, `counts` is what is measured.
+//! `address` says whom a request is for, `outgoing` calls a body off, `heads` looks at what comes back, `counts` is what
+//! is measured.
 
 mod address;
 mod book;
@@ -26,6 +27,7 @@ mod http1;
 mod lease;
 mod line;
 mod open;
+mod outgoing;
 
 #[cfg(test)]
 mod frames;
@@ -54,6 +56,7 @@ use self::http1::Http1;
 use self::lease::Held;
 use self::line::{Attempt, Ticket};
 use self::open::Http2;
+use self::outgoing::Outgoing;
 use super::unexecuted::{is_disowned, is_of_the_other_side};
 use super::{Dialer, LeasedBody};
 use crate::error::{Error, Reason, Source};
@@ -162,13 +165,17 @@ where
                     let sending = whole.connection.send(request.take().ok_or_else(missing)?);
                     timeout_at(deadline, sending).await
                 }
-                Held::Stream(_, shared) => {
+                Held::Stream(_, shared, outgoing) => {
                     address::http2(request.as_mut().ok_or_else(missing)?, origin)?;
-                    let sending = shared
-                        .sender
-                        .try_send_request(request.take().ok_or_else(missing)?);
-                    let sent = timeout_at(deadline, sending).await;
-                    sent.map(|sent| sent.map_err(|refused| Refused::new(refused, |body| body)))
+                    let request = request.take().ok_or_else(missing)?.map(|body| {
+                        let (body, sending) = Outgoing::new(body);
+                        *outgoing = sending;
+                        body
+                    });
+                    let sent = timeout_at(deadline, shared.sender.try_send_request(request)).await;
+                    sent.map(|sent| {
+                        sent.map_err(|refused| Refused::new(refused, Outgoing::into_body))
+                    })
                 }
                 Held::Nothing => return Err(Error::new(Reason::Internal, "an empty lease").into()),
             };

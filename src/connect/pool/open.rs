@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use super::book::{Id, Term, Whole};
 use super::http1::Http1;
 use super::line::Attempt;
+use super::outgoing::Outgoing;
 use super::{Inner, STREAMS};
 use crate::connect::{Dialer, LocalExecutor, Settings, Stream};
 use crate::error::{Error, Reason, Source};
@@ -47,7 +48,7 @@ impl<B> Drop for Opening<B> {
 
 /// An HTTP/2 connection.
 pub(super) struct Http2<B> {
-    pub(super) sender: http2::SendRequest<B>,
+    pub(super) sender: http2::SendRequest<Outgoing<B>>,
     /// Asks the connection, as long as its task runs.
     allowed: Weak<dyn Fn() -> usize>,
 }

@@ -67,9 +67,10 @@ impl Life {
             }
         };
         let drained = async {
-            let _ = draining.wait_for(|draining| *draining).await;
+            begun(&mut draining).await;
+            let since = self.activity.drain();
             match drain {
-                Drain::AfterAnother => self.quiet_since_now(GRACE).await,
+                Drain::AfterAnother => self.quiet_since(since, GRACE).await,
                 // What was accepted before the drain, or has just been woken, may have its request under way.
                 Drain::AfterTheFirst => {
                     let _ = timeout(GRACE, self.activity.more_than(taken)).await;
@@ -109,7 +110,7 @@ impl Life {
         mut connection: Pin<&mut C>,
         limit: Duration,
     ) -> Option<C::Output> {
-        let mut quiet = pin!(self.quiet_since_now(limit));
+        let mut quiet = pin!(self.quiet_since(Instant::now(), limit));
         poll_fn(|cx| {
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(Some(ended));
@@ -119,10 +120,9 @@ impl Life {
         .await
     }
 
-    /// Waits until there has been no request in flight for as long as `limit`, from now on. It has to be polled whenever
-    /// the connection is.
-    async fn quiet_since_now(&self, limit: Duration) {
-        let begun = Instant::now();
+    /// Waits until there has been no request in flight for as long as `limit`, from `begun` on. It has to be polled
+    /// whenever the connection is.
+    async fn quiet_since(&self, begun: Instant, limit: Duration) {
         let mut timer = pin!(sleep_until(begun));
         poll_fn(|cx| {
             if self.activity.is_busy() {
@@ -144,15 +144,27 @@ impl Life {
             biased;
             more = guard.more() => more,
             () = sleep_until(self.activity.quiet_until(self.idle_timeout)) => Ok(false),
-            // A request may be on its way.
-            () = drained(self.draining.clone(), GRACE) => Ok(false),
+            // A request may be on its way. What comes and is none lengthens nothing.
+            () = self.drained() => Ok(false),
         }
+    }
+
+    /// Waits until the drain has begun and there has been no request in flight for a while.
+    async fn drained(&self) {
+        begun(&mut self.draining.clone()).await;
+        let since = self.activity.drain();
+        sleep_until(self.activity.quiet_until(GRACE).max(since + GRACE)).await;
     }
 }
 
 /// Waits until the drain has begun, and then as long as `grace` for what is on its way.
 pub(super) async fn drained(mut draining: watch::Receiver<bool>, grace: Duration) {
+    begun(&mut draining).await;
+    sleep(grace).await;
+}
+
+/// Waits until the drain has begun.
+async fn begun(draining: &mut watch::Receiver<bool>) {
     // The sender lives as long as the gateway; without one there is nobody left to serve for.
     let _ = draining.wait_for(|draining| *draining).await;
-    sleep(grace).await;
 }

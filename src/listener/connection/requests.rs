@@ -6,7 +6,7 @@ use std::future::Future;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use tower::Service;
@@ -64,6 +64,7 @@ where
         pace: Option<Rc<Pace>>,
     ) -> impl Future<Output = Answered<R>> + use<S, R> {
         let busy = self.activity.begin();
+        let is_old = request.version() == Version::HTTP_10;
         let inbound = Inbound {
             request: Box::new(request.map(|body| CallerBody::new(body, &self.activity))),
             connection: Rc::clone(&self.connection),
@@ -76,10 +77,17 @@ where
             let mut answer = answer.await?;
             match &pace {
                 Some(pace) => pace.offer(),
-                // Over HTTP/1.1, so that the caller sends no request after it that nobody would read.
-                None if busy.is_last() => {
+                // Over HTTP/1, so that the caller sends no request after it that nobody would read: over HTTP/1.0 an answer
+                // without a length ends with its connection.
+                None if busy.is_last()
+                    || (is_old && answer.body().size_hint().exact().is_none()) =>
+                {
                     let close = HeaderValue::from_static("close");
                     answer.headers_mut().insert(header::CONNECTION, close);
+                    if is_old {
+                        // hyper would say beside it that the connection stays.
+                        *answer.version_mut() = Version::HTTP_10;
+                    }
                 }
                 None => {}
             }

@@ -128,8 +128,9 @@ impl<F: Future> Future for Watched<F> {
 pin_project! {
     /// An answer's body that tells how it is taken.
     ///
-    /// It is offered by small pieces: the library takes a piece whole, and holds it until the caller has taken it, or so
-    /// much of it that the next is asked for.
+    /// It is offered by small pieces: the library takes a piece whole as soon as there is a window for its first byte, and
+    /// asks for the next. So a last byte is a piece of its own, which waits until the caller has a window for all that
+    /// came before: only then is the answer over, and what is counted with it.
     pub(super) struct Paced<B> {
         #[pin]
         body: B,
@@ -141,6 +142,9 @@ pin_project! {
 
 /// Bytes. A frame of the usual size, and little enough that a slow caller is told from one that takes nothing.
 const PIECE: usize = 16 * 1024;
+
+/// Bytes. What the library may hold of an answer that is over: so little is not worth a frame.
+const SMALL: usize = 1024;
 
 impl<B> Paced<B> {
     /// Notes in `pace` how `body` is taken, if it is given.
@@ -179,7 +183,10 @@ impl<B: Body<Data = Bytes>> Body for Paced<B> {
             }
         }
         pace.offer();
-        let piece = this.rest.split_to(this.rest.len().min(PIECE));
+        let left = this.rest.len();
+        let keeps_one = left > SMALL && left <= PIECE;
+        let piece = if keeps_one { left - 1 } else { left.min(PIECE) };
+        let piece = this.rest.split_to(piece);
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
@@ -224,6 +231,19 @@ mod tests {
 
         assert_eq!(sizes, [PIECE, PIECE, 1]);
         assert!(body.frame().await.is_none());
+        assert_eq!(pieces(2 * PIECE).await, [PIECE, PIECE - 1, 1]);
+        assert_eq!(pieces(SMALL + 1).await, [SMALL, 1]);
+        assert_eq!(pieces(SMALL).await, [SMALL]);
+    }
+
+    async fn pieces(length: usize) -> Vec<usize> {
+        let pace = Rc::new(Pace::default());
+        let mut body = Paced::new(Full::new(Bytes::from(vec![7; length])), Some(pace));
+        let mut sizes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            sizes.push(frame.unwrap().into_data().unwrap().len());
+        }
+        sizes
     }
 
     /// A body whose next piece has not come.

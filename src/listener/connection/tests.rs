@@ -232,6 +232,31 @@ async fn a_drain_closes_a_connection_that_rests_and_serves_what_has_just_arrived
 }
 
 #[tokio::test(start_paused = true)]
+async fn empty_lines_hold_no_connection_when_the_drain_has_begun() {
+    for pause in [REST / 2, GRACE / 3] {
+        let (mut caller, served, drain) = connection();
+        let drip = async {
+            assert!(ask(&mut caller, GET).await.is_some());
+            sleep(2 * REST).await;
+            drain.send_replace(true);
+            let begun = Instant::now();
+            while begun.elapsed() < 10 * GRACE && caller.write_all(b"\r\n").await.is_ok() {
+                sleep(pause).await;
+            }
+            assert!(
+                begun.elapsed() <= GRACE + 2 * pause,
+                "{:?}",
+                begun.elapsed()
+            );
+        };
+
+        let (served, ()) = tokio::join!(served, drip);
+
+        served.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_does_not_rest_while_somebody_reads_a_request_body() {
     let kept = Rc::new(RefCell::new(None));
     let keep = Rc::clone(&kept);
@@ -302,5 +327,6 @@ fn returned<F>(
 
 #[test]
 fn what_is_kept_of_a_connection_that_rests_is_small() {
-    assert!(returned(serve::<Stack, Full<Bytes>, ()>) <= 1280);
+    let size = returned(serve::<Stack, Full<Bytes>, ()>);
+    assert!(size <= 1280, "{size}");
 }

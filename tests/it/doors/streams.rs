@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use super::{PATH, PATIENCE, ROUTE, metric};
-use crate::support::adobe::Adobe;
+use crate::support::adobe::{Act, Adobe};
 use crate::support::gateway::Gateway;
+use crate::support::raw::{exchange, get};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -33,8 +34,8 @@ fn headers(stream: u32) -> Vec<u8> {
     frame(HEADERS, 0x05, stream, &block)
 }
 
-fn window(stream: u32) -> Vec<u8> {
-    frame(WINDOW_UPDATE, 0, stream, &60_000_u32.to_be_bytes())
+fn window(stream: u32, more: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, stream, &more.to_be_bytes())
 }
 
 /// Reads frames until one that `wanted` names, and returns its stream and payload.
@@ -69,20 +70,90 @@ fn a_stream_without_a_window_is_given_up_and_the_others_go_on() {
     // :status 200.
     assert_eq!(block[0], 0x88);
 
-    stream.write_all(&[headers(3), window(3)].concat()).unwrap();
+    stream
+        .write_all(&[headers(3), window(3, 60_000)].concat())
+        .unwrap();
     let (_, body) = read_until(&mut stream, |kind, _| kind == DATA);
     assert_eq!(body, PATH.as_bytes());
     let (_, code) = read_until(&mut stream, |kind, of| kind == RST_STREAM && of == 1);
 
     // CANCEL.
     assert_eq!(code, [0, 0, 0, 8]);
-    stream.write_all(&[headers(5), window(5)].concat()).unwrap();
+    stream
+        .write_all(&[headers(5), window(5, 60_000)].concat())
+        .unwrap();
     let (of, _) = read_until(&mut stream, |kind, _| kind == DATA);
     assert_eq!(of, 5);
     assert_eq!(
         metric(gateway.admin, "profile_gateway_requests_in_flight"),
         0
     );
+}
+
+#[test]
+fn an_answer_counts_until_its_caller_has_a_window_for_it() {
+    // Of a length that is known, and of one that is not.
+    for framing in ["Content-Length: 2000", "Transfer-Encoding: chunked"] {
+        let body = if framing.contains("chunked") {
+            format!("7d0\r\n{:2000}\r\n0\r\n\r\n", "x")
+        } else {
+            format!("{:2000}", "x")
+        };
+        let adobe = Adobe::start(move |_| {
+            Act::Answer(format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{body}").into_bytes())
+        });
+        let gateway = Gateway::start(&adobe.url(), &format!("in_flight: 2\n{ROUTE}"));
+        let in_flight = || metric(gateway.admin, "profile_gateway_requests_in_flight");
+        let mut stream = TcpStream::connect(gateway.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        // A window of nothing for the first, and of one byte for the second.
+        begin.extend(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
+        begin.extend(headers(1));
+        begin.extend([headers(3), window(3, 1)].concat());
+        stream.write_all(&begin).unwrap();
+        let (of, byte) = read_until(&mut stream, |kind, _| kind == DATA);
+        assert_eq!((of, byte.len()), (3, 1));
+        while in_flight() < 2 {}
+
+        let refused = exchange(gateway.address, get(PATH, ""));
+        assert_eq!(refused.problem(), (503, "overloaded".to_owned()));
+        assert_eq!(in_flight(), 2);
+        stream.write_all(&window(3, 60_000)).unwrap();
+        while in_flight() == 2 {}
+        assert_eq!(exchange(gateway.address, get(PATH, "")).status, 200);
+        stream.write_all(&window(1, 60_000)).unwrap();
+        while in_flight() > 0 {}
+    }
+}
+
+#[test]
+fn answers_that_are_over_and_not_taken_are_small_and_as_many_as_a_connection_has_streams() {
+    let adobe = Adobe::echoing();
+    let gateway = Gateway::start(&adobe.url(), ROUTE);
+    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    begin.extend(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1]));
+    stream.write_all(&begin).unwrap();
+    for index in 0..128 {
+        let of = 2 * index + 1;
+        stream.write_all(&headers(of)).unwrap();
+        read_until(&mut stream, |kind, stream| kind == DATA && stream == of);
+    }
+    while metric(gateway.admin, "profile_gateway_requests_in_flight") > 0 {}
+
+    stream.write_all(&headers(257)).unwrap();
+    let (_, code) = read_until(&mut stream, |kind, of| kind == RST_STREAM && of == 257);
+
+    // REFUSED_STREAM: it was not processed.
+    assert_eq!(code, [0, 0, 0, 7]);
+    assert_eq!(adobe.heads(), 128);
+    // One that is taken makes room.
+    stream.write_all(&window(1, 60_000)).unwrap();
+    read_until(&mut stream, |kind, of| kind == DATA && of == 1);
+    stream.write_all(&headers(259)).unwrap();
+    read_until(&mut stream, |kind, of| kind == DATA && of == 259);
 }
 
 #[test]

@@ -157,6 +157,53 @@ fn callers_of_http10_are_served() {
 }
 
 #[test]
+fn callers_of_http10_stay_only_if_they_ask_and_the_answer_has_a_length() {
+    let (adobe, gateway) = start(|seen| {
+        if seen.target().ends_with("chunked") {
+            Act::Answer(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+                    .to_vec(),
+            )
+        } else {
+            Act::echo(seen)
+        }
+    });
+    let get = |target: &str, fields: &str| format!("GET {target} HTTP/1.0\r\n{fields}\r\n");
+    let keep = "Connection: keep-alive\r\n";
+    let mut raw = Raw::connect(gateway.address);
+
+    raw.write([get(PATH, keep), get(PATH, keep)].concat());
+    for _ in 0..2 {
+        let answer = raw.answer(false).unwrap();
+        assert_eq!(answer.values("connection"), ["keep-alive"]);
+        assert_eq!((answer.status, answer.text().as_str()), (200, PATH));
+    }
+    raw.write(get("/data/core/ups/chunked", keep));
+    let answer = raw.answer(false).unwrap();
+    assert_eq!(answer.values("connection"), ["close"]);
+    assert_eq!(answer.values("transfer-encoding"), [""; 0]);
+    assert_eq!(answer.text(), "abc");
+    assert!(raw.is_closed());
+
+    for fields in ["", "Connection: close\r\n"] {
+        let mut raw = Raw::connect(gateway.address);
+        raw.write(get(PATH, fields));
+        assert_ne!(
+            raw.answer(false).unwrap().header("connection"),
+            Some("keep-alive")
+        );
+        assert!(raw.is_closed());
+    }
+    // What is said of one connection is not said of the other.
+    assert!(
+        adobe
+            .seen()
+            .iter()
+            .all(|seen| seen.values("connection").is_empty())
+    );
+}
+
+#[test]
 fn answers_of_http10_and_answers_without_length_are_passed_on() {
     let (_adobe, gateway) = start(|seen| match number(seen) {
         Some(0) => Act::AnswerAndClose(b"HTTP/1.0 200 OK\r\n\r\nold".to_vec()),

@@ -112,6 +112,7 @@ fn connections_are_used_again_after_answers_of_every_kind() {
         b"HTTP/1.1 304 Not Modified\r\n\r\n",
         b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-End: 1\r\n\r\n",
     ];
     let (adobe, gateway) = start(by_number(ANSWERS));
     let mut raw = Raw::connect(gateway.address);
@@ -126,7 +127,7 @@ fn connections_are_used_again_after_answers_of_every_kind() {
     let seen = adobe.seen();
     let connections: std::collections::BTreeSet<_> =
         seen.iter().map(|seen| seen.connection).collect();
-    assert_eq!(seen.len(), 30);
+    assert_eq!(seen.len(), 35);
     // An answer may reach the caller a moment before its connection is free again.
     assert!(connections.len() <= 4, "{connections:?}");
 }

@@ -8,6 +8,7 @@ use super::{PATH, ROUTE, by_number, number, numbered, start};
 use crate::support::adobe::{Act, Adobe};
 use crate::support::client::{Client, Speaks, request};
 use crate::support::gateway::Gateway;
+use crate::support::port::Port;
 use crate::support::raw::{Raw, exchange, get, send};
 use crate::support::signal::{signal, wait};
 
@@ -137,13 +138,11 @@ fn a_reset_in_the_middle_of_an_answer_is_an_abort_even_without_a_length() {
 #[test]
 fn an_upstream_that_refuses_connections_is_502() {
     let adobe = Adobe::willing();
-    let closed = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
+    let closed = Port::take();
     let gateway = Gateway::with(&format!(
-        "ims: {{ url: '{}' }}\nupstream: {{ url: 'http://{closed}' }}\n{ROUTE}",
-        adobe.url()
+        "ims: {{ url: '{}' }}\nupstream: {{ url: '{}' }}\n{ROUTE}",
+        adobe.url(),
+        closed.url()
     ));
 
     for request in [get(PATH, ""), send("POST", PATH, "", "{}")] {

@@ -30,7 +30,7 @@ fn fields_of_the_connection_end_at_it_and_all_others_pass() {
           Accept: */*\r\nAccept: text/x\r\nAccept-Encoding: br;q=1.0, gzip\r\nCookie: a=1; b=2\r\n\
           X-Empty:\r\nX-Odd: \xe9 \"q\", ,\r\nIf-None-Match: \"1\"\r\nRange: bytes=0-1\r\nX-Request-Id: ours\r\n\
           X-Profile-Instance-Id: ups\r\nUser-Agent: shop/1\r\nVia: 1.0 edge\r\nX-Forwarded-For: 10.0.0.1\r\n\
-          Forwarded: for=10.0.0.1\r\n\r\n",
+          Forwarded: for=10.0.0.1\r\nMax-Forwards: 0\r\n\r\n",
     );
     let answer = raw.answer(false).unwrap();
 
@@ -63,6 +63,8 @@ fn fields_of_the_connection_end_at_it_and_all_others_pass() {
         ("cookie", &["a=1; b=2"]),
         ("x-empty", &[""]),
         ("if-none-match", &["\"1\""]),
+        // It is about TRACE and OPTIONS alone.
+        ("max-forwards", &["0"]),
         ("range", &["bytes=0-1"]),
         ("x-request-id", &["ours"]),
         ("x-profile-instance-id", &["ups"]),

@@ -23,6 +23,10 @@ fn throttle(fields: &str, body: &str) -> Act {
     Act::Answer(head.into_bytes())
 }
 
+fn metrics(gateway: &Gateway) -> String {
+    exchange(gateway.admin, get("/metrics", "")).text()
+}
+
 #[test]
 fn a_pause_of_the_gateway_is_for_all_requests_with_the_key() {
     for body in [
@@ -44,6 +48,10 @@ fn a_pause_of_the_gateway_is_for_all_requests_with_the_key() {
         assert_eq!(next.problem(), (429, "upstream_paused".to_owned()));
         let wait: u64 = next.header("retry-after").unwrap().parse().unwrap();
         assert!((30..=38).contains(&wait), "{wait}");
+        let state = format!("\"upstream\";r=0;t={wait}");
+        assert_eq!(next.values("ratelimit"), [&*state]);
+        let paused = "profile_gateway_credential_paused{credential=\"demo\"} 1\n";
+        assert!(metrics(&gateway).contains(paused));
         assert_eq!(adobe.heads(), 1);
     }
 }

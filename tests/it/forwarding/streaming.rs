@@ -1,6 +1,7 @@
 //! What passes before the rest of it exists, in both directions.
 
 use std::sync::Arc;
+use std::thread;
 
 use super::{PATH, ROUTE, start};
 use crate::support::adobe::{Act, Adobe};
@@ -34,8 +35,50 @@ fn a_caller_who_waits_for_100_continue_and_is_refused_sends_nothing() {
         "POST /elsewhere HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
     );
 
-    assert_eq!(raw.next_head().unwrap().status, 404);
+    let refused = raw.answer(false).unwrap();
+    assert_eq!(refused.problem().0, 404);
+    assert_eq!(refused.values("connection"), ["close"]);
+    // It is not known whether this is the body, so it is not read.
+    raw.write(get(PATH, ""));
+    assert!(raw.is_closed());
     assert_eq!(adobe.heads(), 0);
+}
+
+#[test]
+fn a_caller_who_waits_for_100_continue_gets_an_early_answer_after_it() {
+    let adobe = Adobe::at_heads(|_| {
+        Some(Act::play(|wire| {
+            wire.write("HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\n{}");
+            wire.wait_for_end();
+        }))
+    });
+    let gateway = Gateway::start(&adobe.url(), ROUTE);
+    let mut raw = Raw::connect(gateway.address);
+
+    raw.write(format!(
+        "POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    ));
+
+    let answer = raw.answer(false).unwrap();
+    assert_eq!((answer.status, answer.text().as_str()), (413, "{}"));
+    assert_eq!(answer.values("connection"), ["close"]);
+    assert!(raw.is_closed());
+}
+
+#[test]
+fn who_speaks_http10_is_not_told_to_go_on() {
+    let (adobe, gateway) = start(|_| Act::ok());
+    let mut raw = Raw::connect(gateway.address);
+
+    raw.write(format!(
+        "POST {PATH} HTTP/1.0\r\nContent-Type: a/b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    ));
+    raw.write("hello");
+
+    assert_eq!(raw.next_head().unwrap().status, 200);
+    let seen = adobe.seen().pop().unwrap();
+    assert_eq!(seen.body, b"hello");
+    assert!(seen.values("expect").is_empty());
 }
 
 #[test]
@@ -152,4 +195,47 @@ fn an_answer_before_the_end_of_the_body_reaches_the_caller() {
     }
     assert!(adobe.seen().is_empty());
     assert_eq!(exchange(gateway.address, get(PATH, "")).status, 200);
+}
+
+#[test]
+fn a_body_that_drips_on_after_its_answer_keeps_no_connection_from_others() {
+    let (ended, end) = signal();
+    let adobe = Adobe::at_heads(move |seen| {
+        let ended = ended.clone();
+        (seen.target() == "/data/core/ups/early").then(|| {
+            Act::play(move |wire| {
+                wire.write("HTTP/1.1 413 Too Much\r\nContent-Length: 2\r\n\r\n{}");
+                wire.wait_for_end();
+                ended.send(()).unwrap();
+            })
+        })
+    });
+    let url = adobe.url();
+    // One connection for each of the two workers, so that each has its caller who drips.
+    let gateway = Gateway::with(&format!(
+        "ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}', connections: 1 }}\n{ROUTE}    timeout: 20s\n"
+    ));
+    let mut dripping: Vec<_> = (0..2).map(|_| Raw::connect(gateway.address)).collect();
+    for raw in &mut dripping {
+        raw.write(
+            "POST /data/core/ups/early HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 600000\r\n\r\nx",
+        );
+        let answer = raw.answer(false).unwrap();
+        assert_eq!((answer.status, answer.complete), (413, true));
+        // No other request can follow what is not read.
+        assert_eq!(answer.values("connection"), ["close"]);
+    }
+
+    let drip = thread::spawn(move || {
+        while !dripping.is_empty() {
+            dripping.retain_mut(Raw::drips);
+        }
+    });
+    for _ in 0..2 {
+        wait(&end);
+    }
+    for _ in 0..2 {
+        assert_eq!(exchange(gateway.address, get(PATH, "")).status, 200);
+    }
+    drip.join().unwrap();
 }

@@ -3,7 +3,8 @@
 use super::PATH;
 use crate::support::adobe::{Act, Adobe, Seen};
 use crate::support::gateway::{Gateway, ROUTES};
-use crate::support::raw::{Answer, Raw, get};
+use crate::support::raw::{Answer, Raw, exchange, get};
+use crate::support::signal::{signal, wait};
 
 /// A gateway before an upstream that gives these answers, and one caller's connection, which always leads to the same
 /// connections to the upstream.
@@ -174,6 +175,47 @@ fn chunks_that_are_none_end_the_answer_as_an_abort_and_its_connection() {
         Then::Closes
     });
 }
+
+#[test]
+fn an_answer_whose_head_or_framing_goes_on_for_ever_is_given_up() {
+    let (ended, end) = signal();
+    let adobe = Adobe::start(move |seen| {
+        let (first, rest) = match number(seen) {
+            Some(0) => ("HTTP/1.1 200 OK\r\nX: ", "aaaaaaaaaaaaaaaa"),
+            Some(1) => ("HTTP/1.1 200 OK\r\n", "X: y\r\n"),
+            Some(2) => ("HTTP/1.1 ", "11111111"),
+            Some(3) => (CHUNKED, "X: y\r\n"),
+            Some(_) => (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;",
+                "aaaaaaaaaaaaaaaa",
+            ),
+            None => return Act::echo(seen),
+        };
+        let ended = ended.clone();
+        Act::play(move |wire| {
+            wire.write(first);
+            while wire.write(rest.repeat(1000)) {}
+            ended.send(()).unwrap();
+        })
+    });
+    let gateway = Gateway::start(&adobe.url(), ROUTES);
+
+    for case in 0..5 {
+        let answer = exchange(gateway.address, get(&format!("{PATH}?answer={case}"), ""));
+
+        if case < 3 {
+            let refused = (502, "upstream_protocol".to_owned());
+            assert_eq!(answer.problem(), refused, "{case}");
+        } else {
+            assert_eq!((answer.status, answer.complete), (200, false), "{case}");
+        }
+        wait(&end);
+        assert_eq!(exchange(gateway.address, get(PATH, "")).text(), PATH);
+    }
+}
+
+/// An answer up to its trailers.
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n";
 
 #[test]
 fn what_may_come_beside_an_answer_does_not_change_it() {

@@ -92,6 +92,74 @@ fn a_body_that_breaks_its_framing_never_arrives_whole() {
 }
 
 #[test]
+fn framing_that_goes_on_for_ever_is_cut_off() {
+    let megabytes = 3 * 1024 * 1024;
+    let zeros = "0".repeat(megabytes);
+
+    for chunks in [
+        format!("5;{}\r\nhello\r\n0\r\n\r\n", "a".repeat(megabytes)),
+        format!(
+            "{}0\r\n\r\n",
+            format!("1;{}\r\nx\r\n", "a".repeat(200)).repeat(20_000)
+        ),
+        format!("{zeros}5\r\nhello\r\n0\r\n\r\n"),
+        format!("5\r\nhello\r\n{zeros}\r\n\r\n"),
+        format!("5\r\nhello\r\n0\r\nx: {}\r\n\r\n", "a".repeat(megabytes)),
+        format!("5\r\nhello\r\n0\r\n{}\r\n", "x: y\r\n".repeat(200_000)),
+    ] {
+        let mut pair = Pair::new(ROUTES);
+        let mut raw = Raw::connect(pair.gateway.address);
+        raw.write(head("Transfer-Encoding: chunked\r\n"));
+        raw.write(&chunks);
+
+        assert_not_whole(&mut pair, raw, chunks.get(..20).unwrap());
+    }
+}
+
+#[test]
+fn nominating_what_frames_a_message_changes_nothing() {
+    let pair = Pair::new(ROUTES);
+    let framings = [
+        ("Content-Length: 2\r\n", "{}"),
+        ("Transfer-Encoding: chunked\r\n", "2\r\n{}\r\n0\r\n\r\n"),
+    ];
+
+    for named in [
+        "content-length",
+        "transfer-encoding",
+        "host",
+        "Host, Content-Length",
+        "via",
+    ] {
+        for (framing, body) in framings {
+            let bytes = format!(
+                "{}{body}",
+                head(&format!("Connection: {named}\r\n{framing}"))
+            );
+            let mut raw = Raw::connect(pair.gateway.address);
+            raw.write(bytes);
+            let answer = raw.answer(false).unwrap();
+
+            assert_eq!(
+                (answer.status, answer.text().as_str()),
+                (200, PATH),
+                "{named}"
+            );
+            let seen = pair.adobe.seen().pop().unwrap();
+            assert_eq!(seen.body, b"{}", "{named}");
+            assert_eq!(seen.values("host").len(), 1, "{named}");
+            assert_eq!(seen.values("via"), ["1.1 profile-gateway"]);
+            let framed =
+                seen.values("content-length").len() + seen.values("transfer-encoding").len();
+            assert_eq!(framed, 1, "{named}: {}", seen.head);
+            // Nothing of the body is taken for another request.
+            raw.write(get(PATH, ""));
+            assert_eq!(raw.answer(false).unwrap().text(), PATH, "{named}");
+        }
+    }
+}
+
+#[test]
 fn a_body_cut_short_never_arrives_whole() {
     for (framing, part) in [
         ("Content-Length: 10\r\n", "hello"),

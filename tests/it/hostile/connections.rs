@@ -42,6 +42,51 @@ fn what_follows_a_bad_request_is_not_read() {
 }
 
 #[test]
+fn what_follows_a_large_body_is_answered_after_it() {
+    let pair = Pair::new(ROUTES);
+    let large = "x".repeat(1024 * 1024);
+    let pieces = large.as_bytes().chunks(70_000);
+    let pieces =
+        pieces.map(|piece| format!("{:x}\r\n{}\r\n", piece.len(), "x".repeat(piece.len())));
+    let chunked = pieces.collect::<Vec<_>>().concat();
+    let target = |number| format!("{PATH}?{number}");
+    let bytes = [
+        send("POST", &target(0), "", &large),
+        get(&target(1), ""),
+        head("Transfer-Encoding: chunked\r\n").replace(PATH, &target(2)),
+        format!("{chunked}0\r\n\r\n"),
+        get(&target(3), "").replacen("GET", "DELETE", 1),
+        get(&target(4), ""),
+    ]
+    .concat();
+    let mut raw = Raw::connect(pair.gateway.address);
+
+    raw.write(&bytes);
+
+    for number in 0..5 {
+        let answer = raw.answer(false).unwrap();
+        assert_eq!((answer.status, answer.text()), (200, target(number)));
+    }
+    let seen = pair.adobe.seen();
+    let lengths: Vec<_> = seen
+        .iter()
+        .map(|seen| (seen.target(), seen.body.len()))
+        .collect();
+    let expected: Vec<_> = [large.len(), 0, large.len(), 0, 0]
+        .into_iter()
+        .enumerate()
+        .map(|(number, length)| (target(number), length))
+        .collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(target, length)| (&**target, *length))
+        .collect();
+    assert_eq!(lengths, expected);
+    raw.write(get(PATH, ""));
+    assert_eq!(raw.answer(false).unwrap().text(), PATH);
+}
+
+#[test]
 fn a_request_without_end_is_not_one() {
     let pair = Pair::new(ROUTES);
 

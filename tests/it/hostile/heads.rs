@@ -96,6 +96,11 @@ fn exactly_one_valid_host_is_needed() {
     ] {
         let bytes = format!("GET {PATH} HTTP/1.1\r\n{hosts}\r\n");
         pair.refuses_as_malformed(bytes);
+        // Over HTTP/1.0 there may be none.
+        if !hosts.is_empty() {
+            let bytes = format!("GET {PATH} HTTP/1.0\r\n{hosts}\r\n");
+            pair.refuses_as_malformed(bytes);
+        }
     }
 }
 
@@ -147,6 +152,11 @@ fn expectations_other_than_100_continue_are_refused() {
         "Expect: 100-continue\r\nExpect: x\r\n",
     ] {
         pair.refuses_request(send("POST", PATH, fields, "{}"), 417, "expectation_failed");
+        // Whether the body will come is not known.
+        let head = format!(
+            "POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 2\r\n{fields}\r\n"
+        );
+        pair.refuses(head, 417, "expectation_failed");
     }
 }
 

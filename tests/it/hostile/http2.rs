@@ -58,13 +58,30 @@ async fn ambiguous_http2_requests_are_refused_and_others_on_the_connection_are_s
     assert_eq!(client.send(user).await.unwrap().status, 400);
     let trace = request(Method::TRACE, &format!("{base}{PATH}"), &[], "");
     assert_eq!(client.send(trace).await.unwrap().status, 405);
+    for (expects, status) in [("x", 417), ("100-continue, x", 417), ("100-continue", 200)] {
+        let fields = [("expect", expects), ("content-type", "a/b")];
+        let expecting = request(Method::POST, &format!("{base}{PATH}"), &fields, "{}");
+        let before = adobe.heads();
+        assert_eq!(
+            client.send(expecting).await.unwrap().status,
+            status,
+            "{expects}"
+        );
+        assert_eq!(
+            adobe.heads() - before,
+            usize::from(status == 200),
+            "{expects}"
+        );
+    }
+    let expected = adobe.seen().pop().unwrap();
+    assert!(expected.values("expect").is_empty() && expected.body == b"{}");
     let many: Vec<_> = (0..101).map(|_| ("x-a", "1")).collect();
     let many = request(Method::GET, &format!("{base}{PATH}"), &many, "");
     assert_eq!(client.send(many).await.unwrap().status, 431);
     let long = format!("{base}{PATH}?{}", "a".repeat(16 * 1024));
     let long = request(Method::GET, &long, &[], "");
     assert_eq!(client.send(long).await.unwrap().status, 414);
-    assert_eq!(adobe.heads(), 0);
+    assert_eq!(adobe.heads(), 1);
 
     let good = request(Method::GET, &format!("{base}{PATH}"), &[], "");
     assert_eq!(client.send(good).await.unwrap().body, PATH);

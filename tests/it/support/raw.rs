@@ -1,6 +1,6 @@
 //! A caller on a plain socket, who sends any bytes and sees the answer's.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -31,6 +31,17 @@ impl Raw {
             .unwrap();
         stream.set_nodelay(true).unwrap();
         Self::over(stream)
+    }
+
+    /// Writes a byte and waits a little, and tells whether the other side is still there.
+    pub(crate) fn drips(&mut self) -> bool {
+        let moment = Some(Duration::from_millis(20));
+        self.stream.set_read_timeout(moment).unwrap();
+        self.stream.write_all(b"x").is_ok()
+            && match self.stream.read(&mut [0]) {
+                Ok(count) => count > 0,
+                Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            }
     }
 
     /// Returns the socket, for what only a socket can do.
