@@ -41,12 +41,22 @@ struct Place {
     lines: usize,
     /// Whether the status begins with 1, so that another head follows.
     interim: bool,
+    /// How many such heads came before this one.
+    interims: usize,
 }
 
-/// A line of an answer's head ends as none may.
-#[derive(Debug, thiserror::Error)]
-#[error("a line of the answer's head ends in a bare line feed, or is empty before its first")]
-pub(super) struct BadLine;
+/// An answer's head is none that is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadHead {
+    #[error("a line of the answer's head ends in a bare line feed, or is empty before its first")]
+    Line,
+    #[error("more than {MOST_INTERIMS} interim answers came before the answer")]
+    Interims,
+}
+
+/// How many interim answers are passed over before one answer. hyper reads any number of them in one turn, in which nobody
+/// else on the thread is served and no time is over.
+const MOST_INTERIMS: usize = 32;
 
 impl<S> Heads<S> {
     /// Looks at what is read of `stream` whenever `due` says so.
@@ -61,7 +71,7 @@ impl<S> Heads<S> {
 
 impl Place {
     /// Follows `bytes`, and tells whether the head that is waited for ends within them.
-    fn follow(&mut self, mut bytes: &[u8]) -> Result<bool, BadLine> {
+    fn follow(&mut self, mut bytes: &[u8]) -> Result<bool, BadHead> {
         if self.lines == 0
             && self.line == 0
             && bytes.get(STATUS).is_none_or(|digit| *digit != b'1')
@@ -78,7 +88,7 @@ impl Place {
             };
             let empty = self.line == 2;
             if !returned || (empty && self.lines == 0) {
-                return Err(BadLine);
+                return Err(BadHead::Line);
             }
             bytes = rest;
             self.returned = false;
@@ -86,7 +96,13 @@ impl Place {
                 self.line = 0;
                 self.lines += 1;
             } else if self.interim {
-                *self = Self::default();
+                if self.interims == MOST_INTERIMS {
+                    return Err(BadHead::Interims);
+                }
+                *self = Self {
+                    interims: self.interims + 1,
+                    ..Self::default()
+                };
             } else {
                 return Ok(true);
             }
@@ -110,12 +126,12 @@ impl Place {
 
 /// Tells whether a head ends within `bytes`, which begin with it, as nearly all do: that is known at half the cost of
 /// following lines through pieces.
-fn is_whole(bytes: &[u8]) -> Result<bool, BadLine> {
+fn is_whole(bytes: &[u8]) -> Result<bool, BadHead> {
     let mut begins = 0;
     for end in memchr_iter(b'\n', bytes) {
         let returned = end > begins && bytes.get(end - 1) == Some(&b'\r');
         if !returned || (begins == 0 && end == 1) {
-            return Err(BadLine);
+            return Err(BadHead::Line);
         }
         if end == begins + 1 {
             return Ok(true);
@@ -184,12 +200,12 @@ mod tests {
     use super::*;
 
     /// What is found in pieces of `size` bytes: how many bytes were looked at when the head ended.
-    fn follow(text: &str, size: usize) -> Result<Option<usize>, ()> {
+    fn follow(text: &str, size: usize) -> Result<Option<usize>, BadHead> {
         let mut place = Place::default();
         let mut looked_at = 0;
         for piece in text.as_bytes().chunks(size) {
             looked_at += piece.len();
-            if place.follow(piece).map_err(|_| ())? {
+            if place.follow(piece)? {
                 return Ok(Some(looked_at));
             }
         }
@@ -227,8 +243,20 @@ mod tests {
             "HTTP/1.1 100 Continue\r\n\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         ] {
             for size in 1..=text.len() {
-                assert_eq!(follow(text, size), Err(()), "{text:?} by {size}");
+                assert_eq!(follow(text, size), Err(BadHead::Line), "{text:?} by {size}");
             }
+        }
+    }
+
+    #[test]
+    fn interim_answers_are_passed_over_up_to_a_number() {
+        let interim = "HTTP/1.1 103 Early\r\nLink: x\r\n\r\n";
+        let last = "HTTP/1.1 200 OK\r\n\r\n";
+        let text = [&interim.repeat(MOST_INTERIMS), last].concat();
+        let more = [interim, &text].concat();
+        for size in [1, 7, text.len()] {
+            assert!(matches!(follow(&text, size), Ok(Some(_))), "{size}");
+            assert_eq!(follow(&more, size), Err(BadHead::Interims), "{size}");
         }
     }
 }

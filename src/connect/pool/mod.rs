@@ -492,15 +492,15 @@ fn broken(called: &str, error: hyper::Error) -> Error {
 
 /// Tells whether an answer's head could not be read, by hyper or before hyper read it.
 fn is_parse(error: &hyper::Error) -> bool {
-    error.is_parse() || is_bad_line(error)
+    error.is_parse() || is_bad_head(error)
 }
 
-fn is_bad_line(error: &hyper::Error) -> bool {
+fn is_bad_head(error: &hyper::Error) -> bool {
     let source = std::error::Error::source(error);
     let source = source.and_then(<dyn std::error::Error>::downcast_ref::<std::io::Error>);
     source
         .and_then(std::io::Error::get_ref)
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<heads::BadLine>)
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<heads::BadHead>)
 }
 
 impl<B> std::fmt::Debug for Pool<B> {

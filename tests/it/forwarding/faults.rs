@@ -258,3 +258,25 @@ fn silence_in_the_middle_of_an_answer_ends_it() {
     assert_eq!((answer.status, answer.complete), (200, false));
     wait(&end);
 }
+
+#[test]
+fn interim_answers_without_end_are_cut_off_and_others_are_served() {
+    let (ended, end) = signal();
+    let (adobe, gateway) = start(move |seen| {
+        if number(seen).is_none() {
+            return Act::echo(seen);
+        }
+        let ended = ended.clone();
+        Act::play(move |wire| {
+            while wire.write("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(100)) {}
+            ended.send(()).unwrap();
+        })
+    });
+
+    let refused = exchange(gateway.address, get(&numbered(0), ""));
+
+    assert_eq!(refused.problem(), (502, "upstream_protocol".to_owned()));
+    wait(&end);
+    assert_eq!(exchange(gateway.address, get(PATH, "")).text(), PATH);
+    assert_eq!(adobe.heads(), 2);
+}
