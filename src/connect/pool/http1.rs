@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::task::coop::has_budget_remaining;
 
 use super::Refused;
-use super::heads::{Due, Heads};
+use super::answers::{Answers, Progress};
 use crate::body::Guarded;
 use crate::connect::Stream;
 use crate::error::Source;
@@ -34,8 +34,8 @@ use crate::error::Source;
 pub(super) struct Http1<B> {
     sender: SendRequest<Tracked<B>>,
     driver: Driver,
-    /// Whether the head of an answer comes next.
-    due: Due,
+    /// How far the latest exchange is.
+    progress: Progress,
     /// Whether the latest request's body is still on its way.
     uploading: Rc<Cell<bool>>,
 }
@@ -62,16 +62,16 @@ where
     /// # Errors
     /// hyper's, when the connection breaks at once.
     pub(super) async fn handshake(stream: Stream) -> hyper::Result<Self> {
-        let due = Due::default();
+        let progress = Progress::default();
         let (sender, connection) = http1::Builder::new()
             // What an answer may pile up here while its caller is slow; hyper's own bound is 400 KiB.
             .max_buf_size(READ_BUFFER)
-            .handshake(TokioIo::new(Heads::new(stream, due.clone())))
+            .handshake(TokioIo::new(Answers::new(stream, progress.clone())))
             .await?;
         let mut connection = Self {
             sender,
             driver: Driver::User(Box::pin(connection)),
-            due,
+            progress,
             uploading: Rc::new(Cell::new(false)),
         };
         connection.ready().await?;
@@ -92,10 +92,10 @@ where
         let Self {
             sender,
             driver,
-            due,
+            progress,
             uploading,
         } = self;
-        due.set();
+        progress.sent();
         uploading.set(true);
         let tracked = |body| Tracked::new(body, Uploading(Rc::clone(uploading)));
         Sending {
@@ -172,8 +172,13 @@ impl<B> Http1<B> {
         mut incoming: Pin<&mut Incoming>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        self.driver
-            .poll_for(cx, |cx| incoming.as_mut().poll_frame(cx))
+        let polled = self
+            .driver
+            .poll_for(cx, |cx| incoming.as_mut().poll_frame(cx));
+        if polled.is_ready() {
+            self.progress.moved();
+        }
+        polled
     }
 }
 
@@ -251,7 +256,7 @@ fn note_end(ended: hyper::Result<()>) {
 }
 
 /// The most that is read ahead of a slow caller, in bytes: as little as costs large answers no processor time.
-const READ_BUFFER: usize = 256 * 1024;
+pub(super) const READ_BUFFER: usize = 256 * 1024;
 
 /// A request body that tells when it is done with.
 type Tracked<B> = Guarded<B, Uploading>;

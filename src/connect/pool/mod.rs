@@ -16,13 +16,13 @@
 //! for no attempt, since the cap was reached, gets one as soon as a connection is gone or an attempt has failed.
 //!
 //! The files: `book` keeps account and decides, `line` is the waiting line, `open` connects, `lease` lends,
-//! `address` says whom a request is for, `outgoing` calls a body off, `heads` looks at what comes back, `counts` is what
+//! `address` says whom a request is for, `outgoing` calls a body off, `answers` looks at what comes back, `counts` is what
 //! is measured.
 
 mod address;
+mod answers;
 mod book;
 mod counts;
-mod heads;
 mod http1;
 mod lease;
 mod line;
@@ -492,15 +492,15 @@ fn broken(called: &str, error: hyper::Error) -> Error {
 
 /// Tells whether an answer's head could not be read, by hyper or before hyper read it.
 fn is_parse(error: &hyper::Error) -> bool {
-    error.is_parse() || is_bad_head(error)
+    error.is_parse() || is_bad_answer(error)
 }
 
-fn is_bad_head(error: &hyper::Error) -> bool {
+fn is_bad_answer(error: &hyper::Error) -> bool {
     let source = std::error::Error::source(error);
     let source = source.and_then(<dyn std::error::Error>::downcast_ref::<std::io::Error>);
     source
         .and_then(std::io::Error::get_ref)
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<heads::BadHead>)
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<answers::BadAnswer>)
 }
 
 impl<B> std::fmt::Debug for Pool<B> {

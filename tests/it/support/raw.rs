@@ -10,6 +10,9 @@ pub(crate) struct Raw<S = TcpStream> {
     buffer: Vec<u8>,
 }
 
+/// No test waits this long unless it has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// One answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -25,10 +28,7 @@ pub(crate) struct Answer {
 impl Raw {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        // No test waits this long unless it has failed.
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self::over(stream)
     }
@@ -101,7 +101,14 @@ impl<S: Read + Write> Raw<S> {
 
     fn more(&mut self) -> Option<()> {
         let mut piece = [0; 16 * 1024];
-        let count = self.stream.read(&mut piece).unwrap_or(0);
+        let count = match self.stream.read(&mut piece) {
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                panic!("nothing came for {PATIENCE:?}")
+            }
+            // It was reset.
+            Err(_) => 0,
+        };
         self.buffer.extend_from_slice(&piece[..count]);
         (count > 0).then_some(())
     }

@@ -1,7 +1,8 @@
-//! Looks at the lines of answers' heads, which hyper reads more generously than others do.
+//! Looks at what hyper reads more generously than others do of answers, and at what it reads without end.
 //!
 //! hyper ends a line at a bare line feed and passes over empty lines before an answer. Whoever can have an upstream put a
-//! line feed into a field could so make fields of an answer, or a whole one, for whoever reads alike.
+//! line feed into a field could so make fields of an answer, or a whole one, for whoever reads alike. Of interim answers and of
+//! zeros before the size of a piece it reads any number.
 
 use std::cell::Cell;
 use std::io;
@@ -12,21 +13,50 @@ use std::task::{Context, Poll, ready};
 use memchr::{memchr, memchr_iter};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection to an origin whose answers' heads are looked at.
-pub(super) struct Heads<S> {
+use super::http1::READ_BUFFER;
+
+/// A connection to an origin whose answers are looked at.
+pub(super) struct Answers<S> {
     stream: S,
-    due: Due,
+    progress: Progress,
     place: Place,
 }
 
-/// Whether a head comes next; whoever sends a request says so.
+/// How far an exchange is; whoever has the connection says so.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Due(Rc<Cell<bool>>);
+pub(super) struct Progress(Rc<State>);
 
-impl Due {
+#[derive(Debug, Default)]
+struct State {
+    /// Whether a head comes next.
+    head: Cell<bool>,
+    /// Bytes that were read since the last piece of a body.
+    framing: Cell<usize>,
+}
+
+impl Progress {
     /// Says that a request is sent, so that a head comes next.
-    pub(super) fn set(&self) {
-        self.0.set(true);
+    pub(super) fn sent(&self) {
+        let Self(state) = self;
+        state.head.set(true);
+        state.framing.set(0);
+    }
+
+    /// Says that a piece of the answer's body has come.
+    pub(super) fn moved(&self) {
+        let Self(state) = self;
+        state.framing.set(0);
+    }
+
+    /// Counts bytes of a body and of what frames it.
+    fn read(&self, bytes: usize) -> Result<(), BadAnswer> {
+        let Self(state) = self;
+        let framing = state.framing.get().saturating_add(bytes);
+        state.framing.set(framing);
+        if framing > MOST_FRAMING {
+            return Err(BadAnswer::Framing);
+        }
+        Ok(())
     }
 }
 
@@ -45,9 +75,11 @@ struct Place {
     interims: usize,
 }
 
-/// An answer's head is none that is passed on.
+/// An answer is none that is passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadHead {
+pub(super) enum BadAnswer {
+    #[error("more than {MOST_FRAMING} bytes of an answer had nothing of its body among them")]
+    Framing,
     #[error("a line of the answer's head ends in a bare line feed, or is empty before its first")]
     Line,
     #[error("more than {MOST_INTERIMS} interim answers came before the answer")]
@@ -58,12 +90,15 @@ pub(super) enum BadHead {
 /// else on the thread is served and no time is over.
 const MOST_INTERIMS: usize = 32;
 
-impl<S> Heads<S> {
-    /// Looks at what is read of `stream` whenever `due` says so.
-    pub(super) fn new(stream: S, due: Due) -> Self {
+/// Bytes. More than is read ahead of a piece of a body that nobody has taken yet.
+const MOST_FRAMING: usize = 4 * READ_BUFFER;
+
+impl<S> Answers<S> {
+    /// Looks at what is read of `stream`, as `progress` says what it is.
+    pub(super) fn new(stream: S, progress: Progress) -> Self {
         Self {
             stream,
-            due,
+            progress,
             place: Place::default(),
         }
     }
@@ -71,7 +106,7 @@ impl<S> Heads<S> {
 
 impl Place {
     /// Follows `bytes`, and tells whether the head that is waited for ends within them.
-    fn follow(&mut self, mut bytes: &[u8]) -> Result<bool, BadHead> {
+    fn follow(&mut self, mut bytes: &[u8]) -> Result<bool, BadAnswer> {
         if self.lines == 0
             && self.line == 0
             && bytes.get(STATUS).is_none_or(|digit| *digit != b'1')
@@ -88,7 +123,7 @@ impl Place {
             };
             let empty = self.line == 2;
             if !returned || (empty && self.lines == 0) {
-                return Err(BadHead::Line);
+                return Err(BadAnswer::Line);
             }
             bytes = rest;
             self.returned = false;
@@ -97,7 +132,7 @@ impl Place {
                 self.lines += 1;
             } else if self.interim {
                 if self.interims == MOST_INTERIMS {
-                    return Err(BadHead::Interims);
+                    return Err(BadAnswer::Interims);
                 }
                 *self = Self {
                     interims: self.interims + 1,
@@ -126,12 +161,12 @@ impl Place {
 
 /// Tells whether a head ends within `bytes`, which begin with it, as nearly all do: that is known at half the cost of
 /// following lines through pieces.
-fn is_whole(bytes: &[u8]) -> Result<bool, BadHead> {
+fn is_whole(bytes: &[u8]) -> Result<bool, BadAnswer> {
     let mut begins = 0;
     for end in memchr_iter(b'\n', bytes) {
         let returned = end > begins && bytes.get(end - 1) == Some(&b'\r');
         if !returned || (begins == 0 && end == 1) {
-            return Err(BadHead::Line);
+            return Err(BadAnswer::Line);
         }
         if end == begins + 1 {
             return Ok(true);
@@ -144,7 +179,7 @@ fn is_whole(bytes: &[u8]) -> Result<bool, BadHead> {
 /// Where the status begins in the first line.
 const STATUS: usize = "HTTP/1.1 ".len();
 
-impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Answers<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -153,19 +188,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        if this.due.0.get() {
-            let fresh = buffer.filled().get(before..).unwrap_or_default();
-            let ended = this.place.follow(fresh);
-            if ended.map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))? {
-                this.place = Place::default();
-                this.due.0.set(false);
-            }
-        }
-        Poll::Ready(Ok(()))
+        let fresh = buffer.filled().get(before..).unwrap_or_default();
+        let Self {
+            progress, place, ..
+        } = this;
+        let looked = if progress.0.head.get() {
+            place.follow(fresh).map(|ended| {
+                if ended {
+                    *place = Place::default();
+                    progress.0.head.set(false);
+                }
+            })
+        } else {
+            progress.read(fresh.len())
+        };
+        Poll::Ready(looked.map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad)))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Answers<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -200,7 +241,7 @@ mod tests {
     use super::*;
 
     /// What is found in pieces of `size` bytes: how many bytes were looked at when the head ended.
-    fn follow(text: &str, size: usize) -> Result<Option<usize>, BadHead> {
+    fn follow(text: &str, size: usize) -> Result<Option<usize>, BadAnswer> {
         let mut place = Place::default();
         let mut looked_at = 0;
         for piece in text.as_bytes().chunks(size) {
@@ -243,7 +284,11 @@ mod tests {
             "HTTP/1.1 100 Continue\r\n\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         ] {
             for size in 1..=text.len() {
-                assert_eq!(follow(text, size), Err(BadHead::Line), "{text:?} by {size}");
+                assert_eq!(
+                    follow(text, size),
+                    Err(BadAnswer::Line),
+                    "{text:?} by {size}"
+                );
             }
         }
     }
@@ -256,7 +301,7 @@ mod tests {
         let more = [interim, &text].concat();
         for size in [1, 7, text.len()] {
             assert!(matches!(follow(&text, size), Ok(Some(_))), "{size}");
-            assert_eq!(follow(&more, size), Err(BadHead::Interims), "{size}");
+            assert_eq!(follow(&more, size), Err(BadAnswer::Interims), "{size}");
         }
     }
 }
