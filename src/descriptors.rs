@@ -1,5 +1,9 @@
 //! How many descriptors the process may have, and who gets how many, so that none takes those that others serve with.
+//!
+//! Of sixteen parts the process itself and its callers have seven. Connections to the upstream have four, and four more while
+//! a new configuration replaces them. One is left for token calls, operators and files, and more than that where there are many.
 
+use std::fs;
 use std::num::NonZeroUsize;
 use std::os::fd::RawFd;
 
@@ -24,12 +28,18 @@ impl Descriptors {
     ///
     /// The system gives out the lowest that is free, so that the number of the latest tells how many are in use.
     pub fn end_of_callers(self) -> RawFd {
-        self.0 - RESERVED.min(self.0 / 2)
+        let Self(limit) = self;
+        limit - (limit / 16 * 9).min(2 * MOST_UPSTREAM + OTHERS)
     }
 
-    /// Returns the most connections to the upstream: a quarter, so that token calls, operators and files have some left.
+    /// Returns how many callers a listener may have, whatever the others use.
+    pub fn least_callers(self) -> usize {
+        usize::try_from(self.0 / 8).unwrap_or_default().max(1)
+    }
+
+    /// Returns the most connections to the upstream.
     pub fn for_upstream(self) -> NonZeroUsize {
-        let quarter = usize::try_from(self.0 / 4).unwrap_or_default();
+        let quarter = usize::try_from((self.0 / 4).min(MOST_UPSTREAM)).unwrap_or_default();
         NonZeroUsize::new(quarter).unwrap_or(NonZeroUsize::MIN)
     }
 }
@@ -41,38 +51,46 @@ pub fn raise_limit() {
     if limit.current == limit.maximum {
         return;
     }
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit on open files stays as it is");
+    // More than the system lets any process have is refused, also where the hard limit is more.
+    let of_system = fs::read_to_string("/proc/sys/fs/nr_open").ok();
+    let of_system = of_system.and_then(|number| number.trim().parse().ok());
+    let candidates = [limit.maximum, of_system];
+    let raised = candidates.into_iter().any(|current| {
+        let rises = current > limit.current || current.is_none();
+        rises && setrlimit(Resource::Nofile, Rlimit { current, ..limit }).is_ok()
+    });
+    if !raised {
+        tracing::info!(limit = ?limit.current, "the limit on open files stays as it is");
     }
 }
 
-/// What callers leave to everybody else, unless it were more than half.
-const RESERVED: RawFd = 512;
+/// Connections to the upstream, however many descriptors there are.
+const MOST_UPSTREAM: RawFd = 8192;
+
+/// What callers leave to everybody but the upstream, where there are many.
+const OTHERS: RawFd = 512;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn half_of_few_and_most_of_many_are_for_callers_and_a_quarter_for_the_upstream() {
-        for (limit, callers, upstream) in [
-            (Some(1), 1, 1),
-            (Some(64), 32, 16),
-            (Some(1024), 512, 256),
-            (Some(65_536), 65_024, 16_384),
-            (Some(u64::MAX), RawFd::MAX - 512, 536_870_911),
-            (None, RawFd::MAX - 512, 536_870_911),
+    fn callers_leave_the_upstream_its_connections_twice_and_something_to_everybody_else() {
+        for (limit, end, least, upstream) in [
+            (Some(1), 1, 1, 1),
+            (Some(64), 28, 8, 16),
+            (Some(1024), 448, 128, 256),
+            (Some(65_536), 48_640, 8192, 8192),
+            (Some(u64::MAX), RawFd::MAX - 16_896, 268_435_455, 8192),
+            (None, RawFd::MAX - 16_896, 268_435_455, 8192),
         ] {
             let descriptors = Descriptors::of(limit);
             let shares = (
                 descriptors.end_of_callers(),
+                descriptors.least_callers(),
                 descriptors.for_upstream().get(),
             );
-            assert_eq!(shares, (callers, upstream), "{limit:?}");
+            assert_eq!(shares, (end, least, upstream), "{limit:?}");
         }
     }
 }

@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -160,7 +162,7 @@ impl Dialer {
     ///
     /// # Errors
     /// [`Reason::UpstreamName`], [`Reason::UpstreamConnect`] or [`Reason::UpstreamTls`], also when the time for that
-    /// was over.
+    /// was over; [`Reason::ConnectionsBusy`] when there is no descriptor left.
     ///
     /// # Cancel safety
     /// Dropping the future closes what was opened.
@@ -246,7 +248,18 @@ impl Dialer {
                 race(in_turn(&addresses), socket::connect).await
             }
         };
-        connected.map_err(|error| self.unreachable(error))
+        connected.map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::MFILE | Errno::NFILE) => self.without_file(error),
+            _ => self.unreachable(error),
+        })
+    }
+
+    /// Says that the process or the machine has no descriptor left, which is no fault of the upstream's.
+    fn without_file(&self, error: io::Error) -> Error {
+        let origin = &self.settings.origin;
+        let detail = format!("no file was left for a connection to {origin}");
+        let refused = Error::new(Reason::ConnectionsBusy, detail).because(error);
+        refused.after(Duration::from_secs(1))
     }
 
     /// Says what took too long.

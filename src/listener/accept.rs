@@ -139,7 +139,7 @@ impl Bound {
             // At the drain the kernel's queue is all that still comes, and bounds itself.
             if !*over.borrow() {
                 shared.places.free(most).await;
-                room.free(listener.as_fd()).await;
+                room.free(|| shared.places.taken(), listener.as_fd()).await;
             }
             match listener.accept().await {
                 Ok((socket, peer)) => {

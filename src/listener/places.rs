@@ -26,13 +26,18 @@ impl Places {
         Place(Arc::clone(&self.0))
     }
 
+    /// Returns how many are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Acquire)
+    }
+
     /// Waits until fewer than `most` places are taken. `most` is asked for anew whenever something has changed.
     ///
     /// # Cancel safety
     /// Nothing is lost.
     pub(super) async fn free(&self, most: impl Fn() -> usize) {
         // One who leaves in between has left a note, so that the wait ends at once.
-        while self.0.taken.load(Ordering::Acquire) >= most() {
+        while self.taken() >= most() {
             self.0.changed.notified().await;
         }
     }

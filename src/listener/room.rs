@@ -13,14 +13,18 @@ use crate::descriptors::Descriptors;
 pub(super) struct Room {
     /// The first number that is not for callers.
     end: RawFd,
+    /// How many callers there may be nevertheless.
+    least: usize,
     latest: Cell<RawFd>,
     told: Cell<Option<Instant>>,
 }
 
 impl Room {
     pub(super) fn in_process() -> Self {
+        let descriptors = Descriptors::of_process();
         Self {
-            end: Descriptors::of_process().end_of_callers(),
+            end: descriptors.end_of_callers(),
+            least: descriptors.least_callers(),
             latest: Cell::new(0),
             told: Cell::new(None),
         }
@@ -31,24 +35,27 @@ impl Room {
         self.latest.set(number);
     }
 
-    /// Waits until a descriptor is free for a caller. `any` is one there is, by which that is found out.
+    /// Waits until a descriptor is free for a caller beside `callers`, who are asked for anew. `any` is a descriptor there is,
+    /// by which that is found out.
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub(super) async fn free(&self, any: BorrowedFd<'_>) {
-        while self.is_full(any) {
+    pub(super) async fn free(&self, callers: impl Fn() -> usize, any: BorrowedFd<'_>) {
+        let lowest = || Some(any.try_clone_to_owned().ok()?.as_raw_fd());
+        while self.is_full(&callers, lowest) {
             self.tell();
             sleep(PAUSE).await;
         }
     }
 
     /// Costs nothing while there is room.
-    fn is_full(&self, any: BorrowedFd<'_>) -> bool {
-        if self.latest.get() >= self.end
-            // When none is free at all, it stays as it was.
-            && let Ok(lowest) = any.try_clone_to_owned()
-        {
-            self.note(lowest.as_raw_fd());
+    fn is_full(&self, callers: impl Fn() -> usize, lowest: impl Fn() -> Option<RawFd>) -> bool {
+        if self.latest.get() < self.end || callers() < self.least {
+            return false;
+        }
+        // When none is free at all, it stays as it was.
+        if let Some(lowest) = lowest() {
+            self.note(lowest);
         }
         self.latest.get() >= self.end
     }
@@ -73,29 +80,23 @@ const TELL_EVERY: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::{AsFd, OwnedFd};
-
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn who_comes_waits_until_a_low_number_is_free() {
-        let any = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        // Numbers that only this test gives back.
-        let mut taken: Vec<OwnedFd> = std::iter::repeat_with(|| any.try_clone().unwrap().into())
-            .take(500)
-            .collect();
-        let highest = taken.iter().map(AsRawFd::as_raw_fd).max().unwrap();
+    #[test]
+    fn who_comes_waits_until_a_low_number_is_free_or_callers_have_less_than_their_least() {
         let room = Room {
-            end: highest - 100,
+            end: 28,
+            least: 8,
             ..Room::in_process()
         };
-        let wait = || tokio::time::timeout(Duration::from_secs(10), room.free(any.as_fd()));
+        let is_full = |callers: usize, lowest: Option<RawFd>| room.is_full(|| callers, || lowest);
 
-        assert!(wait().await.is_ok(), "nobody has come yet");
-        room.note(highest);
-        assert!(wait().await.is_err());
-        taken.retain(|it| it.as_raw_fd() > highest - 50);
-        assert!(wait().await.is_ok());
-        assert!(room.latest.get() < room.end);
+        assert!(!is_full(20, Some(40)), "nobody has come yet");
+        room.note(28);
+        assert!(is_full(20, Some(40)));
+        assert!(is_full(8, None));
+        assert!(!is_full(7, Some(40)), "others have the low numbers");
+        assert!(is_full(8, Some(28)));
+        assert!(!is_full(20, Some(27)));
     }
 }

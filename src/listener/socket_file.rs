@@ -4,6 +4,8 @@ use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -103,24 +105,45 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Waits for the turn in the folder of `path`. A folder that cannot be locked has none: there, two processes that start
-    /// at the same moment may both believe that the path is theirs, and one of them will find out later.
+    /// Waits for the turn in the folder of `path`, for some seconds, since whoever may read the folder can lock it. Without a
+    /// turn, two processes that start at the same moment may both believe that the path is theirs, and one of them will find
+    /// out later.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "at the start, or on a thread for blocking work"
+    )]
     pub(super) fn take(path: &Path) -> Self {
-        let folder = path.parent().and_then(|folder| File::open(folder).ok());
-        let locked = folder.filter(|folder| match folder.try_lock() {
-            Ok(()) => true,
-            Err(TryLockError::WouldBlock) => {
-                tracing::info!(path = %path.display(), "another process is making a socket in the same folder; it is waited for");
-                folder.lock().is_ok()
+        let Some(folder) = path.parent().and_then(|folder| File::open(folder).ok()) else {
+            return Self { _folder: None };
+        };
+        let path = path.display();
+        for look in 0..LOOKS {
+            match folder.try_lock() {
+                Ok(()) => {
+                    return Self {
+                        _folder: Some(folder),
+                    };
+                }
+                Err(TryLockError::WouldBlock) => {
+                    if look == 0 {
+                        tracing::info!(%path, "another process is making a socket in the same folder; it is waited for");
+                    }
+                    thread::sleep(BETWEEN_LOOKS);
+                }
+                Err(TryLockError::Error(error)) => {
+                    tracing::debug!(%error, %path, "the folder of a socket cannot be locked");
+                    return Self { _folder: None };
+                }
             }
-            Err(TryLockError::Error(error)) => {
-                tracing::debug!(%error, path = %path.display(), "the folder of a socket cannot be locked");
-                false
-            }
-        });
-        Self { _folder: locked }
+        }
+        tracing::warn!(%path, "another process keeps the folder of a socket locked; it is waited for no longer");
+        Self { _folder: None }
     }
 }
+
+/// Three seconds in all: making a socket takes milliseconds.
+const LOOKS: u32 = 150;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// Removes the socket of a process that is gone.
 fn remove_stale(path: &Path) -> Result<(), BindError> {

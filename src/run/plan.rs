@@ -31,6 +31,7 @@ pub fn plan(
     let metrics = Metrics::register(registry, &names(settings));
     let in_flight = metrics.in_flight().clone();
     let upstream = upstream(settings, settings.workers);
+    warn_of_few_descriptors(&settings.upstream);
     let lasting = Lasting {
         in_flight: InFlightLayer::new(settings.in_flight.get(), in_flight),
         limit: Limit::new(&settings.limit, &pauses(settings, &credentials)?),
@@ -56,6 +57,7 @@ pub(super) fn next(
     let upstream = if upstream == *before.upstream.settings() {
         before.upstream.clone()
     } else {
+        warn_of_few_descriptors(&settings.upstream);
         dialer(upstream)?
     };
     let lasting = Lasting {
@@ -134,22 +136,27 @@ fn pauses(
         .collect())
 }
 
-/// Returns the settings of one worker's connections to the upstream: all have no more than there are descriptors for.
+/// Returns the settings of one worker's connections to the upstream: all have no more than there are descriptors for, and each
+/// has one.
 fn upstream(settings: &Settings, workers: NonZeroUsize) -> connect::Settings {
-    let configured = settings.upstream.connections;
+    let most = Descriptors::of_process().for_upstream();
+    let upstream = connect::Settings {
+        connections: settings.upstream.connections.min(most),
+        ..settings.upstream.clone()
+    };
+    upstream.divided(workers)
+}
+
+fn warn_of_few_descriptors(upstream: &connect::Settings) {
+    let configured = upstream.connections;
     let most = Descriptors::of_process().for_upstream();
     if configured > most {
         tracing::warn!(
             %configured,
             %most,
-            "the process may have too few open files for as many connections to the upstream; a quarter is used for them"
+            "the process may have too few open files for as many connections to the upstream; fewer are made"
         );
     }
-    let upstream = connect::Settings {
-        connections: configured.min(most),
-        ..settings.upstream.clone()
-    };
-    upstream.divided(workers)
 }
 
 fn labels(settings: &Settings, credentials: &Credentials) -> PerRoute<Labels> {

@@ -263,3 +263,18 @@ fn who_starts_while_another_process_makes_its_socket_waits_and_leaves_it_alone()
     let there = fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(there, 2);
 }
+
+#[test]
+fn who_keeps_the_folder_locked_keeps_no_gateway_from_starting() {
+    let (folder, path) = folder();
+    let adobe = Adobe::echoing();
+    let other = fs::File::open(folder.path()).unwrap();
+    other.lock().unwrap();
+
+    let gateway = Gateway::start(&adobe.url(), &listening(&path, ""));
+
+    let mut raw = at_socket(&path);
+    raw.write(get(PATH, ""));
+    assert_eq!(raw.answer(false).unwrap().status, 200);
+    drop(gateway);
+}

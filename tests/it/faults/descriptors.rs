@@ -51,6 +51,22 @@ fn more_callers_than_descriptors_wait_their_turn_while_those_inside_and_operator
 }
 
 #[test]
+fn callers_are_served_where_the_process_itself_has_most_of_the_descriptors() {
+    let adobe = Adobe::willing();
+    let text = in_front_of(&adobe.url(), "workers: 8\n");
+    let gateway = Running::start_after("ulimit -n 80", &text);
+    gateway.wait_for_state("demo", "valid");
+
+    let crowd: Vec<_> = (0..50).map(|_| Raw::connect(gateway.address)).collect();
+    gateway.process.wait_for("who comes now waits");
+    for mut caller in crowd {
+        caller.write(get(LOOKUP, ""));
+        assert_eq!(caller.answer(false).unwrap().status, 200);
+    }
+    assert_eq!(gateway.readiness().0, 200);
+}
+
+#[test]
 fn a_process_takes_as_many_descriptors_as_it_may() {
     let adobe = Adobe::willing();
     let gateway = Running::start_after("ulimit -Sn 64", &in_front_of(&adobe.url(), ""));
@@ -68,7 +84,7 @@ async fn requests_wait_for_the_connections_that_there_are_descriptors_for() {
     let adobe = Adobe::willing();
     let gateway = Running::start_after("ulimit -n 64", &in_front_of(&adobe.url(), "workers: 2\n"));
     gateway.wait_for_state("demo", "valid");
-    gateway.process.wait_for("a quarter is used for them");
+    gateway.process.wait_for("fewer are made");
     let lookup = request(Method::GET, &format!("http://gateway{LOOKUP}"), &[], "");
 
     let mut answers = JoinSet::new();
