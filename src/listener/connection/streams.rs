@@ -16,6 +16,7 @@ use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::body::Pieces;
 use crate::connect::LocalExecutor;
 use crate::context::Connection;
 
@@ -128,32 +129,20 @@ impl<F: Future> Future for Watched<F> {
 pin_project! {
     /// An answer's body that tells how it is taken.
     ///
-    /// It is offered by small pieces: the library takes a piece whole as soon as there is a window for its first byte, and
-    /// asks for the next. So a last byte is a piece of its own, which waits until the caller has a window for all that
-    /// came before: only then is the answer over, and what is counted with it.
+    /// It is offered by small pieces, so that it is over only when the caller has a window for nearly all of it, and with it
+    /// what is counted with it.
     pub(super) struct Paced<B> {
         #[pin]
-        body: B,
+        pieces: Pieces<B>,
         pace: Option<Rc<Pace>>,
-        // What is left of a larger piece.
-        rest: Bytes,
     }
 }
-
-/// Bytes. A frame of the usual size, and little enough that a slow caller is told from one that takes nothing.
-const PIECE: usize = 16 * 1024;
-
-/// Bytes. What the library may hold of an answer that is over: so little is not worth a frame.
-const SMALL: usize = 1024;
 
 impl<B> Paced<B> {
     /// Notes in `pace` how `body` is taken, if it is given.
     pub(super) fn new(body: B, pace: Option<Rc<Pace>>) -> Self {
-        Self {
-            body,
-            pace,
-            rest: Bytes::new(),
-        }
+        let pieces = Pieces::new(body);
+        Self { pieces, pace }
     }
 }
 
@@ -167,42 +156,22 @@ impl<B: Body<Data = Bytes>> Body for Paced<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
         let Some(pace) = this.pace else {
-            return this.body.poll_frame(cx);
+            return this.pieces.whole().poll_frame(cx);
         };
-        if this.rest.is_empty() {
-            let Poll::Ready(polled) = this.body.poll_frame(cx) else {
-                pace.offered.set(None);
-                return Poll::Pending;
-            };
-            pace.offer();
-            match polled.map(|polled| polled.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => *this.rest = data,
-                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
+        let polled = this.pieces.poll_frame(cx);
+        match &polled {
+            Poll::Ready(_) => pace.offer(),
+            Poll::Pending => pace.offered.set(None),
         }
-        pace.offer();
-        let left = this.rest.len();
-        let keeps_one = left > SMALL && left <= PIECE;
-        let piece = if keeps_one { left - 1 } else { left.min(PIECE) };
-        let piece = this.rest.split_to(piece);
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.pieces.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
-        let of_body = self.body.size_hint();
-        let mut hint = SizeHint::new();
-        if let Some(upper) = of_body.upper() {
-            hint.set_upper(upper.saturating_add(rest));
-        }
-        hint.set_lower(of_body.lower().saturating_add(rest));
-        hint
+        self.pieces.size_hint()
     }
 }
 
@@ -213,37 +182,18 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_is_offered_by_small_pieces_until_its_end() {
+    async fn what_is_there_is_offered_by_pieces() {
         let pace = Rc::new(Pace::default());
-        let bytes = Bytes::from(vec![7; 2 * PIECE + 1]);
-        let mut body = Paced::new(Full::new(bytes), Some(Rc::clone(&pace)));
-        assert_eq!(body.size_hint().exact(), Some(32 * 1024 + 1));
+        let answer = Full::new(Bytes::from(vec![7; 2000]));
+        let mut body = Paced::new(answer, Some(Rc::clone(&pace)));
 
-        let mut sizes = Vec::new();
-        while !body.is_end_stream() {
+        for size in [1999, 1] {
             let frame = body.frame().await.unwrap().unwrap();
-            sizes.push(frame.into_data().unwrap().len());
-            assert!(pace.offered.get().is_some());
-            let left = body.size_hint().exact().unwrap();
-            let taken: usize = sizes.iter().sum();
-            assert_eq!(left, u64::try_from(2 * PIECE + 1 - taken).unwrap());
-        }
 
-        assert_eq!(sizes, [PIECE, PIECE, 1]);
-        assert!(body.frame().await.is_none());
-        assert_eq!(pieces(2 * PIECE).await, [PIECE, PIECE - 1, 1]);
-        assert_eq!(pieces(SMALL + 1).await, [SMALL, 1]);
-        assert_eq!(pieces(SMALL).await, [SMALL]);
-    }
-
-    async fn pieces(length: usize) -> Vec<usize> {
-        let pace = Rc::new(Pace::default());
-        let mut body = Paced::new(Full::new(Bytes::from(vec![7; length])), Some(pace));
-        let mut sizes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            sizes.push(frame.unwrap().into_data().unwrap().len());
+            assert_eq!(frame.into_data().unwrap().len(), size);
+            assert!(pace.offered.take().is_some());
         }
-        sizes
+        assert!(body.is_end_stream());
     }
 
     /// A body whose next piece has not come.
