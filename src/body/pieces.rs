@@ -43,6 +43,11 @@ impl<B> Pieces<B> {
         self.body
     }
 
+    /// Tells whether something was taken of the body that has not been offered yet.
+    pub fn has_rest(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
     /// Returns the body, for who takes all of it as it comes.
     pub fn whole(self: Pin<&mut Self>) -> Pin<&mut B> {
         self.project().body

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
 use pin_project_lite::pin_project;
@@ -30,13 +30,24 @@ pub(super) struct Streams {
 }
 
 /// How an answer is taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pace {
+    connection: Rc<Connection>,
     /// Since when there is something to be taken, until hyper asks for more.
     offered: Cell<Option<Instant>>,
+    /// Whether the last piece is gone.
+    last_gone: Cell<bool>,
 }
 
 impl Pace {
+    fn new(connection: Rc<Connection>) -> Self {
+        Self {
+            connection,
+            offered: Cell::new(None),
+            last_gone: Cell::new(false),
+        }
+    }
+
     /// Notes that there is something to be taken.
     pub(super) fn offer(&self) {
         self.offered.set(Some(Instant::now()));
@@ -55,7 +66,7 @@ impl Streams {
 
     /// Begins the record of a stream.
     pub(super) fn open(&self) -> Rc<Pace> {
-        let pace = Rc::new(Pace::default());
+        let pace = Rc::new(Pace::new(Rc::clone(&self.connection)));
         self.opened.replace(Some(Rc::clone(&pace)));
         pace
     }
@@ -130,11 +141,57 @@ pin_project! {
     /// An answer's body that tells how it is taken.
     ///
     /// It is offered by small pieces, so that it is over only when the caller has a window for nearly all of it, and with it
-    /// what is counted with it.
+    /// what is counted with it. Dropped before, it says so to who is dropped with it.
     pub(super) struct Paced<B> {
         #[pin]
         pieces: Pieces<B>,
         pace: Option<Rc<Pace>>,
+    }
+
+    impl<B> PinnedDrop for Paced<B> {
+        fn drop(this: Pin<&mut Self>) {
+            if let Some(pace) = &this.pace
+                && (this.pieces.has_rest() || pace.last_gone.get())
+            {
+                pace.connection.untaken.set(true);
+            }
+        }
+    }
+}
+
+/// A piece of an answer.
+///
+/// hyper holds the last one while there is no window for it, and tells nobody whether it came to be sent. If it did, the
+/// piece outlasts the answer's body; else it goes first.
+pub(super) struct Piece {
+    bytes: Bytes,
+    /// The answer, if this is its last piece.
+    last_of: Option<Rc<Pace>>,
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        if let Some(pace) = &self.last_of {
+            pace.last_gone.set(true);
+        }
+    }
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+
+    fn copy_to_bytes(&mut self, length: usize) -> Bytes {
+        self.bytes.copy_to_bytes(length)
     }
 }
 
@@ -147,23 +204,34 @@ impl<B> Paced<B> {
 }
 
 impl<B: Body<Data = Bytes>> Body for Paced<B> {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        let Some(pace) = this.pace else {
-            return this.pieces.whole().poll_frame(cx);
+    ) -> Poll<Option<Result<Frame<Piece>, B::Error>>> {
+        let mut this = self.project();
+        let polled = match this.pace {
+            None => this.pieces.as_mut().whole().poll_frame(cx),
+            Some(pace) => {
+                let polled = this.pieces.as_mut().poll_frame(cx);
+                let offered = polled.is_ready().then(Instant::now);
+                pace.offered.set(offered);
+                polled
+            }
         };
-        let polled = this.pieces.poll_frame(cx);
-        match &polled {
-            Poll::Ready(_) => pace.offer(),
-            Poll::Pending => pace.offered.set(None),
-        }
-        polled
+        let is_last = || this.pieces.is_end_stream();
+        polled.map(|polled| {
+            polled.map(|read| {
+                read.map(|frame| {
+                    frame.map_data(|bytes| {
+                        let last_of = this.pace.as_ref().filter(|_| is_last()).cloned();
+                        Piece { bytes, last_of }
+                    })
+                })
+            })
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -181,16 +249,21 @@ mod tests {
 
     use super::*;
 
+    fn pace() -> Pace {
+        let address = ([127, 0, 0, 1], 1).into();
+        Pace::new(Rc::new(Connection::new(address, address, true)))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_is_there_is_offered_by_pieces() {
-        let pace = Rc::new(Pace::default());
+        let pace = Rc::new(pace());
         let answer = Full::new(Bytes::from(vec![7; 2000]));
         let mut body = Paced::new(answer, Some(Rc::clone(&pace)));
 
         for size in [1999, 1] {
             let frame = body.frame().await.unwrap().unwrap();
 
-            assert_eq!(frame.into_data().unwrap().len(), size);
+            assert_eq!(frame.into_data().ok().unwrap().remaining(), size);
             assert!(pace.offered.take().is_some());
         }
         assert!(body.is_end_stream());
@@ -213,7 +286,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn while_the_upstream_is_waited_for_nothing_is_offered() {
-        let pace = Rc::new(Pace::default());
+        let pace = Rc::new(pace());
         let mut body = Paced::new(Awaited, Some(Rc::clone(&pace)));
         pace.offer();
 
