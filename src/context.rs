@@ -33,6 +33,8 @@ pub struct Connection {
     pub public_url: Option<Arc<str>>,
     /// Whether it was given up because the caller took nothing of what it was sent.
     pub stalled: Cell<bool>,
+    /// Whether the answer that is being dropped was not taken to its end. Who writes it down resets it.
+    pub untaken: Cell<bool>,
 }
 
 impl Connection {
@@ -45,6 +47,7 @@ impl Connection {
             tls: false,
             public_url: None,
             stalled: Cell::new(false),
+            untaken: Cell::new(false),
         }
     }
 

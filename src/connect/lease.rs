@@ -16,21 +16,27 @@ pin_project! {
     /// Read to its end it returns the connection to the pool; dropped before, it closes the connection, since
     /// what is still under way on it could not be told from the next answer.
     pub struct LeasedBody<B> {
+        // `None` when it has ended: over HTTP/2 the stream is not over while somebody holds it.
         #[pin]
-        incoming: Incoming,
+        incoming: Option<Incoming>,
         lease: Option<Lease<B>>,
     }
 }
 
 impl<B: 'static> LeasedBody<B> {
     pub(super) fn new(incoming: Incoming, lease: Option<Lease<B>>) -> Self {
-        let mut body = Self { incoming, lease };
-        if body.incoming.is_end_stream()
-            && let Some(lease) = body.lease.take()
-        {
+        if !incoming.is_end_stream() {
+            let incoming = Some(incoming);
+            return Self { incoming, lease };
+        }
+        drop(incoming);
+        if let Some(lease) = lease {
             lease.give_back();
         }
-        body
+        Self {
+            incoming: None,
+            lease: None,
+        }
     }
 }
 
@@ -43,19 +49,23 @@ impl<B: 'static> Body for LeasedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let mut this = self.project();
+        let Some(mut incoming) = this.incoming.as_mut().as_pin_mut() else {
+            return Poll::Ready(None);
+        };
         let frame = ready!(match this.lease {
-            Some(lease) => lease.poll_frame(this.incoming.as_mut(), cx),
-            None => this.incoming.as_mut().poll_frame(cx),
+            Some(lease) => lease.poll_frame(incoming.as_mut(), cx),
+            None => incoming.as_mut().poll_frame(cx),
         });
         match &frame {
             // Trailers are an end too: nothing follows them, and who has them may not ask again.
-            Some(Ok(frame)) if !frame.is_trailers() && !this.incoming.is_end_stream() => {}
+            Some(Ok(frame)) if !frame.is_trailers() && !incoming.is_end_stream() => {}
             Some(Err(_)) => {
                 if let Some(lease) = this.lease.take() {
                     lease.broke();
                 }
             }
             Some(Ok(_)) | None => {
+                this.incoming.set(None);
                 if let Some(lease) = this.lease.take() {
                     lease.give_back();
                 }
@@ -65,11 +75,14 @@ impl<B: 'static> Body for LeasedBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.incoming {
+            Some(incoming) => incoming.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
     }
 }
 

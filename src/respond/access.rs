@@ -100,7 +100,9 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if self.exchange.connection.stalled.get() {
+        let connection = &self.exchange.connection;
+        // Over HTTP/2 what was read to its end of the upstream may have waited for a window.
+        if connection.untaken.take() || connection.stalled.get() {
             self.outcome.complete = false;
         }
         let own = self.exchange.reason.get().is_some();

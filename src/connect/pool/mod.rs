@@ -168,7 +168,7 @@ where
                 Held::Stream(_, shared, outgoing) => {
                     address::http2(request.as_mut().ok_or_else(missing)?, origin)?;
                     let request = request.take().ok_or_else(missing)?.map(|body| {
-                        let (body, sending) = Outgoing::new(body);
+                        let (body, sending) = Outgoing::new(body, &shared.begun);
                         *outgoing = sending;
                         body
                     });

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::book::{Id, Term, Whole};
 use super::http1::Http1;
 use super::line::Attempt;
-use super::outgoing::Outgoing;
+use super::outgoing::{Begun, Outgoing};
 use super::{Inner, STREAMS};
 use crate::connect::{Dialer, LocalExecutor, Settings, Stream};
 use crate::error::{Error, Reason, Source};
@@ -49,6 +50,8 @@ impl<B> Drop for Opening<B> {
 /// An HTTP/2 connection.
 pub(super) struct Http2<B> {
     pub(super) sender: http2::SendRequest<Outgoing<B>>,
+    /// Where the bodies of its requests note that they begin.
+    pub(super) begun: Begun,
     /// Asks the connection, as long as its task runs.
     allowed: Weak<dyn Fn() -> usize>,
 }
@@ -67,6 +70,7 @@ impl<B> Clone for Http2<B> {
     fn clone(&self) -> Self {
         Self {
             sender: self.sender.clone(),
+            begun: self.begun.clone(),
             allowed: Weak::clone(&self.allowed),
         }
     }
@@ -157,8 +161,9 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Source>,
 {
-    let moved = Rc::<Notify>::default();
-    let (sender, connection) = http2::Builder::new(Telling(Rc::clone(&moved)))
+    let tasks = Tasks::default();
+    let Tasks { moved, begun } = tasks.clone();
+    let (sender, connection) = http2::Builder::new(tasks)
         .timer(TokioTimer::new())
         .initial_max_send_streams(UNTOLD)
         // Of all streams together as much as of each: callers that read slowly take nothing from the others.
@@ -178,6 +183,7 @@ where
     });
     let shared = Http2 {
         sender,
+        begun,
         allowed: Rc::downgrade(&allowed),
     };
     let pool = Weak::clone(pool);
@@ -206,19 +212,29 @@ where
     Err(Error::new(Reason::UpstreamConnect, said))
 }
 
-/// Runs hyper's tasks, and tells when one of them has moved on: only then can the peer have said something new.
-#[derive(Clone)]
-struct Telling(Rc<Notify>);
+/// Runs hyper's tasks, and tells when one of them has moved on: only then can the peer have said something new. One that
+/// sends a body ends when the body is called off, and with it the stream.
+#[derive(Clone, Default)]
+struct Tasks {
+    moved: Rc<Notify>,
+    begun: Begun,
+}
 
-impl<F> hyper::rt::Executor<F> for Telling
+impl<F> hyper::rt::Executor<F> for Tasks
 where
-    F: Future + 'static,
+    F: Future<Output = ()> + 'static,
 {
     fn execute(&self, task: F) {
-        let moved = Rc::clone(&self.0);
+        let moved = Rc::clone(&self.moved);
+        let sending = self.begun.take();
         LocalExecutor.execute(async move {
             let mut task = pin!(task);
             poll_fn(|cx| {
+                if let Some(sending) = &sending
+                    && sending.poll_called_off(cx).is_ready()
+                {
+                    return Poll::Ready(());
+                }
                 let polled = task.as_mut().poll(cx);
                 moved.notify_waiters();
                 polled

@@ -10,12 +10,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::body::Pieces;
 use crate::connect::LocalExecutor;
 use crate::context::Connection;
 
@@ -29,13 +30,24 @@ pub(super) struct Streams {
 }
 
 /// How an answer is taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pace {
+    connection: Rc<Connection>,
     /// Since when there is something to be taken, until hyper asks for more.
     offered: Cell<Option<Instant>>,
+    /// Whether the last piece is gone.
+    last_gone: Cell<bool>,
 }
 
 impl Pace {
+    fn new(connection: Rc<Connection>) -> Self {
+        Self {
+            connection,
+            offered: Cell::new(None),
+            last_gone: Cell::new(false),
+        }
+    }
+
     /// Notes that there is something to be taken.
     pub(super) fn offer(&self) {
         self.offered.set(Some(Instant::now()));
@@ -54,7 +66,7 @@ impl Streams {
 
     /// Begins the record of a stream.
     pub(super) fn open(&self) -> Rc<Pace> {
-        let pace = Rc::new(Pace::default());
+        let pace = Rc::new(Pace::new(Rc::clone(&self.connection)));
         self.opened.replace(Some(Rc::clone(&pace)));
         pace
     }
@@ -128,81 +140,106 @@ impl<F: Future> Future for Watched<F> {
 pin_project! {
     /// An answer's body that tells how it is taken.
     ///
-    /// It is offered by small pieces: the library takes a piece whole as soon as there is a window for its first byte, and
-    /// asks for the next. So a last byte is a piece of its own, which waits until the caller has a window for all that
-    /// came before: only then is the answer over, and what is counted with it.
+    /// It is offered by small pieces, so that it is over only when the caller has a window for nearly all of it, and with it
+    /// what is counted with it. Dropped before, it says so to who is dropped with it.
     pub(super) struct Paced<B> {
         #[pin]
-        body: B,
+        pieces: Pieces<B>,
         pace: Option<Rc<Pace>>,
-        // What is left of a larger piece.
-        rest: Bytes,
     }
-}
 
-/// Bytes. A frame of the usual size, and little enough that a slow caller is told from one that takes nothing.
-const PIECE: usize = 16 * 1024;
-
-/// Bytes. What the library may hold of an answer that is over: so little is not worth a frame.
-const SMALL: usize = 1024;
-
-impl<B> Paced<B> {
-    /// Notes in `pace` how `body` is taken, if it is given.
-    pub(super) fn new(body: B, pace: Option<Rc<Pace>>) -> Self {
-        Self {
-            body,
-            pace,
-            rest: Bytes::new(),
+    impl<B> PinnedDrop for Paced<B> {
+        fn drop(this: Pin<&mut Self>) {
+            if let Some(pace) = &this.pace
+                && (this.pieces.has_rest() || pace.last_gone.get())
+            {
+                pace.connection.untaken.set(true);
+            }
         }
     }
 }
 
+/// A piece of an answer.
+///
+/// hyper holds the last one while there is no window for it, and tells nobody whether it came to be sent. If it did, the
+/// piece outlasts the answer's body; else it goes first.
+pub(super) struct Piece {
+    bytes: Bytes,
+    /// The answer, if this is its last piece.
+    last_of: Option<Rc<Pace>>,
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        if let Some(pace) = &self.last_of {
+            pace.last_gone.set(true);
+        }
+    }
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+
+    fn copy_to_bytes(&mut self, length: usize) -> Bytes {
+        self.bytes.copy_to_bytes(length)
+    }
+}
+
+impl<B> Paced<B> {
+    /// Notes in `pace` how `body` is taken, if it is given.
+    pub(super) fn new(body: B, pace: Option<Rc<Pace>>) -> Self {
+        let pieces = Pieces::new(body);
+        Self { pieces, pace }
+    }
+}
+
 impl<B: Body<Data = Bytes>> Body for Paced<B> {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        let Some(pace) = this.pace else {
-            return this.body.poll_frame(cx);
-        };
-        if this.rest.is_empty() {
-            let Poll::Ready(polled) = this.body.poll_frame(cx) else {
-                pace.offered.set(None);
-                return Poll::Pending;
-            };
-            pace.offer();
-            match polled.map(|polled| polled.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => *this.rest = data,
-                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
+    ) -> Poll<Option<Result<Frame<Piece>, B::Error>>> {
+        let mut this = self.project();
+        let polled = match this.pace {
+            None => this.pieces.as_mut().whole().poll_frame(cx),
+            Some(pace) => {
+                let polled = this.pieces.as_mut().poll_frame(cx);
+                let offered = polled.is_ready().then(Instant::now);
+                pace.offered.set(offered);
+                polled
             }
-        }
-        pace.offer();
-        let left = this.rest.len();
-        let keeps_one = left > SMALL && left <= PIECE;
-        let piece = if keeps_one { left - 1 } else { left.min(PIECE) };
-        let piece = this.rest.split_to(piece);
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        };
+        let is_last = || this.pieces.is_end_stream();
+        polled.map(|polled| {
+            polled.map(|read| {
+                read.map(|frame| {
+                    frame.map_data(|bytes| {
+                        let last_of = this.pace.as_ref().filter(|_| is_last()).cloned();
+                        Piece { bytes, last_of }
+                    })
+                })
+            })
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.pieces.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
-        let of_body = self.body.size_hint();
-        let mut hint = SizeHint::new();
-        if let Some(upper) = of_body.upper() {
-            hint.set_upper(upper.saturating_add(rest));
-        }
-        hint.set_lower(of_body.lower().saturating_add(rest));
-        hint
+        self.pieces.size_hint()
     }
 }
 
@@ -212,38 +249,24 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_is_offered_by_small_pieces_until_its_end() {
-        let pace = Rc::new(Pace::default());
-        let bytes = Bytes::from(vec![7; 2 * PIECE + 1]);
-        let mut body = Paced::new(Full::new(bytes), Some(Rc::clone(&pace)));
-        assert_eq!(body.size_hint().exact(), Some(32 * 1024 + 1));
-
-        let mut sizes = Vec::new();
-        while !body.is_end_stream() {
-            let frame = body.frame().await.unwrap().unwrap();
-            sizes.push(frame.into_data().unwrap().len());
-            assert!(pace.offered.get().is_some());
-            let left = body.size_hint().exact().unwrap();
-            let taken: usize = sizes.iter().sum();
-            assert_eq!(left, u64::try_from(2 * PIECE + 1 - taken).unwrap());
-        }
-
-        assert_eq!(sizes, [PIECE, PIECE, 1]);
-        assert!(body.frame().await.is_none());
-        assert_eq!(pieces(2 * PIECE).await, [PIECE, PIECE - 1, 1]);
-        assert_eq!(pieces(SMALL + 1).await, [SMALL, 1]);
-        assert_eq!(pieces(SMALL).await, [SMALL]);
+    fn pace() -> Pace {
+        let address = ([127, 0, 0, 1], 1).into();
+        Pace::new(Rc::new(Connection::new(address, address, true)))
     }
 
-    async fn pieces(length: usize) -> Vec<usize> {
-        let pace = Rc::new(Pace::default());
-        let mut body = Paced::new(Full::new(Bytes::from(vec![7; length])), Some(pace));
-        let mut sizes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            sizes.push(frame.unwrap().into_data().unwrap().len());
+    #[tokio::test(start_paused = true)]
+    async fn what_is_there_is_offered_by_pieces() {
+        let pace = Rc::new(pace());
+        let answer = Full::new(Bytes::from(vec![7; 2000]));
+        let mut body = Paced::new(answer, Some(Rc::clone(&pace)));
+
+        for size in [1999, 1] {
+            let frame = body.frame().await.unwrap().unwrap();
+
+            assert_eq!(frame.into_data().ok().unwrap().remaining(), size);
+            assert!(pace.offered.take().is_some());
         }
-        sizes
+        assert!(body.is_end_stream());
     }
 
     /// A body whose next piece has not come.
@@ -263,7 +286,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn while_the_upstream_is_waited_for_nothing_is_offered() {
-        let pace = Rc::new(Pace::default());
+        let pace = Rc::new(pace());
         let mut body = Paced::new(Awaited, Some(Rc::clone(&pace)));
         pace.offer();
 

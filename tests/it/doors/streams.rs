@@ -7,6 +7,7 @@ use super::{PATH, PATIENCE, ROUTE, metric};
 use crate::support::adobe::{Act, Adobe};
 use crate::support::gateway::Gateway;
 use crate::support::raw::{exchange, get};
+use crate::support::running::{CREDENTIAL, Running, eventually};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -26,9 +27,13 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// A GET, with fields that are not put into the table.
 fn headers(stream: u32) -> Vec<u8> {
+    headers_to(PATH, stream)
+}
+
+fn headers_to(path: &str, stream: u32) -> Vec<u8> {
     // :method GET and :scheme http by their places in the static table, :path and :authority by name (RFC 7541 §6).
-    let mut block = vec![0x82, 0x86, 0x04, u8::try_from(PATH.len()).unwrap()];
-    block.extend(PATH.as_bytes());
+    let mut block = vec![0x82, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
+    block.extend(path.as_bytes());
     block.extend([0x01, 1, b'a']);
     // END_STREAM and END_HEADERS.
     frame(HEADERS, 0x05, stream, &block)
@@ -126,6 +131,101 @@ fn an_answer_counts_until_its_caller_has_a_window_for_it() {
         while in_flight() > 0 {}
     }
 }
+
+#[test]
+fn an_answer_is_complete_only_if_its_caller_had_a_window_for_all_of_it() {
+    let adobe = Adobe::start(|seen| {
+        let (framing, length) = seen.target().rsplit_once('/').unwrap();
+        let length: usize = length.parse().unwrap();
+        let body = "x".repeat(length);
+        let answer = if framing.ends_with("chunked") {
+            format!("Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n")
+        } else {
+            format!("Content-Length: {length}\r\n\r\n{body}")
+        };
+        Act::Answer(format!("HTTP/1.1 200 OK\r\n{answer}").into_bytes())
+    });
+    let url = adobe.url();
+    let text =
+        format!("ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}' }}\n{CREDENTIAL}{ROUTE}");
+    let gateway = Running::start(&format!("{text}drain: 100ms\n"), &[]);
+    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    begin.extend(frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
+    begin.extend(window(0, 1_000_000));
+    stream.write_all(&begin).unwrap();
+    let counted = |status| {
+        let labels = format!("{{route=\"all\",status=\"{status}\"}}");
+        let count = gateway.count(&format!("profile_gateway_requests_total{labels}"));
+        usize::try_from(count).unwrap()
+    };
+
+    let mut ends = Vec::new();
+    // Bytes of an answer, and how many its caller has a window for.
+    for (length, taken) in [
+        (200 * 1024, 16 * 1024),
+        (20_000, 19_999),
+        (2000, 1),
+        (2000, 1999),
+        (500, 0),
+        (500, 500),
+        (2000, 2000),
+    ] {
+        for framing in ["known", "chunked"] {
+            let of = 2 * u32::try_from(ends.len()).unwrap() + 1;
+            take(
+                &mut stream,
+                of,
+                &format!("{PREFIX}/{framing}/{length}"),
+                taken,
+            );
+            // CANCEL.
+            let reset = frame(RST_STREAM, 0, of, &[0, 0, 0, 8]);
+            stream.write_all(&reset).unwrap();
+            let complete = taken == length;
+            ends.push(if complete { "complete" } else { "caller_gone" });
+            eventually(&format!("end of {taken} of {length}, {framing}"), || {
+                (counted("2xx") + counted("gone") == ends.len()).then_some(())
+            });
+            let gone = ends.iter().filter(|end| **end == "caller_gone").count();
+            assert_eq!(counted("gone"), gone, "{taken} of {length}, {framing}");
+        }
+    }
+    let of = 2 * u32::try_from(ends.len()).unwrap() + 1;
+    take(
+        &mut stream,
+        of,
+        &format!("{PREFIX}/known/200000"),
+        16 * 1024,
+    );
+    ends.push("cut_off");
+
+    let printed = gateway.stop();
+    let told: Vec<_> = printed
+        .lines()
+        .filter_map(|line| Some(line.split_once("\"end\":\"")?.1.split_once('"')?.0))
+        .collect();
+    assert_eq!(told, ends, "{printed}");
+}
+
+/// Asks for `path` as stream `of`, and takes so many bytes of the answer.
+fn take(stream: &mut TcpStream, of: u32, path: &str, bytes: usize) {
+    stream.write_all(&headers_to(path, of)).unwrap();
+    if bytes > 0 {
+        let more = window(of, u32::try_from(bytes).unwrap());
+        stream.write_all(&more).unwrap();
+    }
+    read_until(stream, |kind, stream| kind == HEADERS && stream == of);
+    let mut left = bytes;
+    while left > 0 {
+        let (_, piece) = read_until(stream, |kind, stream| kind == DATA && stream == of);
+        left -= piece.len();
+    }
+}
+
+/// What the paths of a route begin with.
+const PREFIX: &str = "/data/core/ups";
 
 #[test]
 fn answers_that_are_over_and_not_taken_are_small_and_as_many_as_a_connection_has_streams() {

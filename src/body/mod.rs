@@ -1,4 +1,6 @@
-//! Response bodies: the upstream's, streamed, or a short one of the gateway's own.
+//! Response bodies: the upstream's, streamed, or a short one of the gateway's own; and how bodies are taken.
+
+mod pieces;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,6 +8,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+
+pub use self::pieces::Pieces;
 
 pin_project! {
     /// A response body of either origin.
