@@ -356,6 +356,14 @@ routes: [{ name: all, match: { path: /a }, credential: one }]
     let [key, open] = of_files;
     let all = [(at("gateway.yaml"), 0o644), key, open];
     assert_eq!(exposed(), expected(&all));
+    // A default of one is no less: the secret stands where the reference does.
+    let default = text.replacen(
+        &format!("${{file:{}/open}}", folder.path().display()),
+        "${env:THAT_IS_NOT_SET:-plain-text}",
+        1,
+    );
+    fs::write(at("gateway.yaml"), default).unwrap();
+    assert_eq!(exposed(), expected(&all));
     for name in ["gateway.yaml", "key", "open"] {
         mode(&at(name), 0o640);
     }
@@ -395,6 +403,42 @@ fn keys_of_tls_and_logins_of_proxies_are_secrets_too() {
         let exposed: Vec<_> = settings.exposed.into_iter().map(|it| it.path).collect();
         let named = is_open.then(|| folder.path().join(named));
         assert_eq!(exposed, Vec::from_iter(named), "{text}");
+    }
+}
+
+#[test]
+fn a_configuration_holds_what_is_written_of_a_secret_and_not_what_is_around_it() {
+    let (folder, is_open) = open::folder();
+    let at = |name: &str| folder.path().join(name);
+    for (name, bits) in [("word", 0o644), ("secret", 0o600)] {
+        fs::write(at(name), "word").unwrap();
+        mode(&at(name), bits);
+    }
+    let reference = |name: &str| format!("${{file:{}}}", at(name).display());
+    for (proxy, named) in [
+        ("http://user:WORD@proxy", &["word"][..]),
+        ("http://WORD:WORD@WORD", &["word"]),
+        ("http://user:password@WORD", &["gateway.yaml", "word"]),
+        ("http://user:passWORD@proxy", &["gateway.yaml", "word"]),
+        ("http://user:${env:UNSET:-pass}@proxy", &["gateway.yaml"]),
+        ("http://user@${env:UNSET:-proxy}", &["gateway.yaml"]),
+        // Nothing of it is secret.
+        ("http://WORD:3128", &[]),
+    ] {
+        let proxy = proxy.replace("WORD", &reference("word"));
+        let base = BASE
+            .replace("${env:ID}", "client")
+            .replace("${env:SECRET}", &reference("secret"));
+        let text = format!("{base}upstream: {{ egress_proxy: '{proxy}' }}\n");
+        fs::write(at("gateway.yaml"), text).unwrap();
+        mode(&at("gateway.yaml"), 0o644);
+
+        let settings = config::load(&at("gateway.yaml"), &Process);
+        let settings = settings.unwrap_or_else(|faults| panic!("{faults}"));
+
+        let exposed: Vec<_> = settings.exposed.into_iter().map(|it| it.path).collect();
+        let named = named.iter().filter(|_| is_open).map(|name| at(name));
+        assert_eq!(exposed, Vec::from_iter(named), "{proxy}");
     }
 }
 
