@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -47,8 +48,8 @@ impl Holders {
         self.0.insert(file.to_owned());
     }
 
-    /// Adds the files that the secrets among the values stand in: those that are referred to, or else the
-    /// configuration's own. `complete` has the values as they are shown, by which secrets are known.
+    /// Adds the files that the secrets among the values stand in: those that are referred to, and the configuration's own
+    /// where something of a secret is written there. `complete` has the values as they are shown, by which secrets are known.
     pub(super) fn add_of(&mut self, node: &Node, complete: &Value, report: &Report) {
         match &node.content {
             Content::Broken => {}
@@ -65,11 +66,20 @@ impl Holders {
                 }
             }
             Content::Scalar(scalar) => {
-                let is_secret = complete.as_str().is_some_and(|it| it.contains(HIDDEN));
-                match &scalar.filled {
-                    _ if !is_secret => {}
-                    Some(filled) => self.0.extend(filled.files.iter().cloned()),
-                    None => self.add(Path::new(report.name(node.place))),
+                let shown = complete.as_str().filter(|it| it.contains(HIDDEN));
+                let Some(shown) = shown else { return };
+                let stands_here = match &scalar.filled {
+                    Some(filled) => {
+                        self.0.extend(filled.files.iter().cloned());
+                        let secret = secret_in(&filled.text, shown);
+                        let overlaps =
+                            |own: &Range<usize>| own.start < secret.end && secret.start < own.end;
+                        filled.own.iter().any(overlaps)
+                    }
+                    None => true,
+                };
+                if stands_here {
+                    self.add(Path::new(report.name(node.place)));
                 }
             }
         }
@@ -83,4 +93,23 @@ impl Holders {
         };
         self.0.into_iter().filter_map(exposed).collect()
     }
+}
+
+/// Returns which part of a text is secret, of which all is shown but that: the whole, or in a URL the password, or else the
+/// user.
+fn secret_in(text: &str, shown: &str) -> Range<usize> {
+    let whole = 0..text.len();
+    if shown == HIDDEN {
+        return whole;
+    }
+    let login = || {
+        let (_, rest) = text.split_once("://")?;
+        let (login, _) = rest.rsplit_once('@')?;
+        let end = text.len() - (rest.len() - login.len());
+        let secret = login
+            .split_once(':')
+            .map_or(login, |(_, password)| password);
+        Some(end - secret.len()..end)
+    };
+    login().unwrap_or(whole)
 }

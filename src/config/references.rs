@@ -2,6 +2,7 @@
 //!
 //! What a reference gives is data and never read as YAML. `$${` stands for `${` itself.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::path::KeyPath;
@@ -45,22 +46,30 @@ struct Problem {
 
 /// Returns `written` with its references replaced, or `None` when it has none.
 fn expand(written: &str, sources: &dyn Sources) -> Result<Option<Filled>, Problem> {
-    let mut text = String::new();
+    let (mut text, mut own) = (String::new(), Vec::new());
     let (mut references, mut files) = (Vec::new(), Vec::new());
+    let mut add = |part: &str, is_own: bool| {
+        let start = text.len();
+        text.push_str(part);
+        if is_own && !part.is_empty() {
+            own.push(start..text.len());
+        }
+    };
     let mut rest = written;
     while let Some((before, after)) = rest.split_once("${") {
         if let Some(before) = before.strip_suffix('$') {
-            text.push_str(before);
-            text.push_str("${");
+            add(before, true);
+            add("${", true);
             rest = after;
             continue;
         }
-        text.push_str(before);
+        add(before, true);
         let (reference, after) = after.split_once('}').ok_or_else(|| Problem {
             message: "the reference that begins with ${ is not closed".to_owned(),
             help: "write } at its end, or $${ for a plain ${",
         })?;
-        text.push_str(&resolve(reference, sources)?);
+        let value = resolve(reference, sources)?;
+        add(&value, matches!(value, Cow::Borrowed(_)));
         // A default is a value, which may be meant as a secret.
         let source = reference
             .split_once(":-")
@@ -72,16 +81,18 @@ fn expand(written: &str, sources: &dyn Sources) -> Result<Option<Filled>, Proble
     if rest.len() == written.len() {
         return Ok(None);
     }
-    text.push_str(rest);
+    add(rest, true);
     let references = references.join(" and ");
     Ok(Some(Filled {
         text,
         references,
         files,
+        own,
     }))
 }
 
-fn resolve(reference: &str, sources: &dyn Sources) -> Result<String, Problem> {
+/// Returns what a reference gives. What is borrowed of it is its default.
+fn resolve<'a>(reference: &'a str, sources: &dyn Sources) -> Result<Cow<'a, str>, Problem> {
     if reference.contains("${") {
         return Err(Problem {
             message: "the reference holds another one".to_owned(),
@@ -93,7 +104,7 @@ fn resolve(reference: &str, sources: &dyn Sources) -> Result<String, Problem> {
             Some((name, default)) => variable(name, Some(default), sources),
             None => variable(rest, None, sources),
         },
-        Some(("file", path)) => file(path, sources),
+        Some(("file", path)) => file(path, sources).map(Cow::Owned),
         _ => Err(Problem {
             message: "what begins with ${ here is no reference".to_owned(),
             help: "write ${env:NAME}, ${env:NAME:-default} or ${file:/path}, or $${ for a plain ${",
@@ -101,7 +112,11 @@ fn resolve(reference: &str, sources: &dyn Sources) -> Result<String, Problem> {
     }
 }
 
-fn variable(name: &str, default: Option<&str>, sources: &dyn Sources) -> Result<String, Problem> {
+fn variable<'a>(
+    name: &str,
+    default: Option<&'a str>,
+    sources: &dyn Sources,
+) -> Result<Cow<'a, str>, Problem> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let starts_well = name
         .bytes()
@@ -117,11 +132,11 @@ fn variable(name: &str, default: Option<&str>, sources: &dyn Sources) -> Result<
         .variable(name)
         .filter(|value| default.is_none() || !value.is_empty());
     match (value, default) {
-        (Some(value), _) => value.into_string().map_err(|_| Problem {
+        (Some(value), _) => value.into_string().map(Cow::Owned).map_err(|_| Problem {
             message: format!("the environment variable {name} does not hold UTF-8 text"),
             help: "set it to plain text",
         }),
-        (None, Some(default)) => Ok(default.to_owned()),
+        (None, Some(default)) => Ok(Cow::Borrowed(default)),
         (None, None) => Err(Problem {
             message: format!("the environment variable {name} is not set"),
             help: "set it, or give a default: ${env:NAME:-default}",
@@ -201,6 +216,28 @@ mod tests {
         }
         for written in ["", "plain", "$A", "a$b}", "{*rest}", "$$"] {
             assert_eq!(expanded(written), Ok(None), "{written}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_configuration_itself_is_known_from_what_comes_from_elsewhere() {
+        let sources = Supplied::default()
+            .with_variable("A", "one")
+            .with_file("/f", "two");
+        for (written, own) in [
+            ("${env:A}${file:/f}", &[][..]),
+            ("${env:A:-default}", &[]),
+            ("${env:B:-}", &[]),
+            ("${env:B:-default}", &["default"]),
+            ("x${env:A}-${env:B:-default}y", &["x", "-", "default", "y"]),
+            ("$${x${env:A}", &["${", "x"]),
+        ] {
+            let Ok(Some(filled)) = expand(written, &sources) else {
+                panic!("{written} has a value")
+            };
+            let parts = filled.own.into_iter();
+            let parts: Vec<_> = parts.map(|part| filled.text[part].to_owned()).collect();
+            assert_eq!(parts, own, "{written}");
         }
     }
 

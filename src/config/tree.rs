@@ -1,5 +1,6 @@
 //! The tree of a configuration, whose every key and value knows its place.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::path::{KeyPath, Step};
@@ -53,6 +54,8 @@ pub(super) struct Filled {
     pub(super) references: String,
     /// The files that they name.
     pub(super) files: Vec<PathBuf>,
+    /// The parts of the text that stand in the configuration itself: what is around the references, and defaults.
+    pub(super) own: Vec<Range<usize>>,
 }
 
 impl Entry {

@@ -86,6 +86,13 @@ impl Settings {
         }
     }
 
+    /// Returns what tells who is reached. Over TLS that is the origin, by its certificate, and an address is only a way
+    /// there; without TLS whoever is at the address takes what is sent.
+    pub fn reached(&self) -> (&Origin, Option<SocketAddr>) {
+        let address = self.address.filter(|_| !self.origin.is_tls());
+        (&self.origin, address)
+    }
+
     /// Tells whether what is sent stays on this machine.
     pub fn is_loopback(&self) -> bool {
         match self.address {

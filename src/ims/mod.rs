@@ -50,7 +50,7 @@ pub struct Settings {
 impl Settings {
     /// Tells whether token calls go to the same place.
     pub fn asks_like(&self, other: &Self) -> bool {
-        self.connect.origin == other.connect.origin && self.paths == other.paths
+        self.connect.reached() == other.connect.reached() && self.paths == other.paths
     }
 
     /// Tells whether token calls take the same way: through the same proxy, to the same address, with the same certificate.

@@ -68,7 +68,7 @@ impl Moves {
     fn and(self, before: &Settings, after: &Settings) -> Self {
         Self {
             service: self.service || !before.ims.asks_like(&after.ims),
-            upstream: self.upstream || before.upstream.origin != after.upstream.origin,
+            upstream: self.upstream || before.upstream.reached() != after.upstream.reached(),
         }
     }
 }

@@ -11,6 +11,8 @@ mod examples;
 mod faults;
 mod grants;
 mod listeners;
+#[path = "../it/support/open.rs"]
+mod open;
 mod shared;
 mod sources;
 

@@ -1,12 +1,14 @@
 //! Where values come from: folders, certificates, the environment; and that none of it is shown or hangs the reader.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 use profile_gateway::config::{self, Process};
 use profile_gateway::route::table::Table;
 use proptest::prelude::*;
 
+use super::open::{self, mode};
 use super::{BASE, certificate, sources, with};
 
 #[test]
@@ -301,13 +303,11 @@ fn line() -> impl Strategy<Value = String> {
 
 #[test]
 fn files_with_secrets_that_everybody_may_read_are_named_once() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, is_open) = open::folder();
     let at = |name: &str| folder.path().join(name);
-    let mode = |name: &str, mode: u32| {
-        fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
-    };
     // As Kubernetes mounts a Secret: links through links, whose own mode is 0777.
     fs::create_dir(at("version")).unwrap();
+    mode(&at("version"), 0o755);
     symlink("version", at("..data")).unwrap();
     for (name, content) in [
         ("open", "secret-one"),
@@ -317,9 +317,9 @@ fn files_with_secrets_that_everybody_may_read_are_named_once() {
     ] {
         fs::write(at("version").join(name), content).unwrap();
         symlink(format!("..data/{name}"), at(name)).unwrap();
-        mode(name, 0o644);
+        mode(&at(name), 0o644);
     }
-    mode("closed", 0o440);
+    mode(&at("closed"), 0o440);
     let text = "
 credentials:
   one: { organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg, client_id: '${file:$/client}', client_secrets: ['${file:$/open}', '${file:$/closed}'] }
@@ -330,20 +330,21 @@ routes: [{ name: all, match: { path: /a }, credential: one }]
 ";
     let text = text.replace("$/", &format!("{}/", folder.path().display()));
     fs::write(at("gateway.yaml"), &text).unwrap();
-    mode("gateway.yaml", 0o644);
+    mode(&at("gateway.yaml"), 0o644);
     let exposed = || {
         let settings = config::load(&at("gateway.yaml"), &Process);
         let settings = settings.unwrap_or_else(|faults| panic!("{faults}"));
         let exposed = settings.exposed.into_iter();
         exposed.map(|it| (it.path, it.mode)).collect::<Vec<_>>()
     };
+    let expected = |of: &[(PathBuf, u32)]| if is_open { of.to_vec() } else { Vec::new() };
 
     // Nobody else comes into the folder.
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+    mode(folder.path(), 0o700);
     assert_eq!(exposed(), []);
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    mode(folder.path(), 0o755);
     let of_files = [(at("key"), 0o644), (at("open"), 0o644)];
-    assert_eq!(exposed(), of_files);
+    assert_eq!(exposed(), expected(&of_files));
     // A secret in the configuration itself, which is no secret file otherwise.
     let literal = text.replacen("client_secrets: ['", "client_secrets: [plain-text, '", 2);
     let literal = literal.replacen(
@@ -353,17 +354,25 @@ routes: [{ name: all, match: { path: /a }, credential: one }]
     );
     fs::write(at("gateway.yaml"), literal).unwrap();
     let [key, open] = of_files;
-    assert_eq!(exposed(), [(at("gateway.yaml"), 0o644), key, open]);
+    let all = [(at("gateway.yaml"), 0o644), key, open];
+    assert_eq!(exposed(), expected(&all));
+    // A default of one is no less: the secret stands where the reference does.
+    let default = text.replacen(
+        &format!("${{file:{}/open}}", folder.path().display()),
+        "${env:THAT_IS_NOT_SET:-plain-text}",
+        1,
+    );
+    fs::write(at("gateway.yaml"), default).unwrap();
+    assert_eq!(exposed(), expected(&all));
     for name in ["gateway.yaml", "key", "open"] {
-        mode(name, 0o640);
+        mode(&at(name), 0o640);
     }
     assert_eq!(exposed(), []);
 }
 
 #[test]
 fn keys_of_tls_and_logins_of_proxies_are_secrets_too() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let (folder, is_open) = open::folder();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     for (name, content) in [
         ("crt", made.cert.pem()),
@@ -372,7 +381,7 @@ fn keys_of_tls_and_logins_of_proxies_are_secrets_too() {
     ] {
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
+        mode(&path, 0o604);
     }
     let identity = "{ certificate: $/crt, key: $/key }";
     for (text, named) in [
@@ -392,7 +401,44 @@ fn keys_of_tls_and_logins_of_proxies_are_secrets_too() {
         let settings = settings.unwrap_or_else(|faults| panic!("{faults}"));
 
         let exposed: Vec<_> = settings.exposed.into_iter().map(|it| it.path).collect();
-        assert_eq!(exposed, [folder.path().join(named)], "{text}");
+        let named = is_open.then(|| folder.path().join(named));
+        assert_eq!(exposed, Vec::from_iter(named), "{text}");
+    }
+}
+
+#[test]
+fn a_configuration_holds_what_is_written_of_a_secret_and_not_what_is_around_it() {
+    let (folder, is_open) = open::folder();
+    let at = |name: &str| folder.path().join(name);
+    for (name, bits) in [("word", 0o644), ("secret", 0o600)] {
+        fs::write(at(name), "word").unwrap();
+        mode(&at(name), bits);
+    }
+    let reference = |name: &str| format!("${{file:{}}}", at(name).display());
+    for (proxy, named) in [
+        ("http://user:WORD@proxy", &["word"][..]),
+        ("http://WORD:WORD@WORD", &["word"]),
+        ("http://user:password@WORD", &["gateway.yaml", "word"]),
+        ("http://user:passWORD@proxy", &["gateway.yaml", "word"]),
+        ("http://user:${env:UNSET:-pass}@proxy", &["gateway.yaml"]),
+        ("http://user@${env:UNSET:-proxy}", &["gateway.yaml"]),
+        // Nothing of it is secret.
+        ("http://WORD:3128", &[]),
+    ] {
+        let proxy = proxy.replace("WORD", &reference("word"));
+        let base = BASE
+            .replace("${env:ID}", "client")
+            .replace("${env:SECRET}", &reference("secret"));
+        let text = format!("{base}upstream: {{ egress_proxy: '{proxy}' }}\n");
+        fs::write(at("gateway.yaml"), text).unwrap();
+        mode(&at("gateway.yaml"), 0o644);
+
+        let settings = config::load(&at("gateway.yaml"), &Process);
+        let settings = settings.unwrap_or_else(|faults| panic!("{faults}"));
+
+        let exposed: Vec<_> = settings.exposed.into_iter().map(|it| it.path).collect();
+        let named = named.iter().filter(|_| is_open).map(|name| at(name));
+        assert_eq!(exposed, Vec::from_iter(named), "{proxy}");
     }
 }
 

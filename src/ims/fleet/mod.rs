@@ -13,7 +13,6 @@ use super::minter::Minter;
 use super::token::{Obtained, Origin};
 use super::{CredentialSettings, Paths, Settings, schedule};
 use crate::clock::{Clock, Moment};
-use crate::connect;
 use crate::secret::{Secret, SecretBytes, digits};
 use crate::shared;
 
@@ -67,7 +66,8 @@ pub struct Away;
 #[derive(Debug)]
 pub struct Fleet<H: Shelf> {
     shelf: H,
-    ims: connect::Origin,
+    /// Who is asked.
+    ims: String,
     paths: Paths,
     name: String,
     /// Time for one token call.
@@ -109,10 +109,15 @@ struct Entry {
 impl<H: Shelf> Fleet<H> {
     /// Finds the place of a credential's token: replicas that ask the same token service for the same thing share it.
     pub fn new(shelf: H, settings: &Settings, credential: &CredentialSettings) -> Self {
+        let (origin, address) = settings.connect.reached();
+        let ims = match address {
+            Some(address) => format!("{origin} at {address}"),
+            None => origin.to_string(),
+        };
         Self {
             shelf,
-            name: name(&settings.connect.origin, &settings.paths, credential),
-            ims: settings.connect.origin.clone(),
+            name: name(&ims, &settings.paths, credential),
+            ims,
             paths: settings.paths.clone(),
             call: settings.timeout,
             // Should the calls take longer, as with two secrets they may, the fence tells who was late.
@@ -337,9 +342,9 @@ impl Entry {
 }
 
 /// Names a token by what it is: who asks whom for what.
-fn name(ims: &connect::Origin, paths: &Paths, credential: &CredentialSettings) -> String {
+fn name(ims: &str, paths: &Paths, credential: &CredentialSettings) -> String {
     let parts = [
-        ims.to_string(),
+        ims.to_owned(),
         paths.of(&credential.grant).to_owned(),
         credential.client_id.as_str().to_owned(),
         credential.organization.as_str().to_owned(),

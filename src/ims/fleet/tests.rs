@@ -1,6 +1,7 @@
 //! Replicas and a shelf under a clock that is moved by hand.
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::*;
 use crate::clock::steered::Wall;
+use crate::connect;
 use crate::ims::answer::Minted;
 use crate::ims::credential::Credential;
 use crate::ims::{Fingerprints, Grant, Keeper};
@@ -173,7 +175,7 @@ impl Replicas {
             let credential = Credential::with_clock(settings(), wall.clock());
             let fleet = Fleet {
                 shelf: shelf.clone(),
-                ims: "https://ims.example".parse().unwrap(),
+                ims: "https://ims.example".to_owned(),
                 paths: Paths {
                     exchange: "/ims/exchange/jwt".to_owned(),
                     token: "/ims/token/v3".to_owned(),
@@ -534,7 +536,7 @@ async fn a_token_refused_in_a_pause_gives_way_to_the_one_another_replica_has() {
 fn what_is_asked_for_otherwise_has_another_place() {
     let mut fleet = Fleet {
         shelf: Memory::default(),
-        ims: "https://ims.example".parse().unwrap(),
+        ims: "https://ims.example".to_owned(),
         paths: Paths {
             exchange: "/ims/exchange/jwt".to_owned(),
             token: "/ims/token/v3".to_owned(),
@@ -557,4 +559,56 @@ fn what_is_asked_for_otherwise_has_another_place() {
     assert!(fleet.settle(&with("openid", "one")));
     assert!(!fleet.settle(&with("openid", "two")));
     assert!(fleet.settle(&with("openid,session", "two")));
+}
+
+#[test]
+fn a_token_service_that_only_its_address_names_has_a_place_for_each() {
+    let place = |url: &str, address: Option<&str>| {
+        let connect = connect::Settings {
+            called: "IMS",
+            origin: url.parse().unwrap(),
+            address: address.map(|it| it.parse().unwrap()),
+            http2: false,
+            connect_timeout: Duration::from_secs(3),
+            tls_timeout: Duration::from_secs(3),
+            idle_timeout: Duration::from_secs(45),
+            lifetime: Duration::from_mins(10),
+            connections: NonZeroUsize::MIN,
+            waiting: 1,
+            breaker: None,
+            extra_roots: Vec::new(),
+            min_tls: connect::MinTls::Tls12,
+            client_certificate: None,
+            proxy: None,
+        };
+        let ims = Settings {
+            connect,
+            paths: Paths {
+                exchange: "/ims/exchange/jwt".to_owned(),
+                token: "/ims/token/v3".to_owned(),
+            },
+            timeout: Duration::from_secs(5),
+            credentials: Vec::new(),
+        };
+        Fleet::new(Memory::default(), &ims, &settings()).name
+    };
+    let (one, other) = (Some("127.0.0.1:1"), Some("127.0.0.1:2"));
+
+    assert_ne!(
+        place("http://ims.example", one),
+        place("http://ims.example", other)
+    );
+    assert_ne!(
+        place("http://ims.example", one),
+        place("http://ims.example", None)
+    );
+    assert_eq!(
+        place("http://ims.example", one),
+        place("http://ims.example", one)
+    );
+    // A certificate says who it is.
+    assert_eq!(
+        place("https://ims.example", one),
+        place("https://ims.example", other)
+    );
 }

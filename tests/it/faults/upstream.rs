@@ -1,14 +1,12 @@
 //! A platform that cannot be found, swallows what it is sent, or goes and comes back.
 
-use std::net::TcpStream;
 use std::time::Duration;
 
-use socket2::{Domain, Socket, Type};
 use tokio::time::Instant;
 
 use super::in_front_of;
 use crate::support::adobe::Adobe;
-use crate::support::port::Port;
+use crate::support::port::{Deaf, Port};
 use crate::support::process::Process;
 use crate::support::raw::{Answer, exchange, get, send};
 use crate::support::running::{CREDENTIAL, LOOKUP, Running, pass};
@@ -51,16 +49,8 @@ fn a_name_that_is_none_is_told_within_the_time_to_connect() {
 #[test]
 fn a_platform_that_swallows_packets_is_given_up_on_in_time_for_everybody() {
     let adobe = Adobe::willing();
-    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into())
-        .unwrap();
-    full.listen(0).unwrap();
-    let address = full.local_addr().unwrap().as_socket().unwrap();
-    // The kernel answers nobody when the queue is full.
-    let soon = Duration::from_millis(200);
-    let queue = std::iter::repeat_with(|| TcpStream::connect_timeout(&address, soon));
-    let queue: Vec<_> = queue.take_while(Result::is_ok).take(100).collect();
-    let gateway = before(&adobe, &format!("http://{address}"));
+    let deaf = Deaf::take();
+    let gateway = before(&adobe, &deaf.url());
     gateway.wait_for_state("demo", "valid");
 
     // What may be repeated, and what may not.
@@ -78,7 +68,6 @@ fn a_platform_that_swallows_packets_is_given_up_on_in_time_for_everybody() {
         assert_eq!(answer.problem(), (502, "upstream_connect".to_owned()));
         assert!(took < Duration::from_secs(5), "{took:?}");
     }
-    drop(queue);
     gateway.stop();
 }
 

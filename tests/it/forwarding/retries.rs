@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::ROUTE;
 use crate::support::adobe::{Act, Adobe, Seen};
 use crate::support::gateway::Gateway;
+use crate::support::port::Deaf;
 use crate::support::raw::{Raw, exchange, get, send};
 
 /// A read, one that is a POST, a write that may be repeated, and one that may not.
@@ -306,14 +307,11 @@ fn serve_once(mut stream: &std::net::TcpStream, act: &Act) {
 #[test]
 fn an_upstream_that_swallows_packets_is_waited_for_once() {
     let adobe = Adobe::willing();
-    let url = adobe.url();
-    let (deaf, address) = unlistened();
-    deaf.listen(8).unwrap();
-    // Of no packet anything is kept: `ret 0` in classic BPF (linux/filter.h).
-    let filter = [socket2::SockFilter::new(0x06, 0, 0, 0)];
-    deaf.attach_filter(&filter).unwrap();
+    let deaf = Deaf::take();
     let gateway = Gateway::with(&format!(
-        "ims: {{ url: '{url}' }}\nupstream: {{ url: 'http://{address}', connect_timeout: 2100ms }}\n{ROUTE}"
+        "ims: {{ url: '{}' }}\nupstream: {{ url: '{}', connect_timeout: 2100ms }}\n{ROUTE}",
+        adobe.url(),
+        deaf.url()
     ));
 
     let answer = exchange(gateway.address, get(READ.1, ""));

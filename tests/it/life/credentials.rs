@@ -31,6 +31,12 @@ fn bearer(seen: &Seen) -> &str {
         .unwrap()
 }
 
+/// The tokens that its callers came with.
+fn of(adobe: &Adobe) -> Vec<String> {
+    let seen = adobe.seen();
+    seen.iter().map(|seen| bearer(seen).to_owned()).collect()
+}
+
 #[test]
 fn a_token_outlasts_every_change_that_is_not_about_it() {
     let adobe = naming();
@@ -295,12 +301,6 @@ fn no_token_goes_to_an_upstream_but_the_one_it_was_got_for() {
     go.send(()).unwrap();
     assert_eq!(slow.answer(false).unwrap().text(), "\"old\"");
 
-    let of = |adobe: &Adobe| {
-        let seen = adobe.seen();
-        seen.iter()
-            .map(|seen| bearer(seen).to_owned())
-            .collect::<Vec<_>>()
-    };
     assert_eq!(of(&old), ["old-1", "old-1", "old-2"]);
     assert_eq!(of(&new), ["new-1"]);
 }
@@ -352,12 +352,52 @@ fn a_token_service_and_an_upstream_that_change_one_after_the_other_mix_no_tokens
     assert_eq!(gateway.reload(&with(&old, &old)), "applied");
     assert_eq!(ask(), 200);
 
-    let of = |adobe: &Adobe| {
-        let seen = adobe.seen();
-        seen.iter()
-            .map(|seen| bearer(seen).to_owned())
-            .collect::<Vec<_>>()
+    assert_eq!(of(&old), ["old-1", "old-1", "new-1", "old-2"]);
+    assert_eq!(of(&new), ["new-1"]);
+}
+
+#[test]
+fn a_token_service_and_an_upstream_that_move_behind_the_same_plain_urls_mix_no_tokens() {
+    let (asked, was_asked) = signal();
+    let (allow, allowed) = signal();
+    let old = Adobe::minting(
+        |calls, _| Act::token(&format!("old-{calls}"), 86_399),
+        |_| Act::ok(),
+    );
+    let new = Adobe::minting(
+        move |calls, _| {
+            asked.send(()).unwrap();
+            wait(&allowed);
+            Act::token(&format!("new-{calls}"), 86_399)
+        },
+        |_| Act::ok(),
+    );
+    let at = |ims: &Adobe, upstream: &Adobe| {
+        let url = "url: 'http://platform.example.com'";
+        let (ims, upstream) = (ims.address(), upstream.address());
+        format!(
+            "ims: {{ {url}, address: '{ims}' }}\nupstream: {{ {url}, address: '{upstream}' }}\n{CREDENTIAL}{ALL}"
+        )
     };
+    let gateway = Running::start(&at(&old, &old), &[]);
+    gateway.wait_for_state("demo", "valid");
+    let ask = || exchange(gateway.address, get(PATH, "")).status;
+    assert_eq!(ask(), 200);
+
+    gateway.configure(&at(&new, &new));
+    let outcome = gateway.outcome_of(|| {
+        gateway.process.signal("HUP");
+        wait(&was_asked);
+        assert_eq!(ask(), 200);
+        allow.send(()).unwrap();
+    });
+    assert_eq!((outcome, ask()), ("applied", 200));
+    // The upstream alone, and then the service too.
+    assert_eq!(gateway.reload(&at(&new, &old)), "applied");
+    assert_eq!(ask(), 200);
+    assert_eq!(gateway.reload(&at(&old, &old)), "applied");
+    assert_eq!(ask(), 200);
+
     assert_eq!(of(&old), ["old-1", "old-1", "new-1", "old-2"]);
     assert_eq!(of(&new), ["new-1"]);
 }

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod hidden;
+pub(crate) mod open;
 pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod raw;

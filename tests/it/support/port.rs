@@ -2,7 +2,7 @@
 
 use std::net::{Shutdown, SocketAddr, TcpListener};
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 
 /// A port. Connections to it are refused while it is not open.
 pub(crate) struct Port {
@@ -13,6 +13,13 @@ pub(crate) struct Port {
 
 /// Ends what listens at a port when dropped.
 pub(crate) struct Open(TcpListener);
+
+/// A port at which every packet is swallowed: connections to it are neither taken nor refused.
+pub(crate) struct Deaf {
+    /// Who keeps no packet.
+    _listener: Socket,
+    address: SocketAddr,
+}
 
 impl Port {
     /// Takes a free one.
@@ -37,6 +44,26 @@ impl Port {
         socket.listen(1024).unwrap();
         let listener = TcpListener::from(socket);
         (listener.try_clone().unwrap(), Open(listener))
+    }
+}
+
+impl Deaf {
+    /// Takes a free one.
+    pub(crate) fn take() -> Self {
+        let listener = bound("127.0.0.1:0".parse().unwrap());
+        listener.listen(8).unwrap();
+        // Of no packet anything is kept: `ret 0` in classic BPF (linux/filter.h).
+        let filter = [SockFilter::new(0x06, 0, 0, 0)];
+        listener.attach_filter(&filter).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        Self {
+            _listener: listener,
+            address,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 }
 
