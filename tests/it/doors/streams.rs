@@ -166,6 +166,7 @@ fn an_answer_is_complete_only_if_its_caller_had_a_window_for_all_of_it() {
     for (length, taken) in [
         (200 * 1024, 16 * 1024),
         (20_000, 19_999),
+        (2000, 0),
         (2000, 1),
         (2000, 1999),
         (500, 0),
