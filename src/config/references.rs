@@ -236,7 +236,9 @@ mod tests {
                 panic!("{written} has a value")
             };
             let parts = filled.own.into_iter();
-            let parts: Vec<_> = parts.map(|part| filled.text[part].to_owned()).collect();
+            let parts: Vec<_> = parts
+                .map(|part| filled.text.get(part).unwrap().to_owned())
+                .collect();
             assert_eq!(parts, own, "{written}");
         }
     }

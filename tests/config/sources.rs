@@ -402,7 +402,7 @@ fn keys_of_tls_and_logins_of_proxies_are_secrets_too() {
 
         let exposed: Vec<_> = settings.exposed.into_iter().map(|it| it.path).collect();
         let named = is_open.then(|| folder.path().join(named));
-        assert_eq!(exposed, Vec::from_iter(named), "{text}");
+        assert_eq!(exposed, named.into_iter().collect::<Vec<_>>(), "{text}");
     }
 }
 
@@ -438,7 +438,7 @@ fn a_configuration_holds_what_is_written_of_a_secret_and_not_what_is_around_it()
 
         let exposed: Vec<_> = settings.exposed.into_iter().map(|it| it.path).collect();
         let named = named.iter().filter(|_| is_open).map(|name| at(name));
-        assert_eq!(exposed, Vec::from_iter(named), "{proxy}");
+        assert_eq!(exposed, named.collect::<Vec<_>>(), "{proxy}");
     }
 }
 

@@ -13,17 +13,17 @@ use tempfile::TempDir;
 pub(crate) fn folder() -> (TempDir, bool) {
     let others = ["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from);
     let places = [env::temp_dir()].into_iter().chain(others);
-    let open = places.filter(|place| is_open(place));
-    let made = open.filter_map(|place| TempDir::new_in(place).ok()).next();
+    let mut open = places.filter(|place| is_open(place));
+    let made = open.find_map(|place| TempDir::new_in(place).ok());
     let is_open = made.is_some();
-    let folder = made.unwrap_or_else(|| TempDir::new().unwrap());
+    let folder = made.unwrap_or_else(|| TempDir::new().expect("files may be made somewhere"));
     mode(folder.path(), 0o755);
     (folder, is_open)
 }
 
 /// Sets the permission bits of a file or folder, whatever the umask is.
 pub(crate) fn mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is our own");
 }
 
 fn is_open(place: &Path) -> bool {
