@@ -3,11 +3,10 @@
 //! Of sixteen parts the process itself and its callers have seven. Connections to the upstream have four, and four more while
 //! a new configuration replaces them. One is left for token calls, operators and files, and more than that where there are many.
 
-use std::fs;
 use std::num::NonZeroUsize;
 use std::os::fd::RawFd;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 
 /// The descriptors the process may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,26 +40,6 @@ impl Descriptors {
     pub fn for_upstream(self) -> NonZeroUsize {
         let quarter = usize::try_from((self.0 / 4).min(MOST_UPSTREAM)).unwrap_or_default();
         NonZeroUsize::new(quarter).unwrap_or(NonZeroUsize::MIN)
-    }
-}
-
-/// Lets the process have as many descriptors as it may allow itself: what it is started with is often less, for the sake of
-/// programs that cannot do with more.
-pub fn raise_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return;
-    }
-    // More than the system lets any process have is refused, also where the hard limit is more.
-    let of_system = fs::read_to_string("/proc/sys/fs/nr_open").ok();
-    let of_system = of_system.and_then(|number| number.trim().parse().ok());
-    let candidates = [limit.maximum, of_system];
-    let raised = candidates.into_iter().any(|current| {
-        let rises = current > limit.current || current.is_none();
-        rises && setrlimit(Resource::Nofile, Rlimit { current, ..limit }).is_ok()
-    });
-    if !raised {
-        tracing::info!(limit = ?limit.current, "the limit on open files stays as it is");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod limits;
 mod serve;
 mod simulate;
 mod terminal;

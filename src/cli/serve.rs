@@ -9,9 +9,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::Exit;
+use super::limits::raise_descriptors;
 use super::terminal::{complain, complain_of};
 use crate::config::{Settings, Watch};
-use crate::descriptors::raise_limit;
 use crate::run::Gateway;
 use crate::telemetry::Log;
 
@@ -78,7 +78,7 @@ pub(super) fn start(settings: &Settings, watch: Option<Watch>) -> Result<Gateway
     let log = Arc::new(log);
     log.install();
     log_panics();
-    raise_limit();
+    raise_descriptors();
     let gateway = Gateway::start(settings, &log, watch).map_err(|error| failed(&error))?;
     for address in gateway.listeners() {
         tracing::info!(%address, "serving callers");
