@@ -139,7 +139,9 @@ impl Bound {
             // At the drain the kernel's queue is all that still comes, and bounds itself.
             if !*over.borrow() {
                 shared.places.free(most).await;
-                room.free(|| shared.places.taken(), listener.as_fd()).await;
+                let upstream = || shared.terms.load().settings.upstream_connections;
+                let callers = || shared.places.taken();
+                room.free(callers, upstream, listener.as_fd()).await;
             }
             match listener.accept().await {
                 Ok((socket, peer)) => {

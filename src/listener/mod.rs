@@ -54,6 +54,8 @@ pub struct Settings {
     pub reuse_port: bool,
     /// TLS. Default: none.
     pub tls: Option<Tls>,
+    /// How many connections to the upstream callers leave descriptors for.
+    pub upstream_connections: usize,
 }
 
 /// Bounds on what a caller may send.

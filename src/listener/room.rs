@@ -11,20 +11,15 @@ use crate::descriptors::Descriptors;
 /// Watches how many descriptors are in use, by whomever: the system gives out the lowest number that is free.
 #[derive(Debug)]
 pub(super) struct Room {
-    /// The first number that is not for callers.
-    end: RawFd,
-    /// How many callers there may be nevertheless.
-    least: usize,
+    descriptors: Descriptors,
     latest: Cell<RawFd>,
     told: Cell<Option<Instant>>,
 }
 
 impl Room {
     pub(super) fn in_process() -> Self {
-        let descriptors = Descriptors::of_process();
         Self {
-            end: descriptors.end_of_callers(),
-            least: descriptors.least_callers(),
+            descriptors: Descriptors::of_process(),
             latest: Cell::new(0),
             told: Cell::new(None),
         }
@@ -35,37 +30,51 @@ impl Room {
         self.latest.set(number);
     }
 
-    /// Waits until a descriptor is free for a caller beside `callers`, who are asked for anew. `any` is a descriptor there is,
-    /// by which that is found out.
+    /// Waits until a descriptor is free for a caller beside `callers` and `upstream` connections to the upstream, both asked for
+    /// anew. `any` is a descriptor there is, by which that is found out.
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub(super) async fn free(&self, callers: impl Fn() -> usize, any: BorrowedFd<'_>) {
+    pub(super) async fn free(
+        &self,
+        callers: impl Fn() -> usize,
+        upstream: impl Fn() -> usize,
+        any: BorrowedFd<'_>,
+    ) {
         let lowest = || Some(any.try_clone_to_owned().ok()?.as_raw_fd());
-        while self.is_full(&callers, lowest) {
-            self.tell();
+        loop {
+            let end = self.descriptors.end_of_callers(upstream());
+            if !self.is_full(end, &callers, lowest) {
+                return;
+            }
+            self.tell(end);
             sleep(PAUSE).await;
         }
     }
 
     /// Costs nothing while there is room.
-    fn is_full(&self, callers: impl Fn() -> usize, lowest: impl Fn() -> Option<RawFd>) -> bool {
-        if self.latest.get() < self.end || callers() < self.least {
+    fn is_full(
+        &self,
+        end: RawFd,
+        callers: impl Fn() -> usize,
+        lowest: impl Fn() -> Option<RawFd>,
+    ) -> bool {
+        if self.latest.get() < end || callers() < self.descriptors.least_callers() {
             return false;
         }
         // When none is free at all, it stays as it was.
         if let Some(lowest) = lowest() {
             self.note(lowest);
         }
-        self.latest.get() >= self.end
+        self.latest.get() >= end
     }
 
-    fn tell(&self) {
+    fn tell(&self, end: RawFd) {
         let now = Instant::now();
         if self.told.get().is_none_or(|told| now >= told + TELL_EVERY) {
             self.told.set(Some(now));
             tracing::warn!(
-                for_callers = self.end,
+                for_callers = end,
                 "the process may have too few open files for its callers; who comes now waits"
             );
         }
@@ -84,19 +93,16 @@ mod tests {
 
     #[test]
     fn who_comes_waits_until_a_low_number_is_free_or_callers_have_less_than_their_least() {
-        let room = Room {
-            end: 28,
-            least: 8,
-            ..Room::in_process()
-        };
-        let is_full = |callers: usize, lowest: Option<RawFd>| room.is_full(|| callers, || lowest);
+        let room = Room::in_process();
+        let least = room.descriptors.least_callers();
+        let is_full = |callers, lowest: Option<RawFd>| room.is_full(28, || callers, || lowest);
 
-        assert!(!is_full(20, Some(40)), "nobody has come yet");
+        assert!(!is_full(least + 1, Some(40)), "nobody has come yet");
         room.note(28);
-        assert!(is_full(20, Some(40)));
-        assert!(is_full(8, None));
-        assert!(!is_full(7, Some(40)), "others have the low numbers");
-        assert!(is_full(8, Some(28)));
-        assert!(!is_full(20, Some(27)));
+        assert!(is_full(least + 1, Some(40)));
+        assert!(is_full(least, None));
+        assert!(!is_full(least - 1, Some(40)), "others have the low numbers");
+        assert!(is_full(least, Some(28)));
+        assert!(!is_full(least + 1, Some(27)));
     }
 }

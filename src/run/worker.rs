@@ -305,6 +305,7 @@ mod tests {
                     connections: 1000,
                 },
                 public_url: None,
+                upstream_connections: 1,
                 reuse_port: false,
                 tls: None,
             };

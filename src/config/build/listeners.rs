@@ -26,7 +26,10 @@ pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Vec<listener::Setting
         let address = listener.address.0.clone();
         check_unique(&address, &address_path, &taken, cross);
         taken.push((address, address_path));
-        listeners.push(one(listener, &path, cross));
+        listeners.push(listener::Settings {
+            upstream_connections: file.upstream.connections.get(),
+            ..one(listener, &path, cross)
+        });
     }
     listeners
 }
@@ -137,6 +140,7 @@ fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::
             .map(|Written(url)| url.to_string().into()),
         reuse_port: listener.reuse_port,
         tls,
+        upstream_connections: 0,
     }
 }
 
