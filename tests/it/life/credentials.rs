@@ -1,5 +1,7 @@
 //! Credentials that stay, change, come and go.
 
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{ALL, PATH, configuration};
@@ -305,22 +307,48 @@ fn no_token_goes_to_an_upstream_but_the_one_it_was_got_for() {
     assert_eq!(of(&new), ["new-1"]);
 }
 
+/// Two Adobes, each with a token service and an upstream. The new one says when it is asked for a token, and gives it when it
+/// is allowed to.
+struct Worlds {
+    old: Adobe,
+    new: Adobe,
+    was_asked: Arc<Mutex<Receiver<()>>>,
+    allow: Sender<()>,
+}
+
+impl Worlds {
+    fn start() -> Self {
+        let (asked, was_asked) = signal();
+        let (allow, allowed) = signal();
+        let old = Adobe::minting(
+            |calls, _| Act::token(&format!("old-{calls}"), 86_399),
+            |_| Act::ok(),
+        );
+        let new = Adobe::minting(
+            move |calls, _| {
+                asked.send(()).unwrap();
+                wait(&allowed);
+                Act::token(&format!("new-{calls}"), 86_399)
+            },
+            |_| Act::ok(),
+        );
+        Self {
+            old,
+            new,
+            was_asked,
+            allow,
+        }
+    }
+}
+
 #[test]
 fn a_token_service_and_an_upstream_that_change_one_after_the_other_mix_no_tokens() {
-    let (asked, was_asked) = signal();
-    let (allow, allowed) = signal();
-    let old = Adobe::minting(
-        |calls, _| Act::token(&format!("old-{calls}"), 86_399),
-        |_| Act::ok(),
-    );
-    let new = Adobe::minting(
-        move |calls, _| {
-            asked.send(()).unwrap();
-            wait(&allowed);
-            Act::token(&format!("new-{calls}"), 86_399)
-        },
-        |_| Act::ok(),
-    );
+    let Worlds {
+        old,
+        new,
+        was_asked,
+        allow,
+    } = Worlds::start();
     let failing = Adobe::minting(|_, _| Act::Reset, |_| Act::ok());
     let with = |ims: &Adobe, upstream: &Adobe| {
         let text = configuration(&ims.url(), ALL);
@@ -358,20 +386,12 @@ fn a_token_service_and_an_upstream_that_change_one_after_the_other_mix_no_tokens
 
 #[test]
 fn a_token_service_and_an_upstream_that_move_behind_the_same_plain_urls_mix_no_tokens() {
-    let (asked, was_asked) = signal();
-    let (allow, allowed) = signal();
-    let old = Adobe::minting(
-        |calls, _| Act::token(&format!("old-{calls}"), 86_399),
-        |_| Act::ok(),
-    );
-    let new = Adobe::minting(
-        move |calls, _| {
-            asked.send(()).unwrap();
-            wait(&allowed);
-            Act::token(&format!("new-{calls}"), 86_399)
-        },
-        |_| Act::ok(),
-    );
+    let Worlds {
+        old,
+        new,
+        was_asked,
+        allow,
+    } = Worlds::start();
     let at = |ims: &Adobe, upstream: &Adobe| {
         let url = "url: 'http://platform.example.com'";
         let (ims, upstream) = (ims.address(), upstream.address());
