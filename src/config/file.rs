@@ -350,6 +350,10 @@ pub(super) struct Timeouts {
     /// operation is safe to repeat gets another attempt. From 10ms to 10m, default: what is left of `timeout`.
     #[schemars(with = "Written<Duration>", extend("x-minimum" = "10ms", "x-maximum" = "10m"))]
     pub(super) attempt: Option<Written<Duration>>,
+    /// How long a request waits for name, TCP and the way through a proxy of a connection that is opened for it. What is
+    /// opened goes on for the next; `upstream.connect_timeout` ends it. From 10ms to 10m, default: until that does.
+    #[schemars(with = "Written<Duration>", extend("x-minimum" = "10ms", "x-maximum" = "10m"))]
+    pub(super) connect: Option<Written<Duration>>,
     /// How long one attempt waits for a connection: for one that is free, or for name, TCP and TLS of a new one, which
     /// `upstream` bounds too. From 10ms to 10m, default: what is left of `timeout`.
     #[schemars(with = "Written<Duration>", extend("x-minimum" = "10ms", "x-maximum" = "10m"))]
@@ -361,6 +365,11 @@ pub(super) struct Timeouts {
     /// `upstream.response_idle_timeout`.
     #[schemars(with = "Written<Duration>", extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
     pub(super) response_idle: Option<Written<Duration>>,
+    /// How long a request waits for TLS of a connection that is opened for it, and as long again for the beginning of
+    /// HTTP/2. What is opened goes on for the next; `upstream.tls_timeout` ends it. From 10ms to 10m, default: until that
+    /// does.
+    #[schemars(with = "Written<Duration>", extend("x-minimum" = "10ms", "x-maximum" = "10m"))]
+    pub(super) tls: Option<Written<Duration>>,
     /// Time until Adobe's answer must have ended, from the request head on. It cuts off downloads that still move. From
     /// 100ms to 24h, default: none.
     #[schemars(with = "Written<Duration>", extend("x-minimum" = "100ms", "x-maximum" = "24h"))]

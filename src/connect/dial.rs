@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use super::name::Name;
 use super::race::{in_turn, race};
 use super::tls::Tls;
-use super::{Breaker, Proxy, Settings, Stream, socket, tunnel};
+use super::{Breaker, Origin, Proxy, Settings, Stream, socket, tunnel};
 use crate::error::{Error, Reason};
 
 pub use super::tls::SetupError;
@@ -158,7 +158,8 @@ impl Dialer {
         }
     }
 
-    /// Opens a connection. Nothing of a request has been sent when this fails.
+    /// Opens a connection, and says so by `tls_begins` when only TLS is missing. Nothing of a request has been sent when
+    /// this fails.
     ///
     /// # Errors
     /// [`Reason::UpstreamName`], [`Reason::UpstreamConnect`] or [`Reason::UpstreamTls`], also when the time for that
@@ -166,7 +167,7 @@ impl Dialer {
     ///
     /// # Cancel safety
     /// Dropping the future closes what was opened.
-    pub async fn dial(&self) -> Result<Stream, Error> {
+    pub async fn dial(&self, tls_begins: impl FnOnce()) -> Result<Stream, Error> {
         if let Some(open) = &self.stand_in {
             return Ok(Stream::Memory(open()));
         }
@@ -180,6 +181,7 @@ impl Dialer {
                 Way::Tls(stream) => Stream::PlainInTls(stream),
             });
         };
+        tls_begins();
         let limit = self.settings.tls_timeout;
         let connecting = async {
             let name = tls.name.clone();
@@ -200,10 +202,7 @@ impl Dialer {
                 let detail = format!("TLS with {origin} failed; see the gateway's log");
                 Err(Error::new(Reason::UpstreamTls, detail).because(error))
             }
-            Err(_) => {
-                let detail = format!("TLS with {origin} was not established within {limit:?}");
-                Err(Error::new(Reason::UpstreamTls, detail))
-            }
+            Err(_) => Err(tls_late(origin, limit)),
         }
     }
 
@@ -271,8 +270,7 @@ impl Dialer {
                 self.unresolved(error)
             }
             Phase::Connect | Phase::Proxy => {
-                let detail = format!("no connection to {origin} within {limit:?}");
-                let error = Error::new(Reason::UpstreamConnect, detail);
+                let error = connect_late(origin, limit);
                 match &self.settings.proxy {
                     None => error,
                     Some(proxy) => {
@@ -315,6 +313,18 @@ impl Dialer {
             Some(proxy) => failed.because(OfProxy(proxy.clone(), error)),
         }
     }
+}
+
+/// Says that an origin could not be reached in time.
+pub(super) fn connect_late(origin: &Origin, limit: Duration) -> Error {
+    let detail = format!("no connection to {origin} within {limit:?}");
+    Error::new(Reason::UpstreamConnect, detail)
+}
+
+/// Says that TLS with an origin took too long.
+pub(super) fn tls_late(origin: &Origin, limit: Duration) -> Error {
+    let detail = format!("TLS with {origin} was not established within {limit:?}");
+    Error::new(Reason::UpstreamTls, detail)
 }
 
 fn breaker(settings: &Settings) -> Option<Arc<Breaker>> {

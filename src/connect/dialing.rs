@@ -52,7 +52,10 @@ async fn an_address_that_swallows_packets_holds_nobody_up() {
     let (_good, good) = listener().await;
 
     // One after the other would take the whole time for connecting.
-    let stream = dialer(vec![swallowing, good], |_| {}).dial().await.unwrap();
+    let stream = dialer(vec![swallowing, good], |_| {})
+        .dial(|| ())
+        .await
+        .unwrap();
 
     let Stream::Plain(stream) = stream else {
         panic!("it is plain http")
@@ -67,7 +70,7 @@ async fn addresses_that_refuse_are_passed_over_at_once() {
     addresses.push(good);
 
     // The usual rest between attempts would make five seconds of it, and the time for connecting is three.
-    let stream = dialer(addresses, |_| {}).dial().await.unwrap();
+    let stream = dialer(addresses, |_| {}).dial(|| ()).await.unwrap();
 
     assert_eq!(stream.address(), Some(good.ip()));
 }
@@ -81,7 +84,7 @@ async fn what_took_too_long_or_failed_is_told() {
     let late = dialer(vec![swallowing], |settings| {
         settings.connect_timeout = limit;
     });
-    let (reason, story) = told(&late.dial().await.unwrap_err());
+    let (reason, story) = told(&late.dial(|| ()).await.unwrap_err());
     assert_eq!(reason, Reason::UpstreamConnect);
     assert_eq!(
         story,
@@ -89,19 +92,19 @@ async fn what_took_too_long_or_failed_is_told() {
     );
 
     let refused = dialer(vec![refusing], |_| {});
-    let (reason, story) = told(&refused.dial().await.unwrap_err());
+    let (reason, story) = told(&refused.dial(|| ()).await.unwrap_err());
     assert_eq!(reason, Reason::UpstreamConnect);
     let expected = format!("http://platform.example.com could not be connected to: {refusing}: ");
     assert!(story.starts_with(&expected), "{story}");
 
     let nowhere = dialer(Vec::new(), |_| {});
-    let (reason, story) = told(&nowhere.dial().await.unwrap_err());
+    let (reason, story) = told(&nowhere.dial(|| ()).await.unwrap_err());
     assert_eq!(reason, Reason::UpstreamName);
     let expected = "the name platform.example.com could not be resolved: the name has no address";
     assert_eq!(story, expected);
 
     let broken = nowhere.resolved_by(|_, _| Err(io::Error::other("no such host")));
-    let (reason, story) = told(&broken.dial().await.unwrap_err());
+    let (reason, story) = told(&broken.dial(|| ()).await.unwrap_err());
     assert_eq!(reason, Reason::UpstreamName);
     assert!(story.ends_with("resolved: no such host"), "{story}");
 }
@@ -115,7 +118,7 @@ async fn a_resolver_that_hangs_is_waited_for_as_long_as_a_connect_may_take() {
         Ok(Vec::new())
     });
 
-    let dialing = async { hanging.dial().await.unwrap_err() };
+    let dialing = async { hanging.dial(|| ()).await.unwrap_err() };
     let (error, ()) = tokio::join!(dialing, async {
         // A blocking thread at work keeps the clock from moving by itself.
         tokio::task::yield_now().await;
@@ -140,7 +143,7 @@ async fn tls_has_a_time_of_its_own() {
     })
     .unwrap();
 
-    let (dialed, accepted) = tokio::join!(silent.dial(), async {
+    let (dialed, accepted) = tokio::join!(silent.dial(|| ()), async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut hello = [0; 5];
         stream.read_exact(&mut hello).await.unwrap();
@@ -170,7 +173,7 @@ async fn a_proxy_that_stays_silent_or_closes_is_told() {
     };
 
     let silent = through(Duration::from_millis(200));
-    let (dialed, accepted) = tokio::join!(silent.dial(), listener.accept());
+    let (dialed, accepted) = tokio::join!(silent.dial(|| ()), listener.accept());
     let (reason, story) = told(&dialed.unwrap_err());
     assert_eq!(reason, Reason::UpstreamConnect);
     let expected = format!(
@@ -181,7 +184,7 @@ async fn a_proxy_that_stays_silent_or_closes_is_told() {
     drop(accepted);
 
     let refusing = through(Duration::from_mins(1));
-    let (dialed, ()) = tokio::join!(refusing.dial(), async {
+    let (dialed, ()) = tokio::join!(refusing.dial(|| ()), async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let answer = b"HTTP/1.1 407 No\r\n\r\n";
         stream.write_all(answer).await.unwrap();

@@ -31,7 +31,7 @@ pub use certificate::ClientCertificate;
 pub use dial::Dialer;
 pub use lease::LeasedBody;
 pub use origin::Origin;
-pub use pool::{Counts, Pool, PoolMetrics, Unanswered};
+pub use pool::{Counts, Patience, Pool, PoolMetrics, Times, Unanswered};
 pub use proxy::Proxy;
 pub use stream::Stream;
 pub use tls::MinTls;

@@ -17,7 +17,7 @@ use super::retry::{Answer, Cause, Outcome, Wait, pause_asked, verdict};
 use super::{Download, Settings, Upload, answer, refusal};
 use crate::aep;
 use crate::clock;
-use crate::connect::{LeasedBody, Unanswered};
+use crate::connect::{LeasedBody, Times, Unanswered};
 use crate::context::{Bearer, Exchange, RouteId, Successors};
 use crate::error::{Error, Reason, Retry, Side, Source};
 use crate::gate::Trial;
@@ -59,11 +59,8 @@ where
 {
     async move {
         tools.budget.deposit(ready.exchange.started);
-        let (leave_by, deadline) = ready.begin_attempt(&tools.settings)?;
-        let sent = tools
-            .pool
-            .send(&mut ready.request, leave_by, deadline)
-            .await;
+        let times = ready.begin_attempt(&tools.settings)?;
+        let sent = tools.pool.send(&mut ready.request, &times).await;
         match ready.end_attempt(&tools.settings, sent) {
             Ok(response) if !needs_care(response.status()) => {
                 ready.pass_on(&tools, response, Beginning::default())
@@ -142,9 +139,8 @@ where
                 }
             }
         }
-        let (leave_by, deadline) = ready.begin_attempt(&tools.settings)?;
-        let sent = tools.pool.send(&mut ready.request, leave_by, deadline);
-        let sent = sent.await;
+        let times = ready.begin_attempt(&tools.settings)?;
+        let sent = tools.pool.send(&mut ready.request, &times).await;
         outcome = ready.end_attempt(&tools.settings, sent);
     }
 }
@@ -206,8 +202,8 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Source>,
 {
-    /// Counts an attempt, and returns until when it has to have left, and until when it has to be answered.
-    fn begin_attempt(&self, settings: &Settings) -> Result<(Instant, Instant), Error> {
+    /// Counts an attempt, and returns until when it has to have left and to be answered.
+    fn begin_attempt<'s>(&self, settings: &'s Settings) -> Result<Times<'s>, Error> {
         let attempts = &self.exchange.attempts;
         attempts.set(attempts.get() + 1);
         let rule = settings.routes.get(self.route)?;
@@ -219,7 +215,11 @@ where
         let leave_by = within(rule.connection_timeout)
             .min(answer_by)
             .min(self.token.leave_by);
-        Ok((leave_by, answer_by))
+        Ok(Times {
+            leave_by,
+            answer_by,
+            patience: &rule.patience,
+        })
     }
 
     /// Returns the answer if it is one that can be passed on.

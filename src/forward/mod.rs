@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::connect::Origin;
+use crate::connect::{Origin, Patience};
 use crate::context::PerRoute;
 
 /// How requests are passed on.
@@ -59,6 +59,8 @@ pub struct Rule {
     /// How long a request waits for a connection: for one that is free, or for name, TCP and TLS of a new one. Default:
     /// what is left of the request's deadline.
     pub connection_timeout: Option<Duration>,
+    /// How long a request waits for the parts of a new connection. Default: as long as the upstream allows.
+    pub patience: Patience,
     /// Whether a payload needs a `Content-Type`. Default: [`ContentType::Require`].
     pub content_type: ContentType,
     /// Guarded fields callers of the route may send after all, of [`crate::aep::fields::GUARDED`].
@@ -78,6 +80,7 @@ impl Default for Rule {
         Self {
             attempt_timeout: None,
             connection_timeout: None,
+            patience: Patience::ENDLESS,
             content_type: ContentType::Require,
             let_through: Vec::new(),
             let_api_key_through: false,

@@ -14,7 +14,7 @@ use super::grant::{self, Grant, Paths};
 use super::{CredentialSettings, Settings, printable};
 use crate::aep;
 use crate::clock;
-use crate::connect::{Dialer, Pool};
+use crate::connect::{Dialer, Pool, Times};
 use crate::error::{Error, Reason};
 use crate::secret::Secret;
 
@@ -169,7 +169,7 @@ impl Mint {
         // Calls are minutes and hours apart, so each has a connection of its own.
         let pool = Pool::new(self.dialer.clone(), Arc::default());
         let response = pool
-            .send(&mut Some(request), deadline, deadline)
+            .send(&mut Some(request), &Times::until(deadline))
             .await
             .map_err(|unanswered| {
                 let error = unanswered.error;

@@ -15,6 +15,7 @@ use crate::config::file::{
 use crate::config::format::Written;
 use crate::config::name::{Guarded, Name};
 use crate::config::path::{KeyPath, top};
+use crate::connect::Patience;
 use crate::context::PerRoute;
 use crate::ims::{CredentialId, CredentialSettings};
 use crate::{authorize, credentials, forward, limit, route};
@@ -253,6 +254,10 @@ fn forward_rule(route: &Route, upstream: &Upstream) -> forward::Rule {
     forward::Rule {
         attempt_timeout: optional(timeouts.attempt.as_ref()),
         connection_timeout: optional(timeouts.connection.as_ref()),
+        patience: Patience {
+            connect: optional(timeouts.connect.as_ref()),
+            tls: optional(timeouts.tls.as_ref()),
+        },
         content_type: match route.content_type {
             ContentType::Pass => forward::ContentType::Pass,
             ContentType::Require => forward::ContentType::Require,

@@ -159,9 +159,9 @@ impl<C, S: Clone, W> Book<C, S, W> {
         who
     }
 
-    /// Tells whether `ticket` waits for a connection that is being opened for it.
-    pub(super) fn is_promised(&self, ticket: Ticket) -> bool {
-        self.line.is_promised(ticket)
+    /// Returns the attempt that opens a connection for `ticket`.
+    pub(super) fn promised(&self, ticket: Ticket) -> Option<Attempt> {
+        self.line.promised(ticket)
     }
 
     /// Says whether connections will probably be shared from now on.

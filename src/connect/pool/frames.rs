@@ -13,7 +13,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::Instant;
 
 use super::tests::settings;
-use super::{Counts, Pool};
+use super::{Counts, Pool, Times};
 use crate::connect::{Dialer, Settings};
 use crate::error::{Error, Reason};
 
@@ -113,7 +113,7 @@ async fn unanswered(dialer: Dialer) -> (Error, bool) {
     let request = Request::post("/").body(Empty::<Bytes>::new()).unwrap();
     let mut request = Some(request);
     let deadline = Instant::now() + Duration::from_secs(20);
-    let sent = pool.send(&mut request, deadline, deadline).await;
+    let sent = pool.send(&mut request, &Times::until(deadline)).await;
     (sent.unwrap_err().error, request.is_some())
 }
 

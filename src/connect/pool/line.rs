@@ -58,10 +58,9 @@ impl<W> Line<W> {
         self.attempts.values().any(|promised| *promised < most)
     }
 
-    /// Tells whether `ticket` is in the line and holds a promise.
-    pub(super) fn is_promised(&self, ticket: Ticket) -> bool {
-        let waiter = self.waiters.get(&ticket);
-        waiter.is_some_and(|waiter| waiter.promise.is_some())
+    /// Returns the attempt that is promised to `ticket`, if it is in the line.
+    pub(super) fn promised(&self, ticket: Ticket) -> Option<Attempt> {
+        self.waiters.get(&ticket)?.promise
     }
 
     /// Puts somebody at the end.

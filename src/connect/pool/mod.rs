@@ -16,8 +16,8 @@
 //! for no attempt, since the cap was reached, gets one as soon as a connection is gone or an attempt has failed.
 //!
 //! The files: `book` keeps account and decides, `line` is the waiting line, `open` connects, `lease` lends,
-//! `address` says whom a request is for, `outgoing` calls a body off, `answers` looks at what comes back, `counts` is what
-//! is measured.
+//! `stages` knows how far each attempt is and who waits no longer for it, `address` says whom a request is for, `outgoing`
+//! calls a body off, `answers` looks at what comes back, `counts` is what is measured.
 
 mod address;
 mod answers;
@@ -28,6 +28,7 @@ mod lease;
 mod line;
 mod open;
 mod outgoing;
+mod stages;
 
 #[cfg(test)]
 mod frames;
@@ -49,7 +50,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::client::conn::TrySendError;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::book::{Book, Limits, Step};
 use self::http1::Http1;
@@ -57,6 +58,7 @@ use self::lease::Held;
 use self::line::{Attempt, Ticket};
 use self::open::Http2;
 use self::outgoing::Outgoing;
+use self::stages::{Stage, Stages};
 use super::unexecuted::{is_disowned, is_of_the_other_side};
 use super::{Dialer, LeasedBody};
 use crate::error::{Error, Reason, Source};
@@ -64,6 +66,7 @@ use crate::gate::{Shut, Trial};
 
 pub use self::counts::{Counts, PoolMetrics};
 pub(super) use self::lease::Lease;
+pub use self::stages::Patience;
 #[cfg(test)]
 pub(super) use self::tests::settings;
 
@@ -73,6 +76,7 @@ pub struct Pool<B>(Rc<Inner<B>>);
 pub(super) struct Inner<B> {
     dialer: Dialer,
     book: RefCell<Accounts<B>>,
+    stages: Stages,
     /// Whether [`Inner::proceed`] is under way.
     proceeding: Cell<bool>,
     /// Starts an attempt to connect. Kept as a pointer, so that what only gives back need not know how a body is sent.
@@ -107,6 +111,7 @@ where
         Self(Rc::new(Inner {
             dialer,
             book: RefCell::new(book),
+            stages: Stages::default(),
             proceeding: Cell::new(false),
             start: open::start::<B>,
         }))
@@ -121,7 +126,7 @@ where
     /// # Errors
     /// The reasons of [`Dialer::dial`], [`Reason::UpstreamReset`] or [`Reason::UpstreamProtocol`];
     /// [`Reason::ConnectionsBusy`] when no connection became free before `leave_by`, or too many wait for one already;
-    /// [`Reason::UpstreamTimeout`] when the answer did not begin before `deadline`; [`Reason::UpstreamFailing`] while the
+    /// [`Reason::UpstreamTimeout`] when the answer did not begin before `answer_by`; [`Reason::UpstreamFailing`] while the
     /// breaker lets nothing through.
     ///
     /// # Cancel safety
@@ -130,8 +135,7 @@ where
     pub async fn send(
         &self,
         request: &mut Option<Request<B>>,
-        leave_by: Instant,
-        deadline: Instant,
+        times: &Times<'_>,
     ) -> Result<Response<LeasedBody<B>>, Unanswered> {
         let mut now = Instant::now();
         let trial = match self.0.dialer.breaker() {
@@ -142,15 +146,17 @@ where
             let mut lease = match self.take(now) {
                 Some(lease) => lease,
                 // In a box, so that who need not wait does not hold room for it.
-                None => match Box::pin(self.wait(leave_by)).await {
-                    Ok(lease) => lease,
-                    Err(error) => {
-                        // The attempt itself was noted when it failed, and a deadline that passes says nothing.
-                        if error.reason().is_connecting() && Instant::now() < leave_by {
+                None => match Box::pin(self.wait(times)).await {
+                    Ok(Ok(lease)) => lease,
+                    // The attempt itself was noted when it failed.
+                    Ok(Err(error)) => {
+                        if error.reason().is_connecting() {
                             self.note_failed_trial(trial);
                         }
                         return Err(error.into());
                     }
+                    // That somebody waits no longer says nothing of the other side.
+                    Err(left) => return Err(left.into()),
                 },
             };
             let settings = self.0.dialer.settings();
@@ -163,7 +169,7 @@ where
                 Held::Whole(whole) => {
                     address::http1(request.as_mut().ok_or_else(missing)?, origin);
                     let sending = whole.connection.send(request.take().ok_or_else(missing)?);
-                    timeout_at(deadline, sending).await
+                    timeout_at(times.answer_by, sending).await
                 }
                 Held::Stream(_, shared, outgoing) => {
                     address::http2(request.as_mut().ok_or_else(missing)?, origin)?;
@@ -172,7 +178,8 @@ where
                         *outgoing = sending;
                         body
                     });
-                    let sent = timeout_at(deadline, shared.sender.try_send_request(request)).await;
+                    let sending = shared.sender.try_send_request(request);
+                    let sent = timeout_at(times.answer_by, sending).await;
                     sent.map(|sent| {
                         sent.map_err(|refused| Refused::new(refused, Outgoing::into_body))
                     })
@@ -255,8 +262,11 @@ where
         }
     }
 
-    /// Stands in line until somebody gives a connection.
-    async fn wait(&self, deadline: Instant) -> Result<Lease<B>, Error> {
+    /// Stands in line until somebody gives a connection, or an attempt to open one has failed.
+    ///
+    /// # Errors
+    /// When it leaves the line before either, or finds no place in it.
+    async fn wait(&self, times: &Times<'_>) -> Result<Result<Lease<B>, Error>, Error> {
         let (waiter, receiver) = oneshot::channel();
         let joined = self.0.book.borrow_mut().join(waiter);
         let Ok(ticket) = joined else {
@@ -269,19 +279,27 @@ where
         };
         self.0.proceed();
         // Who had to wait for the others is told so, also when a connect had begun at last.
-        let had_room = self.0.book.borrow().is_promised(ticket);
-        match timeout_at(deadline, &mut waiting.receiver).await {
-            Ok(Ok(given)) => given,
-            Ok(Err(_)) => Err(Error::new(Reason::Internal, "the line was given up")),
-            Err(_) if had_room => {
-                let origin = &self.0.dialer.settings().origin;
-                Err(Error::new(
-                    Reason::UpstreamConnect,
-                    format!("no connection to {origin} before the request's deadline"),
-                ))
+        let had_room = self.0.book.borrow().promised(ticket).is_some();
+        let promised = || self.0.book.borrow().promised(ticket);
+        let left = tokio::select! {
+            biased;
+            given = &mut waiting.receiver => {
+                let given_up = |_| Error::new(Reason::Internal, "the line was given up");
+                return given.map_err(given_up);
             }
-            Err(_) => Err(self.busy("and none became free before the request's deadline")),
-        }
+            late = self.0.stages.run_out(times.patience, promised) => Some(late),
+            () = sleep_until(times.leave_by) => None,
+        };
+        let settings = self.0.dialer.settings();
+        let origin = &settings.origin;
+        Err(match left {
+            Some(late) => late.told(settings),
+            None if had_room => Error::new(
+                Reason::UpstreamConnect,
+                format!("no connection to {origin} before the request's deadline"),
+            ),
+            None => self.busy("and none became free before the request's deadline"),
+        })
     }
 
     /// Names what became of an exchange over a connection that was looked for at `taken`, and tells the breaker.
@@ -347,6 +365,28 @@ where
     }
 }
 
+/// Until when what has to have happened to a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Times<'a> {
+    /// When it has to have a connection.
+    pub leave_by: Instant,
+    /// When its answer has to begin.
+    pub answer_by: Instant,
+    /// How long it waits for the parts of a connection that is opened for it.
+    pub patience: &'a Patience,
+}
+
+impl Times<'_> {
+    /// Lets a request use all of its time for whatever takes it.
+    pub fn until(deadline: Instant) -> Self {
+        Self {
+            leave_by: deadline,
+            answer_by: deadline,
+            patience: &Patience::ENDLESS,
+        }
+    }
+}
+
 /// An exchange that broke.
 #[derive(Clone, Copy)]
 struct Broken {
@@ -404,6 +444,7 @@ struct Waiting<'a, B: 'static> {
 impl<B> Drop for Waiting<'_, B> {
     fn drop(&mut self) {
         let waiter = self.pool.0.book.borrow_mut().leave(self.ticket);
+        self.pool.0.stages.tell();
         if waiter.is_none()
             && let Ok(Ok(lease)) = self.receiver.try_recv()
         {
@@ -424,7 +465,10 @@ impl<B> Inner<B> {
         }
         while let Some(step) = self.next_step() {
             match step {
-                Step::Open(attempt) => (self.start)(self, attempt),
+                Step::Open(attempt) => {
+                    self.stages.reach(attempt, Stage::Connect);
+                    (self.start)(self, attempt);
+                }
                 Step::Serve { who, given, fresh } => {
                     // Who has gone has left the line, so this is always received.
                     drop(who.send(Ok(Lease::new(given, Rc::clone(self), !fresh))));
@@ -432,6 +476,7 @@ impl<B> Inner<B> {
             }
         }
         self.proceeding.set(false);
+        self.stages.tell();
     }
 
     fn next_step(&self) -> Option<Next<B>> {
@@ -445,6 +490,7 @@ impl<B> Inner<B> {
         {
             breaker.failed(Instant::now(), fastrand::f64());
         }
+        self.stages.end(attempt);
         let failed = self.book.borrow_mut().failed(attempt);
         let (reason, detail) = (error.reason(), error.detail().to_owned());
         let mut first = Some(error);

@@ -345,7 +345,7 @@ impl World {
     fn unpromised(&self) -> usize {
         let tickets = self.waiting.values();
         tickets
-            .filter(|ticket| !self.book.is_promised(**ticket))
+            .filter(|ticket| self.book.promised(**ticket).is_none())
             .count()
     }
 

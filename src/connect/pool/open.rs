@@ -18,6 +18,7 @@ use super::book::{Id, Term, Whole};
 use super::http1::Http1;
 use super::line::Attempt;
 use super::outgoing::{Begun, Outgoing};
+use super::stages::Stage;
 use super::{Inner, STREAMS};
 use crate::connect::{Dialer, LocalExecutor, Settings, Stream};
 use crate::error::{Error, Reason, Source};
@@ -29,6 +30,20 @@ struct Opening<B> {
 }
 
 impl<B> Opening<B> {
+    /// Notes how far the attempt is.
+    fn reach(&self, stage: Stage) {
+        if let (Some(pool), Some(attempt)) = (self.pool.upgrade(), self.attempt) {
+            pool.stages.reach(attempt, stage);
+        }
+    }
+
+    /// Takes the attempt out, which has succeeded.
+    fn succeeded(&mut self, pool: &Inner<B>) -> Option<Attempt> {
+        let attempt = self.attempt.take()?;
+        pool.stages.end(attempt);
+        Some(attempt)
+    }
+
     fn fail(&mut self, error: Error) {
         if let Some(attempt) = self.attempt.take()
             && let Some(pool) = self.pool.upgrade()
@@ -106,7 +121,7 @@ where
     B::Error: Into<Source>,
 {
     let settings = dialer.settings();
-    let stream = dialer.dial().await?;
+    let stream = dialer.dial(|| opening.reach(Stage::Tls)).await?;
     // Clear text has no way to choose: the setting is prior knowledge.
     let shared = settings.http2 && (stream.chose_http2() || !settings.origin.is_tls());
     let Some(pool) = opening.pool.upgrade() else {
@@ -118,8 +133,9 @@ where
         address: stream.address(),
     };
     if shared {
+        opening.reach(Stage::Http2);
         let connection = handshake_http2(stream, id, &opening.pool, settings).await?;
-        if let Some(attempt) = opening.attempt.take() {
+        if let Some(attempt) = opening.succeeded(&pool) {
             let mut book = pool.book.borrow_mut();
             book.expect(true);
             let allowed = connection.allowed();
@@ -130,7 +146,7 @@ where
         let connection = Http1::handshake(stream).await;
         let connection = connection.map_err(|error| unspoken(settings.called, error))?;
         let connection = Box::new(connection);
-        if let Some(attempt) = opening.attempt.take() {
+        if let Some(attempt) = opening.succeeded(&pool) {
             let whole = Whole {
                 id,
                 connection,
@@ -204,12 +220,20 @@ where
         }
     };
     let (called, limit) = (settings.called, settings.tls_timeout);
-    let said = match timeout(limit, begun).await {
-        Ok(true) => return Ok(shared),
-        Ok(false) => format!("{called} closed the connection before HTTP/2 had begun on it"),
-        Err(_) => format!("{called} did not begin HTTP/2 within {limit:?}"),
-    };
-    Err(Error::new(Reason::UpstreamConnect, said))
+    match timeout(limit, begun).await {
+        Ok(true) => Ok(shared),
+        Ok(false) => {
+            let said = format!("{called} closed the connection before HTTP/2 had begun on it");
+            Err(Error::new(Reason::UpstreamConnect, said))
+        }
+        Err(_) => Err(http2_late(called, limit)),
+    }
+}
+
+/// Says that the peer's SETTINGS did not come in time.
+pub(super) fn http2_late(called: &str, limit: Duration) -> Error {
+    let said = format!("{called} did not begin HTTP/2 within {limit:?}");
+    Error::new(Reason::UpstreamConnect, said)
 }
 
 /// Runs hyper's tasks, and tells when one of them has moved on: only then can the peer have said something new. One that

@@ -1,5 +1,6 @@
 //! That every part of an exchange ends in its time, and what moves is not cut off.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -244,6 +245,29 @@ fn waits_for_a_connection(timeouts: &str) {
 
     assert_eq!(answer.problem(), (503, "connections_busy".to_owned()));
     drop(holders);
+}
+
+#[test]
+fn a_route_waits_for_tls_as_long_as_it_says() {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = mute.local_addr().unwrap();
+    let adobe = Adobe::start(|_| Act::ok());
+    let url = adobe.url();
+    let gateway = Gateway::with(&format!(
+        "ims: {{ url: '{url}' }}
+upstream: {{ url: 'https://localhost', address: '{address}', tls_timeout: 60s, retries: {{ attempts: 0 }} }}
+{ROUTE}    timeouts: {{ connect: 30s, tls: 300ms }}\n"
+    ));
+    let answer = loop {
+        let answer = exchange(gateway.address, get(LOOKUP, ""));
+        if answer.problem().1 != "token_unavailable" {
+            break answer;
+        }
+    };
+
+    assert_eq!(answer.problem(), (502, "upstream_tls".to_owned()));
+    let told = answer.text();
+    assert!(told.contains("was not established within 300ms"), "{told}");
 }
 
 #[test]

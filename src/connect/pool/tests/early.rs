@@ -22,7 +22,7 @@ use crate::connect::pool::frames::{
     CANCEL, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM, SETTINGS, frame,
     read_frame,
 };
-use crate::connect::pool::{Counts, Pool};
+use crate::connect::pool::{Counts, Pool, Times};
 use crate::connect::{Dialer, LeasedBody, Settings};
 
 #[tokio::test(start_paused = true)]
@@ -228,7 +228,7 @@ impl Early {
 
         let deadline = Instant::now() + Duration::from_secs(1);
         let response = pool
-            .send(&mut Some(request), deadline, deadline)
+            .send(&mut Some(request), &Times::until(deadline))
             .await
             .unwrap();
         Self {

@@ -2,6 +2,7 @@
 
 mod early;
 mod lifetimes;
+mod patience;
 mod shared;
 mod waiting;
 
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 
 use super::counts::{Cause, Count};
 use super::peer::Peer;
-use super::{Counts, Pool};
+use super::{Counts, Pool, Times};
 use crate::connect::{Dialer, MinTls, Origin, Settings};
 use crate::error::Error;
 
@@ -91,7 +92,7 @@ impl Tested {
         let request = Request::get(target).body(Empty::new()).unwrap();
         let deadline = Instant::now() + limit;
         spawn_local(async move {
-            let sent = pool.send(&mut Some(request), deadline, deadline).await;
+            let sent = pool.send(&mut Some(request), &Times::until(deadline)).await;
             let response = sent.map_err(|unanswered| unanswered.error)?;
             let body = response.into_body().collect().await.unwrap().to_bytes();
             Ok(String::from_utf8(body.to_vec()).unwrap())

@@ -8,6 +8,7 @@ use tokio::task::{spawn_local, yield_now};
 use tokio::time::{Instant, advance};
 
 use super::{Tested, one, stopped, until, until_count};
+use crate::connect::pool::Times;
 use crate::connect::pool::counts::Cause;
 use crate::connect::pool::peer::{Peer, Speaks};
 use crate::error::Reason;
@@ -157,8 +158,11 @@ async fn what_has_to_leave_before_its_deadline_waits_no_longer_and_is_handed_bac
         let leave_by = Instant::now() + Duration::from_secs(1);
         let waiting = spawn_local(async move {
             let mut request = Some(Request::get("/").body(Empty::new()).unwrap());
-            let deadline = leave_by + Duration::from_secs(9);
-            let sent = pool.send(&mut request, leave_by, deadline).await;
+            let times = Times {
+                leave_by,
+                ..Times::until(leave_by + Duration::from_secs(9))
+            };
+            let sent = pool.send(&mut request, &times).await;
             (sent.map(|_| ()), request.is_some())
         });
         until_count(&tested.counts.waiting, 1).await;
@@ -180,7 +184,7 @@ async fn who_leaves_with_a_connection_in_hand_passes_it_on() {
         let deadline = Instant::now() + Duration::from_secs(1);
         let first = tested
             .pool
-            .send(&mut Some(request), deadline, deadline)
+            .send(&mut Some(request), &Times::until(deadline))
             .await
             .unwrap();
         let leaver = tested.send("/");
