@@ -216,7 +216,7 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         if let Some(found) = look() {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_mins(1), "no {what}");
+        assert!(begun.elapsed() < Duration::from_mins(3), "no {what}");
         pass(Duration::from_millis(20));
     }
 }

@@ -121,4 +121,7 @@ credentials:
     organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
     client_id: demo-client
     client_secrets: [demo-secret]
+sandboxes: { dev-2: {} }
+routes:
+  - { name: lookups, match: { path: /data/core/ups/access/entities }, timeout: 10m }
 ";
