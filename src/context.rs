@@ -119,7 +119,7 @@ pub struct Exchange {
     /// The connection.
     pub connection: Rc<Connection>,
     /// Who called, once known.
-    pub caller: Cell<Option<Caller>>,
+    pub caller: Cell<Option<Identity>>,
     /// The route, once known.
     pub route: Cell<Option<RouteId>>,
     /// The operation, once known.
@@ -195,21 +195,75 @@ pub struct Upload {
     pub fault: Cell<Option<Reason>>,
 }
 
-/// Who calls.
+/// Who calls, and by what that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Somebody who reached a listener that asks for no proof.
-    Anonymous,
+pub struct Identity {
+    /// Which of the callers.
+    pub caller: CallerId,
+    /// By what.
+    pub by: Means,
 }
 
-impl Caller {
-    /// Returns the caller's name for logs.
-    pub fn name(self) -> &'static str {
+impl Identity {
+    /// Somebody who reached a listener that asks for no proof.
+    pub const ANONYMOUS: Self = Self {
+        caller: CallerId::ANONYMOUS,
+        by: Means::Nothing,
+    };
+}
+
+/// By what a caller is known, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Means {
+    /// A signed token of an issuer that is trusted.
+    WorkloadToken,
+    /// The certificate that was shown in the TLS handshake.
+    ClientCertificate,
+    /// A secret in a field of the request.
+    ApiKey,
+    /// The user or group at the other end of a Unix socket.
+    UnixPeer,
+    /// The address that the connection comes from.
+    Network,
+    /// Nothing was shown, nor asked for.
+    Nothing,
+}
+
+impl Means {
+    /// All means, the strongest first.
+    pub const ALL: [Self; 6] = [
+        Self::WorkloadToken,
+        Self::ClientCertificate,
+        Self::ApiKey,
+        Self::UnixPeer,
+        Self::Network,
+        Self::Nothing,
+    ];
+
+    /// Returns the word that configuration, logs and metrics use.
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Anonymous => "anonymous",
+            Self::WorkloadToken => "workload_token",
+            Self::ClientCertificate => "client_certificate",
+            Self::ApiKey => "api_key",
+            Self::UnixPeer => "unix_peer",
+            Self::Network => "network",
+            Self::Nothing => "nothing",
         }
     }
 }
+
+/// The place of a caller in every [`PerCaller`] table made from one configuration. The first is whoever shows nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallerId(pub usize);
+
+impl CallerId {
+    /// Whoever shows nothing of who they are.
+    pub const ANONYMOUS: Self = Self(0);
+}
+
+/// What whoever shows nothing is called in configuration and logs.
+pub const ANONYMOUS: &str = "anonymous";
 
 /// A request whose record has been opened, fit to be passed on or not.
 #[derive(Debug)]
@@ -235,7 +289,7 @@ pub struct Identified<B> {
     /// The request and its record.
     pub received: Received<B>,
     /// Who calls.
-    pub caller: Caller,
+    pub caller: Identity,
 }
 
 /// A request whose route and operation are known, with its path proven canonical.
@@ -244,7 +298,7 @@ pub struct Routed<B> {
     /// The request and its record.
     pub received: Received<B>,
     /// Who calls.
-    pub caller: Caller,
+    pub caller: Identity,
     /// Which route.
     pub route: RouteId,
     /// Which operation of the Profile API.
@@ -330,32 +384,39 @@ pub trait Allowance: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteId(pub usize);
 
-/// What one stage keeps for each route, in the order of the configuration.
-#[derive(Clone, Debug)]
-pub struct PerRoute<T>(Vec<T>);
+/// Declares a table of what one part keeps for each of something, in the order of the configuration.
+macro_rules! table {
+    ($name:ident, $id:ident, $of:literal) => {
+        #[doc = concat!("What one part keeps for each ", $of, ", in the order of the configuration.")]
+        #[derive(Clone, Debug)]
+        pub struct $name<T>(Vec<T>);
 
-impl<T> PerRoute<T> {
-    /// Returns what is kept for `route`.
-    ///
-    /// # Errors
-    /// [`Reason::Internal`] when the table was made from another configuration.
-    pub fn get(&self, route: RouteId) -> Result<&T, Error> {
-        self.0
-            .get(route.0)
-            .ok_or_else(|| Error::new(Reason::Internal, "a stage has no entry for the route"))
-    }
+        impl<T> $name<T> {
+            #[doc = concat!("Returns what is kept for a ", $of, ".")]
+            ///
+            /// # Errors
+            /// [`Reason::Internal`] when the table was made from another configuration.
+            pub fn get(&self, id: $id) -> Result<&T, Error> {
+                self.0.get(id.0).ok_or_else(|| {
+                    let detail = concat!("a part has no entry for the ", $of);
+                    Error::new(Reason::Internal, detail)
+                })
+            }
 
-    /// Returns the entries with their routes.
-    pub fn iter(&self) -> impl Iterator<Item = (RouteId, &T)> {
-        self.0
-            .iter()
-            .enumerate()
-            .map(|(index, entry)| (RouteId(index), entry))
-    }
+            /// Returns the entries with their places.
+            pub fn iter(&self) -> impl Iterator<Item = ($id, &T)> {
+                let entries = self.0.iter().enumerate();
+                entries.map(|(index, entry)| ($id(index), entry))
+            }
+        }
+
+        impl<T> FromIterator<T> for $name<T> {
+            fn from_iter<I: IntoIterator<Item = T>>(entries: I) -> Self {
+                Self(entries.into_iter().collect())
+            }
+        }
+    };
 }
 
-impl<T> FromIterator<T> for PerRoute<T> {
-    fn from_iter<I: IntoIterator<Item = T>>(entries: I) -> Self {
-        Self(entries.into_iter().collect())
-    }
-}
+table!(PerRoute, RouteId, "route");
+table!(PerCaller, CallerId, "caller");

@@ -10,7 +10,7 @@ use tower::{Service, ServiceBuilder};
 
 use crate::authorize::{self, Authorize, AuthorizeLayer};
 use crate::connect::{Dialer, Pool};
-use crate::context::{Inbound, PerRoute};
+use crate::context::{Inbound, PerCaller, PerRoute};
 use crate::credentials::{self, AttachCredentialsLayer};
 use crate::error::{Error, Source};
 use crate::forward::{self, Forward, Upload};
@@ -19,7 +19,7 @@ use crate::ims::Credentials;
 use crate::limit::{Limit, LimitLayer};
 use crate::respond::{AccessLogLayer, CatchPanicLayer, InFlightLayer, ProblemsLayer};
 use crate::route::{self, FindRoute, RouteLayer};
-use crate::telemetry::{Labels, Metrics, Recorder};
+use crate::telemetry::{Labels, Metrics, Named, Names, Recorder};
 
 /// Everything the stack is made from. Workers share it and make a stack each.
 ///
@@ -36,6 +36,8 @@ pub struct Plan {
     pub forward: forward::Settings,
     /// The bound on requests in flight, shared by all workers.
     pub in_flight: InFlightLayer,
+    /// What callers are called in logs.
+    pub callers: PerCaller<Named>,
     /// What routes are called in logs.
     pub labels: PerRoute<Labels>,
     /// The quotas, drawn on by all workers.
@@ -51,6 +53,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Returns a worker's own copy of what callers and routes are called.
+    pub fn names(&self) -> Names {
+        Names {
+            callers: Rc::new(self.callers.clone()),
+            routes: Rc::new(self.labels.clone()),
+        }
+    }
+
     /// Tells whether stacks can be made from it, which [`stack`] can say only where one is used.
     ///
     /// # Errors

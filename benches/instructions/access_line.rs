@@ -6,8 +6,8 @@ use std::rc::Rc;
 use gungraun::{library_benchmark, library_benchmark_group};
 use http::StatusCode;
 use profile_gateway::aep::Operation;
-use profile_gateway::context::{Caller, PerRoute, RouteId};
-use profile_gateway::telemetry::{Labels, Lines, Metrics, Outcome, Recorder, Sink};
+use profile_gateway::context::{Identity, PerRoute, RouteId};
+use profile_gateway::telemetry::{Labels, Lines, Metrics, Named, Names, Outcome, Recorder, Sink};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
@@ -33,7 +33,10 @@ fn prepare(json: bool) -> Work {
     let recorder = Recorder::new(
         Some(Lines::new(sink)),
         json,
-        Rc::new(labels.into_iter().collect()),
+        Names {
+            callers: Rc::new([Named::new("anonymous".to_owned())].into_iter().collect()),
+            routes: Rc::new(labels.into_iter().collect()),
+        },
         Metrics::register(&mut Registry::default(), &names),
     );
     let outcome = Outcome {
@@ -45,7 +48,7 @@ fn prepare(json: bool) -> Work {
     let operation = Operation::of(&http::Method::GET, gateway::PATH);
     let ended = move |_| {
         let exchange = gateway::received().exchange;
-        exchange.caller.set(Some(Caller::Anonymous));
+        exchange.caller.set(Some(Identity::ANONYMOUS));
         exchange.route.set(Some(RouteId(0)));
         exchange.operation.set(Some(operation));
         exchange.upstream_head.set(Some(Instant::now()));

@@ -43,7 +43,7 @@ pub(crate) fn lookups(routes: usize) -> Work {
     let recorder = Recorder::new(
         Some(Lines::new(sink)),
         true,
-        Rc::new(plan.labels.clone()),
+        plan.names(),
         plan.metrics.clone(),
     );
     let pool = Pool::new(plan.upstream.clone(), Arc::default());

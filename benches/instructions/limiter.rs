@@ -10,7 +10,7 @@ use std::time::Duration;
 use gungraun::{library_benchmark, library_benchmark_group};
 use http::HeaderValue;
 use profile_gateway::aep::Operation;
-use profile_gateway::context::{Authorized, Caller, RouteId, Routed};
+use profile_gateway::context::{Authorized, Identity, RouteId, Routed};
 use profile_gateway::gate::Gate;
 use profile_gateway::limit::{Limit, Quota, Settings};
 use profile_gateway::stage::Stage;
@@ -44,7 +44,7 @@ fn prepare(buckets: usize) -> Work {
     let authorized = move |index: usize| Authorized {
         routed: Routed {
             received: gateway::received(),
-            caller: Caller::Anonymous,
+            caller: Identity::ANONYMOUS,
             // A stride that is prime to all the numbers of buckets.
             route: RouteId(index * 7919 % buckets),
             operation,

@@ -1,7 +1,7 @@
 //! What finding the route costs, by the number of routes: the path's check, the match, and the operation's name.
 
 use gungraun::{library_benchmark, library_benchmark_group};
-use profile_gateway::context::{Caller, Identified};
+use profile_gateway::context::{Identified, Identity};
 use profile_gateway::route::FindRoute;
 use profile_gateway::stage::Stage;
 
@@ -21,7 +21,7 @@ fn prepare(routes: usize) -> Work {
     let find = FindRoute::new(gateway::settings(routes).route).expect("no two routes are alike");
     let identified = |_| Identified {
         received: gateway::received(),
-        caller: Caller::Anonymous,
+        caller: Identity::ANONYMOUS,
     };
     work(identified, move |identified| find.pass(identified))
 }

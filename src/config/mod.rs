@@ -34,7 +34,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    admin, authorize, connect, credentials, forward, ims, limit, listener, route, shared, telemetry,
+    admin, authorize, connect, credentials, forward, identify, ims, limit, listener, route, shared,
+    telemetry,
 };
 
 pub use diagnostics::Diagnostics;
@@ -64,6 +65,8 @@ pub struct Settings {
     pub exposed: Vec<Exposed>,
     /// How requests are passed on.
     pub forward: forward::Settings,
+    /// The callers.
+    pub identify: identify::Settings,
     /// The token service and its credentials.
     pub ims: ims::Settings,
     /// The most requests in flight, all listeners together. Default 1024.

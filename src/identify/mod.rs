@@ -6,16 +6,23 @@ mod layer;
 
 pub use layer::{Identify, IdentifyLayer};
 
-use crate::context::{Caller, Connection};
+use crate::context::{Connection, Identity, PerCaller};
 use crate::error::{Error, Reason};
+
+/// The callers.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What they are called. The first is whoever shows nothing.
+    pub callers: PerCaller<String>,
+}
 
 /// Returns who calls over `connection`.
 ///
 /// # Errors
 /// [`Reason::CallerUnknown`] when the listener serves no anonymous callers.
-pub fn identify(connection: &Connection) -> Result<Caller, Error> {
+pub fn identify(connection: &Connection) -> Result<Identity, Error> {
     if connection.anonymous {
-        Ok(Caller::Anonymous)
+        Ok(Identity::ANONYMOUS)
     } else {
         Err(Error::new(
             Reason::CallerUnknown,
@@ -33,7 +40,7 @@ mod tests {
         let address = ([127, 0, 0, 1], 1).into();
         let connection = |anonymous| Connection::new(address, address, anonymous);
 
-        assert_eq!(identify(&connection(true)).unwrap(), Caller::Anonymous);
+        assert_eq!(identify(&connection(true)).unwrap(), Identity::ANONYMOUS);
         assert_eq!(
             identify(&connection(false)).unwrap_err().reason(),
             Reason::CallerUnknown

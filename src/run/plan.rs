@@ -8,7 +8,7 @@ use prometheus_client::registry::Registry;
 use super::StartError;
 use crate::config::Settings;
 use crate::connect::{self, Dialer};
-use crate::context::PerRoute;
+use crate::context::{PerCaller, PerRoute};
 use crate::descriptors::Descriptors;
 use crate::error::{Error, Reason};
 use crate::forward;
@@ -17,7 +17,7 @@ use crate::gateway::{Plan, PlanError};
 use crate::ims::{CredentialId, Credentials};
 use crate::limit::Limit;
 use crate::respond::InFlightLayer;
-use crate::telemetry::{Labels, Metrics};
+use crate::telemetry::{Labels, Metrics, Named};
 
 /// Makes what the workers' stacks are made from, with metrics in `registry`.
 ///
@@ -96,6 +96,7 @@ impl Lasting {
         } = self;
         Plan {
             authorize: settings.authorize.clone(),
+            callers: callers(settings),
             credential_of: settings.credentials.clone(),
             forward: forward::Settings {
                 retries: settings.forward.retries.divided(workers),
@@ -157,6 +158,11 @@ fn warn_of_few_descriptors(upstream: &connect::Settings) {
             "the process may have too few open files for as many connections to the upstream; fewer are made"
         );
     }
+}
+
+fn callers(settings: &Settings) -> PerCaller<Named> {
+    let names = settings.identify.callers.iter();
+    names.map(|(_, name)| Named::new(name.clone())).collect()
 }
 
 fn labels(settings: &Settings, credentials: &Credentials) -> PerRoute<Labels> {

@@ -187,7 +187,7 @@ impl Worker {
         let recorder = Rc::new(Recorder::new(
             wanted(),
             self.log.is_json(),
-            Rc::new(self.plan.labels.clone()),
+            self.plan.names(),
             self.plan.metrics.clone(),
         ));
         let pools = Rc::new(RefCell::new(Pools::new(self.pools)));
@@ -235,7 +235,7 @@ impl Worker {
                 Some(Handover { plan, taken }) = self.plans.recv() => {
                     let recorder = recorder.renewed(
                         wanted(),
-                        Rc::new(plan.labels.clone()),
+                        plan.names(),
                         plan.metrics.clone(),
                     );
                     let pool = pools.borrow_mut().of(&plan.upstream);

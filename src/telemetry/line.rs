@@ -12,7 +12,9 @@ use crate::clock;
 #[derive(Debug)]
 pub(super) struct Line<'a> {
     pub(super) request_id: &'a str,
-    pub(super) caller: Option<&'a str>,
+    pub(super) caller: Option<&'a Named>,
+    /// By what the caller is known.
+    pub(super) identified_by: Option<&'static str>,
     /// The caller's address, or none when it came over a Unix socket.
     pub(super) peer: Option<IpAddr>,
     pub(super) protocol: &'static str,
@@ -59,6 +61,23 @@ impl Labels {
     }
 }
 
+/// What a caller is called in logs.
+#[derive(Clone, Debug)]
+pub struct Named {
+    name: String,
+    /// The name as a member of a JSON object, made once.
+    json: Vec<u8>,
+}
+
+impl Named {
+    /// Prepares the name of a caller.
+    pub fn new(name: String) -> Self {
+        let mut json = Vec::new();
+        json::text(&mut json, member!("caller"), &name);
+        Self { name, json }
+    }
+}
+
 impl Line<'_> {
     pub(super) fn write_json(&self, buffer: &mut Vec<u8>, stamp: &Stamp) {
         buffer.extend_from_slice(b"{\"timestamp\":\"");
@@ -66,7 +85,10 @@ impl Line<'_> {
         buffer.extend_from_slice(b"\",\"level\":\"INFO\",\"message\":\"access\"");
         json::text(buffer, member!("request_id"), self.request_id);
         if let Some(caller) = self.caller {
-            json::text(buffer, member!("caller"), caller);
+            buffer.extend_from_slice(&caller.json);
+        }
+        if let Some(means) = self.identified_by {
+            json::word(buffer, member!("identified_by"), means);
         }
         match self.peer {
             Some(address) => json::address(buffer, member!("peer"), address),
@@ -118,6 +140,9 @@ impl Line<'_> {
             Some(address) => write!(buffer, "  INFO access {address}"),
             None => write!(buffer, "  INFO access {UNIX}"),
         };
+        if let (Some(caller), Some(_)) = (self.caller, self.identified_by) {
+            let _ = write!(buffer, " {}", caller.name);
+        }
         let _ = write!(
             buffer,
             " {} {} {operation} in {} of {}: ",
@@ -189,10 +214,11 @@ mod tests {
 
     use super::*;
 
-    fn line(labels: &Labels) -> Line<'_> {
+    fn line<'a>(labels: &'a Labels, caller: &'a Named) -> Line<'a> {
         Line {
             request_id: "a\"b",
-            caller: Some("anonymous"),
+            caller: Some(caller),
+            identified_by: Some("api_key"),
             peer: Some([127, 0, 0, 1].into()),
             protocol: "http/1.1",
             method: "GET",
@@ -211,6 +237,10 @@ mod tests {
         }
     }
 
+    fn caller() -> Named {
+        Named::new("reports".to_owned())
+    }
+
     fn labels() -> Labels {
         Labels::new(
             "look\"up".to_owned(),
@@ -221,10 +251,10 @@ mod tests {
 
     #[test]
     fn the_json_line_has_every_member_once() {
-        let (labels, stamp) = (labels(), Stamp::default());
+        let (labels, caller, stamp) = (labels(), caller(), Stamp::default());
         let mut buffer = Vec::new();
 
-        line(&labels).write_json(&mut buffer, &stamp);
+        line(&labels, &caller).write_json(&mut buffer, &stamp);
 
         let mut read: Value = serde_json::from_slice(&buffer).unwrap();
         let timestamp = read["timestamp"].take();
@@ -233,7 +263,7 @@ mod tests {
             read,
             json!({
                 "timestamp": null, "level": "INFO", "message": "access", "request_id": "a\"b",
-                "caller": "anonymous", "peer": "127.0.0.1", "protocol": "http/1.1", "method": "GET",
+                "caller": "reports", "identified_by": "api_key", "peer": "127.0.0.1", "protocol": "http/1.1", "method": "GET",
                 "route": "look\"up", "sandbox": "prod", "credential": "loyalty",
                 "operation": "entities.read", "kind": "read", "status": 200, "end": "complete",
                 "request_bytes": 0, "response_bytes": 1024, "duration_ms": 12.034, "upstream_ms": 11.005,
@@ -243,15 +273,16 @@ mod tests {
 
     #[test]
     fn a_line_without_an_answer_leaves_out_what_there_is_not() {
-        let labels = labels();
+        let (labels, caller) = (labels(), caller());
         let gone = Line {
+            identified_by: None,
             labels: None,
             operation: None,
             status: None,
             end: "caller_gone",
             reason: Some("no_route"),
             peer: None,
-            ..line(&labels)
+            ..line(&labels, &caller)
         };
         let (mut json, mut text) = (Vec::new(), Vec::new());
 

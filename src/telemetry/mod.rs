@@ -12,11 +12,11 @@ pub mod sink;
 
 use tracing::Level;
 
-pub use line::Labels;
+pub use line::{Labels, Named};
 pub use lines::Lines;
 pub use log::Log;
 pub use metrics::Metrics;
-pub use recorder::{Blame, Outcome, Recorder};
+pub use recorder::{Blame, Names, Outcome, Recorder};
 pub use reloads::{Outcome as ReloadOutcome, Reloads};
 pub use sink::Sink;
 

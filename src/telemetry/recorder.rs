@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
 
-use super::line::{Labels, Line, Stamp};
+use super::line::{Labels, Line, Named, Stamp};
 use super::{Lines, Metrics};
-use crate::context::{Caller, Exchange, PerRoute};
+use crate::context::{Exchange, Means, PerCaller, PerRoute};
 use crate::error::Reason;
 
 /// Writes down requests that have ended, for one worker.
@@ -16,11 +16,20 @@ use crate::error::Reason;
 pub struct Recorder {
     lines: Option<Rc<Lines>>,
     json: bool,
-    labels: Rc<PerRoute<Labels>>,
+    names: Names,
     metrics: Metrics,
     stamp: Stamp,
     /// One for all recorders of a worker.
     cut_off: Rc<Cell<bool>>,
+}
+
+/// What is known of a plan's callers and routes by their places.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// What callers are called.
+    pub callers: Rc<PerCaller<Named>>,
+    /// What routes are called, and what belongs to them.
+    pub routes: Rc<PerRoute<Labels>>,
 }
 
 /// How a request ended.
@@ -57,16 +66,11 @@ impl Blame {
 
 impl Recorder {
     /// Records into `metrics`, and into `lines` if there are to be any.
-    pub fn new(
-        lines: Option<Rc<Lines>>,
-        json: bool,
-        labels: Rc<PerRoute<Labels>>,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(lines: Option<Rc<Lines>>, json: bool, names: Names, metrics: Metrics) -> Self {
         Self {
             lines,
             json,
-            labels,
+            names,
             metrics,
             stamp: Stamp::default(),
             cut_off: Rc::default(),
@@ -75,15 +79,10 @@ impl Recorder {
 
     /// Makes the recorder of another plan's requests on the same worker: a route of one plan means nothing in another.
     #[must_use]
-    pub fn renewed(
-        &self,
-        lines: Option<Rc<Lines>>,
-        labels: Rc<PerRoute<Labels>>,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn renewed(&self, lines: Option<Rc<Lines>>, names: Names, metrics: Metrics) -> Self {
         Self {
             cut_off: Rc::clone(&self.cut_off),
-            ..Self::new(lines, self.json, labels, metrics)
+            ..Self::new(lines, self.json, names, metrics)
         }
     }
 
@@ -125,7 +124,8 @@ impl Recorder {
         let labels = exchange
             .route
             .get()
-            .and_then(|route| self.labels.get(route).ok());
+            .and_then(|route| self.names.routes.get(route).ok());
+        let identity = exchange.caller.get();
         let operation = exchange.operation.get();
         let meaning = exchange.reason.get().map(Reason::meaning);
         let end = match (outcome.complete, meaning) {
@@ -138,7 +138,11 @@ impl Recorder {
         let upstream = exchange.upstream_head.get();
         Line {
             request_id: exchange.request_id.to_str().unwrap_or_default(),
-            caller: exchange.caller.get().map(Caller::name),
+            caller: identity.and_then(|who| self.names.callers.get(who.caller).ok()),
+            identified_by: identity
+                .map(|who| who.by)
+                .filter(|by| *by != Means::Nothing)
+                .map(Means::as_str),
             peer: exchange.connection.peer.ip(),
             protocol: protocol(exchange.version),
             method: method(&exchange.method),

@@ -23,7 +23,8 @@ use super::report::{Fault, Report};
 use super::sources::Sources;
 use super::tree::{Content, Node};
 use super::{Drain, Outline, Settings};
-use crate::{admin, telemetry};
+use crate::context::ANONYMOUS;
+use crate::{admin, identify, telemetry};
 
 /// Makes the settings of every part. They count only when nothing was reported.
 pub(super) fn build(
@@ -50,6 +51,9 @@ pub(super) fn build(
         drain: drain(&file.drain),
         exposed: Vec::new(),
         forward: routes.forward,
+        identify: identify::Settings {
+            callers: [ANONYMOUS.to_owned()].into_iter().collect(),
+        },
         ims: origins::ims(&file.ims, credentials, &mut cross),
         in_flight: file.in_flight,
         limit: routes.limit,

@@ -118,7 +118,7 @@ impl Worker {
                 let recorder = Recorder::new(
                     Some(Lines::new(sink)),
                     true,
-                    Rc::new(plan.labels.clone()),
+                    plan.names(),
                     plan.metrics.clone(),
                 );
                 let pool = Pool::new(plan.upstream.clone(), Arc::default());
