@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::uri::Authority;
-use http::{HeaderValue, Method, Request, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Version};
 use tokio::time::Instant;
 
 use crate::aep::{Operation, OwnedFields};
@@ -25,8 +25,8 @@ pub struct Connection {
     pub peer: Endpoint,
     /// The end it connected to.
     pub local: Endpoint,
-    /// Whether the listener serves callers who show nothing of who they are.
-    pub anonymous: bool,
+    /// By what callers may be known who come in by it.
+    pub accepts: Arc<Accepts>,
     /// Whether TLS is spoken on it.
     pub tls: bool,
     /// Scheme, host and port by which callers reach the listener, where that is settled.
@@ -39,11 +39,11 @@ pub struct Connection {
 
 impl Connection {
     /// Makes the record of a connection in clear text.
-    pub fn new(peer: Endpoint, local: Endpoint, anonymous: bool) -> Self {
+    pub fn new(peer: Endpoint, local: Endpoint, accepts: Arc<Accepts>) -> Self {
         Self {
             peer,
             local,
-            anonymous,
+            accepts,
             tls: false,
             public_url: None,
             stalled: Cell::new(false),
@@ -54,6 +54,28 @@ impl Connection {
     /// Returns the scheme by which callers reach the listener.
     pub fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
+    }
+}
+
+/// By what a listener lets callers be known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepts {
+    /// Whether whoever shows nothing is served.
+    pub anonymous: bool,
+    /// The field in which API keys are shown, if they count here.
+    pub api_key: Option<HeaderName>,
+    /// Whether it counts where a connection comes from.
+    pub network: bool,
+}
+
+impl Accepts {
+    /// Lets nobody be known: everybody is served, or nobody.
+    pub fn anybody(served: bool) -> Arc<Self> {
+        Arc::new(Self {
+            anonymous: served,
+            api_key: None,
+            network: false,
+        })
     }
 }
 
@@ -124,6 +146,10 @@ pub struct Exchange {
     pub route: Cell<Option<RouteId>>,
     /// The operation, once known.
     pub operation: Cell<Option<&'static Operation>>,
+    /// Where it works, once known.
+    pub place: Cell<Option<PlaceId>>,
+    /// Why it would have been refused, if its route did not only try that out.
+    pub would_refuse: Cell<Option<Reason>>,
     /// Why the gateway itself answered, if it did, or why the answer broke off.
     pub reason: Cell<Option<Reason>>,
     /// How far the request body has come.
@@ -155,6 +181,8 @@ impl Exchange {
             caller: Cell::new(None),
             route: Cell::new(None),
             operation: Cell::new(None),
+            place: Cell::new(None),
+            would_refuse: Cell::new(None),
             reason: Cell::new(None),
             upload: Upload::default(),
             attempts: Cell::new(0),
@@ -312,6 +340,8 @@ pub struct Routed<B> {
 pub struct Authorized<B> {
     /// The request and its route.
     pub routed: Routed<B>,
+    /// Where it works.
+    pub place: PlaceId,
     /// The sandbox it works in, and nothing else does.
     pub sandbox: HeaderValue,
     /// The organisation that owns the sandbox.
@@ -332,6 +362,8 @@ pub struct Admitted<B> {
 pub struct Credentialed<B> {
     /// The request and its route.
     pub routed: Routed<B>,
+    /// Where it works.
+    pub place: PlaceId,
     /// The four fields.
     pub owned: OwnedFields,
     /// Which of the credential's tokens is among them.
@@ -374,15 +406,23 @@ pub trait Successors: fmt::Debug {
     ) -> Pin<Box<dyn Future<Output = Option<Bearer>> + '_>>;
 }
 
-/// The quotas that requests of one route draw on.
-pub trait Allowance: fmt::Debug + Send + Sync {
-    /// Draws one request more, if every quota has one left.
-    fn draw(&self) -> bool;
+/// The quotas that requests draw on.
+pub trait Allowance: fmt::Debug {
+    /// Draws one request more of `route` that works in `place`, if every quota has one left.
+    ///
+    /// # Errors
+    /// When it was made from another configuration.
+    fn draw(&self, route: RouteId, place: PlaceId) -> Result<bool, Error>;
 }
 
 /// The place of a route in the configuration, and in every [`PerRoute`] table made from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteId(pub usize);
+
+/// A sandbox together with the credential that is used for it, by their place in every [`PerPlace`] table made from one
+/// configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlaceId(pub usize);
 
 /// Declares a table of what one part keeps for each of something, in the order of the configuration.
 macro_rules! table {
@@ -420,3 +460,4 @@ macro_rules! table {
 
 table!(PerRoute, RouteId, "route");
 table!(PerCaller, CallerId, "caller");
+table!(PerPlace, PlaceId, "place");

@@ -154,6 +154,9 @@ reasons! {
     /// The caller took too long to send its request.
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, Caller, Later, "http_request_error",
         "The request did not arrive in time.";
+    /// The request names, or leads to, a sandbox that is not the caller's to work in.
+    SandboxNotAllowed = "sandbox_not_allowed", FORBIDDEN, Caller, Never, "http_request_denied",
+        "The caller may not work in this sandbox.";
     /// The request target is longer than the gateway accepts.
     TargetTooLong = "target_too_long", URI_TOO_LONG, Caller, Never, "http_request_error",
         "The request target is longer than the gateway accepts.";

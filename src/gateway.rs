@@ -10,11 +10,11 @@ use tower::{Service, ServiceBuilder};
 
 use crate::authorize::{self, Authorize, AuthorizeLayer};
 use crate::connect::{Dialer, Pool};
-use crate::context::{Inbound, PerCaller, PerRoute};
+use crate::context::{Inbound, PerCaller, PerPlace, PerRoute};
 use crate::credentials::{self, AttachCredentialsLayer};
 use crate::error::{Error, Source};
 use crate::forward::{self, Forward, Upload};
-use crate::identify::{Identify, IdentifyLayer};
+use crate::identify::{self, Identify, IdentifyLayer};
 use crate::ims::Credentials;
 use crate::limit::{Limit, LimitLayer};
 use crate::respond::{AccessLogLayer, CatchPanicLayer, InFlightLayer, ProblemsLayer};
@@ -28,18 +28,22 @@ use crate::telemetry::{Labels, Metrics, Named, Names, Recorder};
 pub struct Plan {
     /// What each route permits.
     pub authorize: authorize::Settings,
-    /// Which credential each route uses.
+    /// Which credential is used in each place.
     pub credential_of: credentials::Settings,
     /// The credentials, kept fresh on the control thread.
     pub credentials: Credentials,
     /// How requests are passed on.
     pub forward: forward::Settings,
+    /// The callers.
+    pub identify: identify::Settings,
     /// The bound on requests in flight, shared by all workers.
     pub in_flight: InFlightLayer,
     /// What callers are called in logs.
     pub callers: PerCaller<Named>,
+    /// What places are called in logs.
+    pub places: PerPlace<Labels>,
     /// What routes are called in logs.
-    pub labels: PerRoute<Labels>,
+    pub routes: PerRoute<Named>,
     /// The quotas, drawn on by all workers.
     pub limit: Limit,
     /// The metrics, counted into by all workers.
@@ -57,7 +61,8 @@ impl Plan {
     pub fn names(&self) -> Names {
         Names {
             callers: Rc::new(self.callers.clone()),
-            routes: Rc::new(self.labels.clone()),
+            places: Rc::new(self.places.clone()),
+            routes: Rc::new(self.routes.clone()),
         }
     }
 
@@ -121,7 +126,7 @@ where
         // Before any work, since it protects what does the work; held until the answer's last byte.
         .layer(plan.in_flight.clone())
         // Who calls comes first: everything granted is granted to somebody. Received → Identified.
-        .layer(IdentifyLayer::new(Rc::new(Identify)))
+        .layer(IdentifyLayer::new(Rc::new(Identify::new(&plan.identify))))
         // The canonical path decides the route, the operation and the deadline. Identified → Routed.
         .layer(RouteLayer::new(Rc::new(FindRoute::new(
             plan.route.clone(),
@@ -141,7 +146,7 @@ where
         .service(Forward::new(
             plan.forward.clone(),
             pool,
-            plan.limit.allowances(),
+            Rc::new(plan.limit.clone()),
             plan.retries.clone(),
         )))
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use gungraun::{library_benchmark, library_benchmark_group};
 use http::StatusCode;
 use profile_gateway::aep::Operation;
-use profile_gateway::context::{Identity, PerRoute, RouteId};
+use profile_gateway::context::{Identity, PerRoute, PlaceId, RouteId};
 use profile_gateway::telemetry::{Labels, Lines, Metrics, Named, Names, Outcome, Recorder, Sink};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
@@ -24,18 +24,14 @@ fn record(mut work: Work) -> Work {
 
 fn prepare(json: bool) -> Work {
     let names = ["lookups".to_owned()].into_iter().collect::<PerRoute<_>>();
-    let labels = [Labels::new(
-        "lookups".to_owned(),
-        "loyalty".to_owned(),
-        "prod".to_owned(),
-    )];
     let (sink, writing) = Sink::start(io::sink()).expect("a thread can be started");
     let recorder = Recorder::new(
         Some(Lines::new(sink)),
         json,
         Names {
-            callers: Rc::new([Named::new("anonymous".to_owned())].into_iter().collect()),
-            routes: Rc::new(labels.into_iter().collect()),
+            callers: only(Named::caller("anonymous".to_owned())),
+            routes: only(Named::route("lookups".to_owned())),
+            places: only(Labels::new("prod".to_owned(), "loyalty".to_owned())),
         },
         Metrics::register(&mut Registry::default(), &names),
     );
@@ -50,6 +46,7 @@ fn prepare(json: bool) -> Work {
         let exchange = gateway::received().exchange;
         exchange.caller.set(Some(Identity::ANONYMOUS));
         exchange.route.set(Some(RouteId(0)));
+        exchange.place.set(Some(PlaceId(0)));
         exchange.operation.set(Some(operation));
         exchange.upstream_head.set(Some(Instant::now()));
         exchange
@@ -62,3 +59,8 @@ fn prepare(json: bool) -> Work {
 }
 
 library_benchmark_group!(name = access_line_group, benchmarks = record);
+
+/// Makes a table of one entry.
+fn only<T, Table: FromIterator<T>>(entry: T) -> Rc<Table> {
+    Rc::new([entry].into_iter().collect())
+}

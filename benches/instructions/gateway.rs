@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Vers
 use http_body_util::{BodyExt, Empty};
 use profile_gateway::config::{self, Supplied};
 use profile_gateway::connect::{Dialer, Pool};
-use profile_gateway::context::{Connection, Exchange, Inbound, Received};
+use profile_gateway::context::{Accepts, Connection, Exchange, Inbound, Received};
 use profile_gateway::gateway::{self, Plan};
 use profile_gateway::ims::answer::{Failure, Minted};
 use profile_gateway::ims::mint::TokenService;
@@ -171,7 +171,7 @@ pub(crate) fn received() -> Received<Empty<Bytes>> {
 
 fn connection() -> Connection {
     let address = |port| ([127, 0, 0, 1], port).into();
-    Connection::new(address(40_000), address(8080), true)
+    Connection::new(address(40_000), address(8080), Accepts::anybody(true))
 }
 
 /// Makes the credentials, each with a token.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gungraun::{library_benchmark, library_benchmark_group};
 use http::HeaderValue;
 use profile_gateway::aep::Operation;
-use profile_gateway::context::{Authorized, Identity, RouteId, Routed};
+use profile_gateway::context::{Authorized, Identity, PlaceId, RouteId, Routed};
 use profile_gateway::gate::Gate;
 use profile_gateway::limit::{Limit, Quota, Settings};
 use profile_gateway::stage::Stage;
@@ -35,10 +35,10 @@ fn prepare(buckets: usize) -> Work {
     let shared = Quota::ceiling("credential loyalty".to_owned(), ample, second);
     let settings = Settings {
         quotas: (0..buckets).map(route).chain([shared]).collect(),
-        routes: (0..buckets).map(|own| vec![own, buckets]).collect(),
+        routes: (0..buckets).map(|own| vec![own]).collect(),
+        places: [Some(buckets)].into_iter().collect(),
     };
-    let key = Arc::<Gate>::default();
-    let keys = std::iter::repeat_n(key, buckets).collect();
+    let keys = [Arc::<Gate>::default()].into_iter().collect();
     let limit = Limit::new(&settings, &keys);
     let operation = Operation::of(&http::Method::GET, gateway::PATH);
     let authorized = move |index: usize| Authorized {
@@ -50,6 +50,7 @@ fn prepare(buckets: usize) -> Work {
             operation,
             deadline: Instant::now(),
         },
+        place: PlaceId(0),
         sandbox: HeaderValue::from_static("prod"),
         organization: HeaderValue::from_static("0A1B2C3D4E5F60718293A4B5@AdobeOrg"),
     };

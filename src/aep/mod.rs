@@ -2,12 +2,14 @@
 
 pub mod error_code;
 pub mod fields;
+pub mod kinds;
 pub mod names;
 pub mod operation;
 pub mod retry_after;
 
 pub use error_code::error_code;
 pub use fields::{OwnedField, OwnedFields};
+pub use kinds::Kinds;
 pub use names::{ClientId, OrgId, SandboxName, TechnicalAccount};
 pub use operation::{Kind, Operation};
 pub use retry_after::{http_date, retry_after, retry_after_ms};

@@ -120,9 +120,11 @@ impl Default for Listener {
         Self {
             address: Written::known("127.0.0.1:8080"),
             anonymous: None,
+            api_key_header: Written::known("x-caller-key"),
             backlog: 1024,
             group: None,
             http2: true,
+            identify: None,
             limits: ListenerLimits::default(),
             mode: None,
             owner: None,

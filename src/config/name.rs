@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use http::HeaderName;
+use ipnet::IpNet;
 
 use super::format::{Format, Known};
 use super::quantity::{ByteSize, Rate};
@@ -13,6 +14,7 @@ use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
 use crate::connect::proxy::InvalidProxy;
 use crate::connect::{Origin, Proxy};
 use crate::forward::Sign;
+use crate::identify;
 use crate::ims::assertion::Metascope;
 use crate::listener::Address;
 use crate::route::Template;
@@ -20,15 +22,19 @@ use crate::secret::Secret;
 use crate::shared::{InvalidKey, SealingKey, Server};
 
 /// Every format there is.
-pub(super) const FORMATS: [Known; 26] = [
+pub(super) const FORMATS: [Known; 30] = [
     Known::of::<Account>(),
     Known::of::<Address>(),
     Known::of::<ByteSize>(),
+    Known::of::<Cidr>(),
     Known::of::<ClientId>(),
     Known::of::<EgressProxy>(),
+    Known::of::<FieldName>(),
     Known::of::<FileMode>(),
     Known::of::<FilePath>(),
     Known::of::<Guarded>(),
+    Known::of::<HostName>(),
+    Known::of::<KeyDigest>(),
     Known::of::<Metascope>(),
     Known::of::<Name>(),
     Known::of::<OrgId>(),
@@ -192,6 +198,123 @@ impl Format for Pem {
 
     fn show(&self) -> String {
         "(secret)".to_owned()
+    }
+}
+
+/// A network in CIDR notation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cidr(pub(super) IpNet);
+
+impl Format for Cidr {
+    const NAME: &'static str = "cidr";
+    const WHAT: &'static str = "a network such as 10.1.0.0/16 or fd00::/8";
+    const EXAMPLE: &'static str = "10.1.0.0/16";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let net: IpNet = text
+            .parse()
+            .map_err(|_| format!("must be {}", Self::WHAT))?;
+        if net.addr() == net.network() {
+            Ok(Self(net))
+        } else {
+            Err(format!(
+                "has address bits after the prefix; the network is {}",
+                net.trunc()
+            ))
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// The name of a header field that callers show a proof in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FieldName(pub(super) HeaderName);
+
+impl Format for FieldName {
+    const NAME: &'static str = "field-name";
+    const WHAT: &'static str = "the name of a header field such as x-caller-key";
+    const EXAMPLE: &'static str = "x-caller-key";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let name = HeaderName::from_bytes(text.as_bytes());
+        let name = name.map_err(|_| format!("must be {}", Self::WHAT))?;
+        if TAKEN_FIELDS.contains(&name.as_str()) {
+            return Err(format!("names {name}, which has a meaning of its own"));
+        }
+        Ok(Self(name))
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// Fields that requests need for something else.
+const TAKEN_FIELDS: [&str; 16] = [
+    "accept",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-gw-ims-org-id",
+    "x-request-id",
+    "x-sandbox-name",
+];
+
+/// The name of a host, as callers address it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HostName(pub(super) String);
+
+impl Format for HostName {
+    const NAME: &'static str = "host-name";
+    const WHAT: &'static str =
+        "a host name in lower case, without a port, such as profile.internal";
+    const EXAMPLE: &'static str = "profile.internal";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let legal = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_')
+        };
+        if !text.is_empty() && text.len() <= 253 && text.bytes().all(legal) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("must be {}", Self::WHAT))
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// The digest of an API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyDigest(pub(super) identify::KeyDigest);
+
+impl Format for KeyDigest {
+    const NAME: &'static str = "sha256-digest";
+    const WHAT: &'static str = "a SHA-256 digest in 64 hexadecimal digits";
+    const EXAMPLE: &'static str =
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let digest = text.parse().map(Self);
+        digest.map_err(|_| format!("must be {}", Self::WHAT))
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
     }
 }
 

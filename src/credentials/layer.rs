@@ -11,7 +11,7 @@ use tower::{Layer, Service};
 
 use super::Settings;
 use crate::aep::OwnedFields;
-use crate::context::{Admitted, Authorized, Bearer, Credentialed, PerRoute, Received, Successors};
+use crate::context::{Admitted, Authorized, Bearer, Credentialed, PerPlace, Received, Successors};
 use crate::deadline;
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Trial};
@@ -20,32 +20,32 @@ use crate::ims::{Credentials, Hold};
 /// The layer that attaches credentials.
 #[derive(Clone, Debug)]
 pub struct AttachCredentialsLayer {
-    routes: Rc<PerRoute<Rc<Held>>>,
+    places: Rc<PerPlace<Rc<Held>>>,
 }
 
 impl AttachCredentialsLayer {
-    /// Ties each route to its credential.
+    /// Ties each place to its credential.
     ///
     /// # Errors
-    /// [`Reason::Internal`] when a route names a credential that does not exist.
+    /// [`Reason::Internal`] when a place names a credential that does not exist.
     pub fn new(settings: &Settings, credentials: &Credentials) -> Result<Self, Error> {
         let find = |id| -> Result<_, Error> {
             let missing = || {
                 Error::new(
                     Reason::Internal,
-                    "a route names a credential that does not exist",
+                    "a place names a credential that does not exist",
                 )
             };
             let credential = credentials.get(id).ok_or_else(missing)?;
             Ok(Rc::new(Held(credential.hold())))
         };
-        let routes: Result<_, _> = settings
-            .routes
+        let places: Result<_, _> = settings
+            .places
             .iter()
             .map(|(_, id)| find(*id))
             .collect::<Result<Vec<_>, _>>();
         Ok(Self {
-            routes: Rc::new(routes?.into_iter().collect()),
+            places: Rc::new(places?.into_iter().collect()),
         })
     }
 }
@@ -55,7 +55,7 @@ impl<S> Layer<S> for AttachCredentialsLayer {
 
     fn layer(&self, inner: S) -> AttachCredentials<S> {
         AttachCredentials {
-            routes: Rc::clone(&self.routes),
+            places: Rc::clone(&self.places),
             inner,
         }
     }
@@ -64,7 +64,7 @@ impl<S> Layer<S> for AttachCredentialsLayer {
 /// Attaches the four fields. It waits only while there is no valid token at all.
 #[derive(Clone, Debug)]
 pub struct AttachCredentials<S> {
-    routes: Rc<PerRoute<Rc<Held>>>,
+    places: Rc<PerPlace<Rc<Held>>>,
     inner: S,
 }
 
@@ -86,7 +86,7 @@ where
             mut authorized,
             trial,
         } = admitted;
-        let credential = match self.routes.get(authorized.routed.route) {
+        let credential = match self.places.get(authorized.place) {
             Ok(credential) => credential,
             Err(error) => return ResponseFuture::waiting(async move { Err(error) }),
         };
@@ -123,11 +123,13 @@ fn attach<B>(
 ) -> Credentialed<B> {
     let Authorized {
         routed,
+        place,
         sandbox,
         organization,
     } = authorized;
     Credentialed {
         routed,
+        place,
         owned: OwnedFields {
             authorization: bearer.value,
             api_key: credential.0.api_key().clone(),

@@ -4,12 +4,12 @@ mod layer;
 
 pub use layer::{AttachCredentials, AttachCredentialsLayer};
 
-use crate::context::PerRoute;
+use crate::context::PerPlace;
 use crate::ims::CredentialId;
 
-/// Which credential each route uses.
+/// Which credential is used in each place.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// One credential a route.
-    pub routes: PerRoute<CredentialId>,
+    /// One credential a place.
+    pub places: PerPlace<CredentialId>,
 }

@@ -18,7 +18,7 @@ use super::{Download, Settings, Upload, answer, refusal};
 use crate::aep;
 use crate::clock;
 use crate::connect::{LeasedBody, Times, Unanswered};
-use crate::context::{Bearer, Exchange, RouteId, Successors};
+use crate::context::{Bearer, Exchange, PlaceId, RouteId, Successors};
 use crate::error::{Error, Reason, Retry, Side, Source};
 use crate::gate::Trial;
 
@@ -29,6 +29,7 @@ pub(super) struct Ready<B> {
     pub(super) deadline: Instant,
     pub(super) exchange: Rc<Exchange>,
     pub(super) route: RouteId,
+    pub(super) place: PlaceId,
     /// Whether it is sent to find out whether a pause is over.
     pub(super) trial: Option<Trial>,
     /// `None` where requests do not go out again.
@@ -334,7 +335,7 @@ where
             return Ok(false);
         }
         // No window sees more than a quota allows. Only a replay with a new token is sent without asking.
-        if !tools.allowances.get(self.route)?.draw() {
+        if !tools.allowance.draw(self.route, self.place)? {
             return Ok(false);
         }
         let unsent = self.request.is_some() && now < self.token.leave_by;

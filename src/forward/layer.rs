@@ -3,7 +3,6 @@
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -21,7 +20,7 @@ use super::upload::{self, Upload};
 use super::{ContentType, Download, Rule, Settings, fields, links, query};
 use crate::aep::OwnedFields;
 use crate::connect::{LeasedBody, Pool};
-use crate::context::{Allowance, Credentialed, Exchange, PerRoute, Received, RouteId};
+use crate::context::{Allowance, Credentialed, Exchange, PlaceId, Received, RouteId};
 use crate::deadline;
 use crate::error::{Error, Reason, Source};
 use crate::gate::Trial;
@@ -38,21 +37,21 @@ pub struct Forward<B>(Rc<Tools<B>>);
 pub(super) struct Tools<B> {
     pub(super) settings: Settings,
     pub(super) pool: Pool<Upload<B>>,
-    pub(super) allowances: PerRoute<Arc<dyn Allowance>>,
+    pub(super) allowance: Rc<dyn Allowance>,
     pub(super) budget: Budget,
     pub(super) retries: Counts,
 }
 
 impl<B> Forward<B> {
-    /// Sends through `pool`. What is sent once more draws on `allowances`, and is counted in `retries`.
+    /// Sends through `pool`. What is sent once more draws on `allowance`, and is counted in `retries`.
     pub fn new(
         settings: Settings,
         pool: Pool<Upload<B>>,
-        allowances: PerRoute<Arc<dyn Allowance>>,
+        allowance: Rc<dyn Allowance>,
         retries: Counts,
     ) -> Self {
         Self(Rc::new(Tools {
-            allowances,
+            allowance,
             budget: Budget::new(settings.retries),
             settings,
             pool,
@@ -116,6 +115,7 @@ struct Outgoing<B> {
     deadline: Instant,
     exchange: Rc<Exchange>,
     route: RouteId,
+    place: PlaceId,
     trial: Option<Trial>,
 }
 
@@ -127,6 +127,7 @@ where
     fn prepare(settings: &Settings, credentialed: Credentialed<B>) -> Result<Self, Error> {
         let Credentialed {
             routed,
+            place,
             owned,
             generation,
             leave_by,
@@ -172,6 +173,7 @@ where
             deadline,
             exchange,
             route: routed.route,
+            place,
             trial,
         })
     }
@@ -197,6 +199,7 @@ where
             deadline: self.deadline,
             exchange: self.exchange,
             route: self.route,
+            place: self.place,
             trial: self.trial,
         })
     }

@@ -394,7 +394,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::context::Connection;
+    use crate::context::{Accepts, Connection};
 
     /// A body in pieces whose length is not known.
     struct Pieces(VecDeque<Bytes>);
@@ -417,7 +417,7 @@ mod tests {
             Method::POST,
             Version::HTTP_11,
             HeaderValue::from_static("id"),
-            Rc::new(Connection::new(address, address, true)),
+            Rc::new(Connection::new(address, address, Accepts::anybody(true))),
         );
         let pieces = pieces.iter().enumerate();
         let pieces = pieces.map(|(number, length)| {

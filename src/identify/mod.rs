@@ -1,49 +1,50 @@
 //! Who calls: the first question, answered before anything is looked up.
 //!
-//! Callers show nothing of who they are so far, so a listener either trusts whoever reaches it or serves nobody.
+//! What a request or its connection shows decides, and what is shown and wrong is refused, whatever else there is: nobody
+//! becomes somebody else by a slip. What only surrounds a connection, such as its network, counts where nothing is shown.
 
+mod digest;
+mod known;
 mod layer;
+mod proof;
+mod unknown;
 
+use http::HeaderName;
+use ipnet::IpNet;
+
+pub use digest::{InvalidDigest, KeyDigest};
+pub use known::Known;
 pub use layer::{Identify, IdentifyLayer};
+pub use proof::Proofs;
 
-use crate::context::{Connection, Identity, PerCaller};
-use crate::error::{Error, Reason};
+use crate::context::PerCaller;
 
 /// The callers.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What they are called. The first is whoever shows nothing.
-    pub callers: PerCaller<String>,
+    /// All of them. The first is whoever shows nothing, and is known by nothing.
+    pub callers: PerCaller<Caller>,
+    /// The fields in which proofs may be shown, at any listener.
+    pub fields: Vec<HeaderName>,
 }
 
-/// Returns who calls over `connection`.
-///
-/// # Errors
-/// [`Reason::CallerUnknown`] when the listener serves no anonymous callers.
-pub fn identify(connection: &Connection) -> Result<Identity, Error> {
-    if connection.anonymous {
-        Ok(Identity::ANONYMOUS)
-    } else {
-        Err(Error::new(
-            Reason::CallerUnknown,
-            "this listener serves no anonymous callers",
-        ))
-    }
+/// A caller, and by what it is known: by any of it.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// Its name.
+    pub name: String,
+    /// Digests of its API keys.
+    pub api_keys: Vec<KeyDigest>,
+    /// The networks its connections come from.
+    pub networks: Vec<IpNet>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_listener_that_says_so_serves_anonymous_callers() {
-        let address = ([127, 0, 0, 1], 1).into();
-        let connection = |anonymous| Connection::new(address, address, anonymous);
-
-        assert_eq!(identify(&connection(true)).unwrap(), Identity::ANONYMOUS);
-        assert_eq!(
-            identify(&connection(false)).unwrap_err().reason(),
-            Reason::CallerUnknown
-        );
+impl Caller {
+    /// Makes one that is known by nothing.
+    pub fn unknown(name: String) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
     }
 }

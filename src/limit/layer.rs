@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 
 use super::{Bucket, Quota, Settings, Spent};
-use crate::context::{Admitted, Allowance, Authorized, PerRoute};
+use crate::context::{Admitted, Allowance, Authorized, PerPlace, PerRoute, PlaceId, RouteId};
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Shut};
 use crate::stage::{Stage, StageLayer};
@@ -17,23 +17,24 @@ pub type LimitLayer = StageLayer<Limit>;
 /// Holds requests to their quotas, and back while the upstream has asked for a pause. Clones draw on the same quotas.
 #[derive(Clone, Debug)]
 pub struct Limit {
-    routes: Arc<PerRoute<Arc<Checks>>>,
-    /// All, also those that no route draws on; and of those that have left the configuration the ones that are not full
+    routes: Arc<PerRoute<Vec<Arc<Bucket>>>>,
+    places: Arc<PerPlace<Shared>>,
+    /// All, also those that nothing draws on; and of those that have left the configuration the ones that are not full
     /// again yet, in case they come back.
     buckets: Arc<[Arc<Bucket>]>,
 }
 
-/// What a request of one route has to pass.
+/// What requests with one API key share.
 #[derive(Debug)]
-struct Checks {
-    /// Shut while the upstream wants no requests with the route's API key.
+struct Shared {
+    /// Shut while the upstream wants no requests with the key.
     pauses: Arc<Gate>,
-    buckets: Vec<Arc<Bucket>>,
+    bucket: Option<Arc<Bucket>>,
 }
 
 impl Limit {
-    /// Makes full buckets. `pauses` are the gates of the routes' API keys.
-    pub fn new(settings: &Settings, pauses: &PerRoute<Arc<Gate>>) -> Self {
+    /// Makes full buckets. `pauses` are the gates of the places' API keys.
+    pub fn new(settings: &Settings, pauses: &PerPlace<Arc<Gate>>) -> Self {
         let full = |quota: &Quota| Arc::new(Bucket::new(quota.clone()));
         Self::with(settings, pauses, full, Vec::new())
     }
@@ -41,7 +42,7 @@ impl Limit {
     /// Takes over the buckets of another configuration, by whose they are: one whose quota is the same goes on as it is, and
     /// of one whose quota has changed as much is spent as before, so that no reload hands out a burst twice.
     #[must_use]
-    pub fn renewed(&self, settings: &Settings, pauses: &PerRoute<Arc<Gate>>) -> Self {
+    pub fn renewed(&self, settings: &Settings, pauses: &PerPlace<Arc<Gate>>) -> Self {
         let buckets = self.buckets.iter();
         let before: HashMap<&str, &Arc<Bucket>> = buckets
             .map(|bucket| (bucket.quota().owner.as_str(), bucket))
@@ -61,49 +62,36 @@ impl Limit {
 
     fn with(
         settings: &Settings,
-        pauses: &PerRoute<Arc<Gate>>,
+        pauses: &PerPlace<Arc<Gate>>,
         bucket: impl FnMut(&Quota) -> Arc<Bucket>,
         left: Vec<Arc<Bucket>>,
     ) -> Self {
         let mut buckets: Vec<_> = settings.quotas.iter().map(bucket).collect();
-        let of_route = |places: &Vec<usize>| -> Vec<Arc<Bucket>> {
-            places
-                .iter()
-                .filter_map(|place| buckets.get(*place).cloned())
-                .collect()
-        };
-        let routes = settings.routes.iter().zip(pauses.iter());
-        let routes = routes
-            .map(|((_, places), (_, pauses))| {
-                Arc::new(Checks {
-                    pauses: Arc::clone(pauses),
-                    buckets: of_route(places),
-                })
-            })
-            .collect();
+        let routes = settings.routes.iter().map(|(_, quotas)| {
+            let own = quotas.iter().filter_map(|quota| buckets.get(*quota));
+            own.cloned().collect()
+        });
+        let routes = routes.collect();
+        let places = settings.places.iter().zip(pauses.iter());
+        let places = places.map(|((_, quota), (_, pauses))| Shared {
+            pauses: Arc::clone(pauses),
+            bucket: quota.and_then(|quota| buckets.get(quota).cloned()),
+        });
+        let places = places.collect();
         buckets.extend(left);
         Self {
             routes: Arc::new(routes),
+            places: Arc::new(places),
             buckets: buckets.into(),
         }
     }
 }
 
-impl Limit {
-    /// Returns the quotas of each route, for what is sent once more.
-    pub fn allowances(&self) -> PerRoute<Arc<dyn Allowance>> {
-        let allowance =
-            |checks: &Arc<Checks>| -> Arc<dyn Allowance> { Arc::<Checks>::clone(checks) };
-        self.routes
-            .iter()
-            .map(|(_, checks)| allowance(checks))
-            .collect()
-    }
-}
-
-impl Allowance for Checks {
-    fn draw(&self) -> bool {
-        self.buckets.iter().all(|bucket| bucket.draw().is_ok())
+impl Allowance for Limit {
+    fn draw(&self, route: RouteId, place: PlaceId) -> Result<bool, Error> {
+        let shared = self.places.get(place)?.bucket.as_ref();
+        let mut all = self.routes.get(route)?.iter().chain(shared);
+        Ok(all.all(|bucket| bucket.draw().is_ok()))
     }
 }
 
@@ -111,11 +99,13 @@ impl<B> Stage<Authorized<B>> for Limit {
     type Out = Admitted<B>;
 
     fn pass(&self, authorized: Authorized<B>) -> Result<Admitted<B>, Error> {
-        let checks = self.routes.get(authorized.routed.route)?;
+        let route = self.routes.get(authorized.routed.route)?;
+        let shared = self.places.get(authorized.place)?;
         // Before the quotas: what is not sent costs none.
         let now = authorized.routed.received.exchange.started;
-        let trial = checks.pauses.enter(now).map_err(paused)?;
-        for bucket in &checks.buckets {
+        let trial = shared.pauses.enter(now).map_err(paused)?;
+        // The route's own first, so that a request they refuse takes nothing from what others share.
+        for bucket in route.iter().chain(&shared.bucket) {
             bucket.draw().map_err(|spent| refusal(bucket, spent))?;
         }
         Ok(Admitted { authorized, trial })
@@ -162,7 +152,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::context::RouteId;
 
     fn settings(quotas: &[(&str, u32)]) -> Settings {
         let hour = Duration::from_hours(1);
@@ -172,12 +161,13 @@ mod tests {
         };
         Settings {
             quotas: quotas.iter().map(quota).collect(),
-            routes: (0..quotas.len()).map(|place| vec![place]).collect(),
+            routes: (0..quotas.len()).map(|quota| vec![quota]).collect(),
+            places: PerPlace::from_iter([None]),
         }
     }
 
     fn bucket(limit: &Limit, route: usize) -> &Bucket {
-        &limit.routes.get(RouteId(route)).unwrap().buckets[0]
+        &limit.routes.get(RouteId(route)).unwrap()[0]
     }
 
     fn draw_all(limit: &Limit, route: usize) -> usize {
@@ -187,9 +177,9 @@ mod tests {
 
     #[test]
     fn what_is_spent_stays_spent_whatever_else_changes() {
-        let gates = |count| (0..count).map(|_| Arc::default()).collect();
+        let gates = PerPlace::from_iter([Arc::default()]);
         let old = settings(&[("route a", 5), ("route b", 5), ("route c", 5)]);
-        let before = Limit::new(&old, &gates(3));
+        let before = Limit::new(&old, &gates);
         for route in [0, 1, 2] {
             (0..3).for_each(|_| bucket(&before, route).draw().unwrap());
         }
@@ -201,7 +191,7 @@ mod tests {
             ("route b", 9),
             ("route a", 5),
         ]);
-        let after = before.renewed(&new, &gates(4));
+        let after = before.renewed(&new, &gates);
 
         assert_eq!(draw_all(&after, 0), 0);
         assert_eq!(draw_all(&after, 1), 5);
@@ -213,37 +203,37 @@ mod tests {
 
     #[test]
     fn what_leaves_and_comes_back_is_as_spent_as_it_would_be() {
-        let gates = |count| (0..count).map(|_| Arc::default()).collect();
+        let gates = PerPlace::from_iter([Arc::default()]);
         let all = settings(&[("route a", 5), ("route b", 5)]);
         let one = settings(&[("route a", 5)]);
-        let first = Limit::new(&all, &gates(2));
+        let first = Limit::new(&all, &gates);
         (0..3).for_each(|_| bucket(&first, 1).draw().unwrap());
 
-        let without = first.renewed(&one, &gates(1)).renewed(&one, &gates(1));
+        let without = first.renewed(&one, &gates).renewed(&one, &gates);
         // It is drawn on by requests that are under way, too.
         bucket(&first, 1).draw().unwrap();
-        let back = without.renewed(&all, &gates(2));
+        let back = without.renewed(&all, &gates);
 
         assert_eq!(without.buckets.len(), 2);
         assert_eq!(draw_all(&back, 1), 1);
         // What is full need not be kept.
-        let full = Limit::new(&all, &gates(2)).renewed(&one, &gates(1));
+        let full = Limit::new(&all, &gates).renewed(&one, &gates);
         assert_eq!(full.buckets.len(), 1);
     }
 
     #[test]
     fn a_bucket_goes_on_with_its_owner_whatever_it_is_called() {
-        let gates = |count| (0..count).map(|_| Arc::default()).collect();
+        let gates = PerPlace::from_iter([Arc::default()]);
         let of = |name: &str, owner: &str| {
             let mut settings = settings(&[(name, 5)]);
             settings.quotas = vec![settings.quotas.remove(0).of(owner.to_owned())];
             settings
         };
-        let before = Limit::new(&of("credential a", "key"), &gates(1));
+        let before = Limit::new(&of("credential a", "key"), &gates);
         (0..3).for_each(|_| bucket(&before, 0).draw().unwrap());
 
-        let renamed = before.renewed(&of("credential b", "key"), &gates(1));
-        let other = before.renewed(&of("credential a", "other key"), &gates(1));
+        let renamed = before.renewed(&of("credential b", "key"), &gates);
+        let other = before.renewed(&of("credential a", "other key"), &gates);
 
         assert_eq!(bucket(&renamed, 0).quota().name, "credential b");
         assert_eq!(draw_all(&renamed, 0), 2);

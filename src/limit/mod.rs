@@ -9,15 +9,17 @@ pub use layer::{Limit, LimitLayer};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::context::PerRoute;
+use crate::context::{PerPlace, PerRoute};
 
 /// The quotas and which of them each route draws on.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// All quotas.
     pub quotas: Vec<Quota>,
-    /// For each route the places in `quotas` that every request draws on, all of them.
+    /// For each route which of `quotas` every request draws on, all of them.
     pub routes: PerRoute<Vec<usize>>,
+    /// For each place the one of `quotas` that its credential has, if it has any.
+    pub places: PerPlace<Option<usize>>,
 }
 
 /// How many requests may pass in how much time.

@@ -33,6 +33,8 @@ pub use tls::{Tls, Version};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::context::Accepts;
+
 /// One address callers connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -40,8 +42,8 @@ pub struct Settings {
     pub access: Access,
     /// The address. Default 127.0.0.1:8080. Port 0 takes a free one.
     pub address: Address,
-    /// Whether callers who show nothing of who they are are served. Default: on this machine only.
-    pub anonymous: bool,
+    /// By what callers may be known. Default: by anything, and on this machine anybody is served while no callers are configured.
+    pub accepts: Arc<Accepts>,
     /// The most connections that wait in the kernel's queue to be accepted. Default 1024.
     pub backlog: u32,
     /// Whether HTTP/2 is spoken besides HTTP/1.1: with prior knowledge, or over TLS by ALPN. Default: yes.

@@ -113,12 +113,16 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::context::Endpoint;
+    use crate::context::{Accepts, Endpoint};
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_who_takes_nothing_is_given_up() {
         let (mut caller, socket) = tokio::io::duplex(64);
-        let connection = Rc::new(Connection::new(Endpoint::Unix, Endpoint::Unix, true));
+        let connection = Rc::new(Connection::new(
+            Endpoint::Unix,
+            Endpoint::Unix,
+            Accepts::anybody(true),
+        ));
         let limit = Duration::from_mins(1);
         let activity = Activity::new();
         let mut stall = Stall::new(socket, limit, Rc::clone(&connection), activity);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use prometheus_client::registry::Registry;
 
 use super::StartError;
+use crate::authorize::Place;
 use crate::config::Settings;
 use crate::connect::{self, Dialer};
-use crate::context::{PerCaller, PerRoute};
+use crate::context::{PerCaller, PerPlace, PerRoute};
 use crate::descriptors::Descriptors;
 use crate::error::{Error, Reason};
 use crate::forward;
@@ -102,11 +103,16 @@ impl Lasting {
                 retries: settings.forward.retries.divided(workers),
                 ..settings.forward.clone()
             },
+            identify: settings.identify.clone(),
             in_flight,
-            labels: labels(settings, &credentials),
             limit,
             metrics,
+            places: places(settings, &credentials),
             retries,
+            routes: names(settings)
+                .iter()
+                .map(|(_, name)| Named::route(name.clone()))
+                .collect(),
             route: settings.route.clone(),
             upstream,
             credentials,
@@ -114,23 +120,23 @@ impl Lasting {
     }
 }
 
-/// Returns the gates of the API keys that the routes use.
+/// Returns the gates of the API keys that are used in the places.
 fn pauses(
     settings: &Settings,
     credentials: &Credentials,
-) -> Result<PerRoute<Arc<Gate>>, PlanError> {
+) -> Result<PerPlace<Arc<Gate>>, PlanError> {
     let gate = |id: CredentialId| -> Result<_, Error> {
         let missing = || {
             Error::new(
                 Reason::Internal,
-                "a route names a credential that does not exist",
+                "a place names a credential that does not exist",
             )
         };
         let credential = credentials.get(id).ok_or_else(missing)?;
         Ok(Arc::clone(credential.pauses()))
     };
-    let routes = settings.credentials.routes.iter();
-    Ok(routes
+    let places = settings.credentials.places.iter();
+    Ok(places
         .map(|(_, id)| gate(*id))
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
@@ -161,26 +167,21 @@ fn warn_of_few_descriptors(upstream: &connect::Settings) {
 }
 
 fn callers(settings: &Settings) -> PerCaller<Named> {
-    let names = settings.identify.callers.iter();
-    names.map(|(_, name)| Named::new(name.clone())).collect()
+    let callers = settings.identify.callers.iter();
+    callers
+        .map(|(_, caller)| Named::caller(caller.name.clone()))
+        .collect()
 }
 
-fn labels(settings: &Settings, credentials: &Credentials) -> PerRoute<Labels> {
-    let rules = settings.route.routes.iter();
-    let rules = rules.zip(settings.authorize.routes.iter());
-    let rules = rules.zip(settings.credentials.routes.iter());
-    rules
-        .map(|((rule, (_, grant)), (_, credential))| {
-            let credential = credentials
-                .get(*credential)
-                .map(|credential| credential.name().to_owned());
-            Labels::new(
-                rule.name.clone(),
-                credential.unwrap_or_default(),
-                grant.sandbox.to_string(),
-            )
-        })
-        .collect()
+fn places(settings: &Settings, credentials: &Credentials) -> PerPlace<Labels> {
+    let places = settings.authorize.places.iter();
+    let places = places.zip(settings.credentials.places.iter());
+    let label = |((_, place), (_, credential)): ((_, &Place), (_, &CredentialId))| {
+        let credential = credentials.get(*credential);
+        let credential = credential.map(|credential| credential.name().to_owned());
+        Labels::new(place.sandbox.clone(), credential.unwrap_or_default())
+    };
+    places.map(label).collect()
 }
 
 fn names(settings: &Settings) -> PerRoute<String> {

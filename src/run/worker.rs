@@ -278,6 +278,7 @@ mod tests {
     use prometheus_client::metrics::counter::Counter;
 
     use super::*;
+    use crate::context::Accepts;
     use crate::listener::{Places, Socket, Terms};
 
     /// Makes connections that only count.
@@ -292,7 +293,7 @@ mod tests {
             let settings = listener::Settings {
                 access: listener::Access::default(),
                 address: listener::Address::Ip((Ipv4Addr::LOCALHOST, 0).into()),
-                anonymous: true,
+                accepts: Accepts::anybody(true),
                 backlog: 1,
                 http2: true,
                 limits: listener::Limits {

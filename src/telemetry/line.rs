@@ -19,12 +19,15 @@ pub(super) struct Line<'a> {
     pub(super) peer: Option<IpAddr>,
     pub(super) protocol: &'static str,
     pub(super) method: &'a str,
-    pub(super) labels: Option<&'a Labels>,
+    pub(super) route: Option<&'a Named>,
+    pub(super) place: Option<&'a Labels>,
     /// Its name and kind.
     pub(super) operation: Option<(&'static str, &'static str)>,
     pub(super) status: Option<u16>,
     pub(super) end: &'static str,
     pub(super) reason: Option<&'static str>,
+    /// Why it would have been refused, if that were not only tried out.
+    pub(super) would_refuse: Option<&'static str>,
     pub(super) side: Option<&'static str>,
     pub(super) adobe_code: Option<&'a str>,
     pub(super) request_bytes: u64,
@@ -35,33 +38,30 @@ pub(super) struct Line<'a> {
     pub(super) attempts: u32,
 }
 
-/// What a route is called in logs.
+/// What a place is called in logs.
 #[derive(Clone, Debug)]
 pub struct Labels {
-    route: String,
-    credential: String,
     sandbox: String,
-    /// The three as members of a JSON object, made once.
+    credential: String,
+    /// Both as members of a JSON object, made once.
     json: Vec<u8>,
 }
 
 impl Labels {
-    /// Prepares the names of a route, its credential and its sandbox.
-    pub fn new(route: String, credential: String, sandbox: String) -> Self {
+    /// Prepares the names of a sandbox and its credential.
+    pub fn new(sandbox: String, credential: String) -> Self {
         let mut json = Vec::new();
-        json::text(&mut json, member!("route"), &route);
         json::text(&mut json, member!("sandbox"), &sandbox);
         json::text(&mut json, member!("credential"), &credential);
         Self {
-            route,
-            credential,
             sandbox,
+            credential,
             json,
         }
     }
 }
 
-/// What a caller is called in logs.
+/// What a caller or a route is called in logs.
 #[derive(Clone, Debug)]
 pub struct Named {
     name: String,
@@ -71,9 +71,16 @@ pub struct Named {
 
 impl Named {
     /// Prepares the name of a caller.
-    pub fn new(name: String) -> Self {
+    pub fn caller(name: String) -> Self {
         let mut json = Vec::new();
         json::text(&mut json, member!("caller"), &name);
+        Self { name, json }
+    }
+
+    /// Prepares the name of a route.
+    pub fn route(name: String) -> Self {
+        let mut json = Vec::new();
+        json::text(&mut json, member!("route"), &name);
         Self { name, json }
     }
 }
@@ -96,8 +103,11 @@ impl Line<'_> {
         }
         json::word(buffer, member!("protocol"), self.protocol);
         json::word(buffer, member!("method"), self.method);
-        if let Some(labels) = self.labels {
-            buffer.extend_from_slice(&labels.json);
+        if let Some(route) = self.route {
+            buffer.extend_from_slice(&route.json);
+        }
+        if let Some(place) = self.place {
+            buffer.extend_from_slice(&place.json);
         }
         if let Some((operation, kind)) = self.operation {
             json::word(buffer, member!("operation"), operation);
@@ -109,6 +119,9 @@ impl Line<'_> {
         json::word(buffer, member!("end"), self.end);
         if let Some(reason) = self.reason {
             json::word(buffer, member!("reason"), reason);
+        }
+        if let Some(reason) = self.would_refuse {
+            json::word(buffer, member!("would_refuse"), reason);
         }
         if let Some(side) = self.side {
             json::word(buffer, member!("side"), side);
@@ -130,9 +143,10 @@ impl Line<'_> {
 
     pub(super) fn write_text(&self, buffer: &mut Vec<u8>, stamp: &Stamp) {
         let dash = "-";
-        let labels = self.labels.map_or((dash, dash, dash), |labels| {
-            (&*labels.route, &*labels.sandbox, &*labels.credential)
-        });
+        let route = self.route.map_or(dash, |route| &*route.name);
+        let (sandbox, credential) = self
+            .place
+            .map_or((dash, dash), |place| (&*place.sandbox, &*place.credential));
         let (operation, _) = self.operation.unwrap_or((dash, dash));
         stamp.write(buffer, clock::since_epoch());
         // Writing to memory cannot fail.
@@ -145,8 +159,8 @@ impl Line<'_> {
         }
         let _ = write!(
             buffer,
-            " {} {} {operation} in {} of {}: ",
-            self.method, labels.0, labels.1, labels.2,
+            " {} {route} {operation} in {sandbox} of {credential}: ",
+            self.method,
         );
         let _ = match self.status {
             Some(status) => write!(buffer, "{status} {}", self.end),
@@ -154,6 +168,9 @@ impl Line<'_> {
         };
         if let Some(reason) = self.reason {
             let _ = write!(buffer, " ({reason})");
+        }
+        if let Some(reason) = self.would_refuse {
+            let _ = write!(buffer, " (would be refused: {reason})");
         }
         let _ = write!(
             buffer,
@@ -214,19 +231,21 @@ mod tests {
 
     use super::*;
 
-    fn line<'a>(labels: &'a Labels, caller: &'a Named) -> Line<'a> {
+    fn line(names: &Names) -> Line<'_> {
         Line {
             request_id: "a\"b",
-            caller: Some(caller),
+            caller: Some(&names.caller),
             identified_by: Some("api_key"),
             peer: Some([127, 0, 0, 1].into()),
             protocol: "http/1.1",
             method: "GET",
-            labels: Some(labels),
+            route: Some(&names.route),
+            place: Some(&names.place),
             operation: Some(("entities.read", "read")),
             status: Some(200),
             end: "complete",
             reason: None,
+            would_refuse: None,
             side: None,
             adobe_code: None,
             request_bytes: 0,
@@ -237,24 +256,26 @@ mod tests {
         }
     }
 
-    fn caller() -> Named {
-        Named::new("reports".to_owned())
+    struct Names {
+        caller: Named,
+        route: Named,
+        place: Labels,
     }
 
-    fn labels() -> Labels {
-        Labels::new(
-            "look\"up".to_owned(),
-            "loyalty".to_owned(),
-            "prod".to_owned(),
-        )
+    fn names() -> Names {
+        Names {
+            caller: Named::caller("reports".to_owned()),
+            route: Named::route("look\"up".to_owned()),
+            place: Labels::new("prod".to_owned(), "loyalty".to_owned()),
+        }
     }
 
     #[test]
     fn the_json_line_has_every_member_once() {
-        let (labels, caller, stamp) = (labels(), caller(), Stamp::default());
+        let (names, stamp) = (names(), Stamp::default());
         let mut buffer = Vec::new();
 
-        line(&labels, &caller).write_json(&mut buffer, &stamp);
+        line(&names).write_json(&mut buffer, &stamp);
 
         let mut read: Value = serde_json::from_slice(&buffer).unwrap();
         let timestamp = read["timestamp"].take();
@@ -273,16 +294,17 @@ mod tests {
 
     #[test]
     fn a_line_without_an_answer_leaves_out_what_there_is_not() {
-        let (labels, caller) = (labels(), caller());
+        let names = names();
         let gone = Line {
             identified_by: None,
-            labels: None,
+            route: None,
+            place: None,
             operation: None,
             status: None,
             end: "caller_gone",
             reason: Some("no_route"),
             peer: None,
-            ..line(&labels, &caller)
+            ..line(&names)
         };
         let (mut json, mut text) = (Vec::new(), Vec::new());
 

@@ -27,6 +27,7 @@ struct Handles {
     series: Series,
     refusals: Vec<Counter>,
     adobe_errors: Family<AdobeLabels, Counter>,
+    would_refuse: Family<DryRunLabels, Counter>,
     in_flight: Gauge,
     connections: Gauge,
 }
@@ -74,6 +75,11 @@ struct RefusalLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DryRunLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct AdobeLabels {
     side: &'static str,
     status: &'static str,
@@ -111,6 +117,12 @@ impl Metrics {
             "Error answers passed on, by the part of Adobe they came from",
             adobe_errors.clone(),
         );
+        let would_refuse = Family::<DryRunLabels, Counter>::default();
+        registry.register(
+            "profile_gateway_dry_run_refusals",
+            "Requests let pass that their route would refuse if it were no dry run, by reason",
+            would_refuse.clone(),
+        );
         let in_flight = Gauge::default();
         registry.register(
             "profile_gateway_requests_in_flight",
@@ -142,6 +154,7 @@ impl Metrics {
             series,
             refusals: Reason::ALL.iter().map(of_reason).collect(),
             adobe_errors,
+            would_refuse,
             in_flight,
             connections,
         }))
@@ -160,6 +173,7 @@ impl Metrics {
             series,
             refusals,
             adobe_errors,
+            would_refuse,
             in_flight,
             connections,
         } = &*self.0;
@@ -173,6 +187,7 @@ impl Metrics {
             series: series.clone(),
             refusals: refusals.clone(),
             adobe_errors: adobe_errors.clone(),
+            would_refuse: would_refuse.clone(),
             in_flight: in_flight.clone(),
             connections: connections.clone(),
         }))
@@ -213,6 +228,13 @@ impl Metrics {
             .adobe_errors
             .get_or_create(&AdobeLabels { side, status })
             .inc();
+    }
+
+    /// Counts a request that was let pass in a dry run, and would have been refused otherwise.
+    pub fn count_dry_run(&self, reason: Reason) {
+        let reason = reason.meaning().code;
+        let labels = DryRunLabels { reason };
+        self.0.would_refuse.get_or_create(&labels).inc();
     }
 
     /// Returns the gauge of requests in flight.

@@ -8,7 +8,7 @@ use http::{Method, StatusCode, Version};
 
 use super::line::{Labels, Line, Named, Stamp};
 use super::{Lines, Metrics};
-use crate::context::{Exchange, Means, PerCaller, PerRoute};
+use crate::context::{Exchange, Means, PerCaller, PerPlace, PerRoute};
 use crate::error::Reason;
 
 /// Writes down requests that have ended, for one worker.
@@ -28,8 +28,10 @@ pub struct Recorder {
 pub struct Names {
     /// What callers are called.
     pub callers: Rc<PerCaller<Named>>,
-    /// What routes are called, and what belongs to them.
-    pub routes: Rc<PerRoute<Labels>>,
+    /// What routes are called.
+    pub routes: Rc<PerRoute<Named>>,
+    /// What places are called.
+    pub places: Rc<PerPlace<Labels>>,
 }
 
 /// How a request ended.
@@ -100,6 +102,9 @@ impl Recorder {
             .status
             .filter(|_| outcome.complete || reason.is_some());
         self.metrics.count(route, answered, reason, took);
+        if let Some(reason) = exchange.would_refuse.get() {
+            self.metrics.count_dry_run(reason);
+        }
         if let Some(blame) = &outcome.blame {
             self.metrics.count_blame(blame.as_str(), outcome.status);
         }
@@ -121,10 +126,7 @@ impl Recorder {
         outcome: &'a Outcome,
         duration: Duration,
     ) -> Line<'a> {
-        let labels = exchange
-            .route
-            .get()
-            .and_then(|route| self.names.routes.get(route).ok());
+        let (route, place) = (exchange.route.get(), exchange.place.get());
         let identity = exchange.caller.get();
         let operation = exchange.operation.get();
         let meaning = exchange.reason.get().map(Reason::meaning);
@@ -146,11 +148,16 @@ impl Recorder {
             peer: exchange.connection.peer.ip(),
             protocol: protocol(exchange.version),
             method: method(&exchange.method),
-            labels,
+            route: route.and_then(|route| self.names.routes.get(route).ok()),
+            place: place.and_then(|place| self.names.places.get(place).ok()),
             operation: operation.map(|operation| (operation.name, operation.kind.as_str())),
             status: outcome.status.map(|status| status.as_u16()),
             end,
             reason: meaning.map(|meaning| meaning.code),
+            would_refuse: exchange
+                .would_refuse
+                .get()
+                .map(|reason| reason.meaning().code),
             side: meaning
                 .map(|meaning| meaning.side.as_str())
                 .or_else(|| outcome.blame.as_ref().map(Blame::as_str)),

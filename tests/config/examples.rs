@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use profile_gateway::aep::Kind;
+use profile_gateway::aep::{Kind, Kinds};
 use profile_gateway::config::{self, Settings, Supplied};
 use profile_gateway::context::RouteId;
 use profile_gateway::secret::Secret;
@@ -37,10 +37,16 @@ fn example(name: &str) -> Settings {
     config::load(&folder().join(name), &sources()).expect("examples are legal")
 }
 
-fn permits(settings: &Settings) -> Vec<(&str, bool, Vec<Kind>)> {
+fn permits(settings: &Settings) -> Vec<(&str, bool, Kinds)> {
     let routes = settings.authorize.routes.iter();
     routes
-        .map(|(_, rule)| (rule.sandbox.as_str(), rule.production, rule.permit.clone()))
+        .map(|(_, rule)| {
+            let mut allowed = rule.allow.iter();
+            let allowed = allowed.next().expect("a route leads somewhere");
+            let place = settings.authorize.places.get(allowed.place);
+            let place = place.expect("the place is of the same settings");
+            (place.name.as_str(), place.production, allowed.permit)
+        })
         .collect()
 }
 
@@ -177,7 +183,7 @@ fn the_schema_on_disk_is_the_one_the_types_make() {
 fn the_minimal_example_only_reads() {
     let settings = example("minimal.yaml");
 
-    assert_eq!(permits(&settings), [("prod", true, vec![Kind::Read])]);
+    assert_eq!(permits(&settings), [("prod", true, Kinds::READ)]);
     assert_eq!(settings.route.routes[0].name, "default");
     assert_eq!(
         settings.upstream.origin.to_string(),
@@ -199,7 +205,7 @@ fn the_sidecar_takes_its_secrets_from_files() {
     assert_eq!(credential.client_id.as_str(), "client");
     assert_eq!(secrets, ["current", "next"]);
     let listeners = &settings.listeners;
-    assert!(listeners.iter().all(|listener| listener.anonymous));
+    assert!(listeners.iter().all(|listener| listener.accepts.anonymous));
     assert_eq!(
         listeners[1].address.to_string(),
         "unix:/run/profile-gateway/http.sock"
@@ -214,15 +220,18 @@ fn the_shared_example_keeps_credentials_sandboxes_and_quotas_apart() {
     assert_eq!(
         permits(&settings),
         [
-            ("prod", true, vec![Kind::Read]),
-            ("emea", true, vec![Kind::Read, Kind::Job]),
-            ("dev-2", false, Kind::ALL.to_vec()),
+            ("prod", true, Kinds::READ),
+            ("emea", true, [Kind::Read, Kind::Job].into_iter().collect()),
+            ("dev-2", false, Kinds::ALL),
         ]
     );
     let of_route = |index| {
-        let places = settings.limit.routes.get(RouteId(index)).unwrap().iter();
-        places
-            .map(|place| settings.limit.quotas[*place].name.as_str())
+        let rule = settings.authorize.routes.get(RouteId(index)).unwrap();
+        let own = settings.limit.routes.get(RouteId(index)).unwrap().iter();
+        let shared = settings.limit.places.get(rule.allow[0].place).unwrap();
+        let quotas = own.chain(shared.iter());
+        quotas
+            .map(|quota| settings.limit.quotas[*quota].name.as_str())
             .collect::<Vec<_>>()
     };
     assert_eq!(of_route(0), ["route lookups", "credential loyalty"]);
@@ -260,9 +269,11 @@ fn the_simulator_and_the_demo_stay_on_this_machine() {
         let settings = example(name);
 
         assert!(settings.upstream.is_loopback() && settings.ims.connect.is_loopback());
-        assert_eq!(permits(&settings)[0], ("prod", true, vec![Kind::Read]));
-        assert!(permits(&settings)[1..].iter().all(|(sandbox, _, permit)| {
-            *sandbox == "dev-2" && Kind::ALL.iter().all(|kind| permit.contains(kind))
-        }));
+        assert_eq!(permits(&settings)[0], ("prod", true, Kinds::READ));
+        assert!(
+            permits(&settings)[1..]
+                .iter()
+                .all(|(sandbox, _, permit)| { *sandbox == "dev-2" && *permit == Kinds::ALL })
+        );
     }
 }

@@ -39,7 +39,7 @@ error: listeners[0].address: the address can be reached from other machines, and
   |
 2 |   - address: 0.0.0.0:8080
   |              ^^^^^^^^^^^^
-  = help: write `anonymous: allow` if everybody who reaches it may do what the routes permit, or listen on 127.0.0.1
+  = help: configure `callers`, or write `anonymous: allow` if everybody who reaches it may do what the routes permit, or listen on 127.0.0.1
 
 error: listeners[0].limits.head: must be a size such as 64KiB, 10MiB, or a number of bytes; units are B, KiB, MiB and GiB
  --> gateway.yaml:3:21
@@ -119,12 +119,12 @@ error: routes[1].sandbox: is missing: there is more than one sandbox
    |     ^
    = help: the sandbox may be prod, dev-2
 
-error: routes[1].callers: there is no such key here
-  --> gateway.yaml:24:5
+error: routes[1].callers[0]: no caller is named `checkout`
+  --> gateway.yaml:24:15
    |
 24 |     callers: [checkout]
-   |     ^^^^^^^
-   = help: the keys here are content_type, credential, encoded_slashes, let_through, limits, match, name, permit, retry, sandbox, timeout, timeouts
+   |               ^^^^^^^^
+   = help: there is only anonymous
 ";
     assert_eq!(faults(text), expected);
 }
@@ -358,8 +358,6 @@ fn what_contradicts_itself_is_named() {
 #[test]
 fn what_is_not_built_is_not_accepted() {
     for more in [
-        "callers: {}",
-        "routes: [{ name: a, match: { path: /a }, sandbox: { from: path } }]",
         "routes: [{ name: a, match: { path: /a }, limits: [{ rate: 1/s, per: caller }] }]",
         "routes: [{ name: a, match: { path: /a }, limits: [{ rate: 1/s, wait: 1s }] }]",
     ] {
@@ -421,4 +419,4 @@ fn json_names_the_same_faults() {
     );
 }
 
-const KEYS: &str = "the keys here are admin, credentials, drain, ims, in_flight, listeners, log, routes, sandboxes, shared, upstream, workers";
+const KEYS: &str = "the keys here are admin, callers, credentials, drain, ims, in_flight, listeners, log, routes, sandboxes, shared, upstream, workers";

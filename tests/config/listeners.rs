@@ -39,10 +39,10 @@ fn listener(written: &str) -> Result<Settings, Vec<String>> {
 #[test]
 fn a_unix_socket_is_local_and_its_file_belongs_to_whom_it_is_given() {
     let plain = listener("address: 'unix:/run/http.sock'").unwrap();
-    assert!(plain.anonymous && plain.access == Access::default());
+    assert!(plain.accepts.anonymous && plain.access == Access::default());
     assert_eq!((plain.access.mode, plain.backlog), (0o660, 1024));
     let refusing = listener("address: 'unix:/run/http.sock', anonymous: refuse").unwrap();
-    assert!(!refusing.anonymous);
+    assert!(!refusing.accepts.anonymous);
 
     let given = listener("address: 'unix:/run/http.sock', mode: 0600, owner: shop, group: 7");
     let access = Access {

@@ -10,6 +10,7 @@
 mod support;
 
 mod authority;
+mod callers;
 mod doors;
 mod egress;
 mod faults;

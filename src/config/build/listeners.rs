@@ -1,20 +1,27 @@
 //! Where callers and operators connect.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::zeroize::Zeroizing;
 
 use super::Cross;
-use crate::config::file::{Anonymous, File, Listener, ListenerTls, TlsVersion};
+use super::callers::Callers;
+use crate::config::file::{Anonymous, File, Listener, ListenerTls, Means, TlsVersion};
 use crate::config::format::Written;
-use crate::config::name::{Account, FileMode, FilePath};
+use crate::config::name::{Account, FieldName, FileMode, FilePath};
 use crate::config::path::{KeyPath, top};
 use crate::config::sources::reason;
+use crate::context::Accepts;
 use crate::listener::{self, Access, Address, Identity, InvalidIdentity, Tls};
 
 /// Makes the settings of the callers' listeners, and checks that all listeners can stand side by side.
-pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Vec<listener::Settings> {
+pub(super) fn build(
+    file: &File,
+    callers: &Callers,
+    cross: &mut Cross<'_>,
+) -> Vec<listener::Settings> {
     let mut taken = vec![(
         Address::Ip(file.admin.address.0),
         top("admin").key("address"),
@@ -28,7 +35,7 @@ pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Vec<listener::Setting
         taken.push((address, address_path));
         listeners.push(listener::Settings {
             upstream_connections: file.upstream.connections.get(),
-            ..one(listener, &path, cross)
+            ..one(listener, callers, &path, cross)
         });
     }
     listeners
@@ -59,16 +66,21 @@ fn check_unique(
     });
 }
 
-fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::Settings {
+fn one(
+    listener: &Listener,
+    callers: &Callers,
+    path: &KeyPath,
+    cross: &mut Cross<'_>,
+) -> listener::Settings {
     let address = listener.address.0.clone();
     let local = address.is_local();
-    if !local && listener.anonymous.is_none() {
+    if !local && listener.anonymous.is_none() && !callers.are_known() {
         let message =
             "the address can be reached from other machines, and no caller has to show who it is";
         let anonymous = path.key("anonymous");
         cross.fault(&path.key("address"), &[&anonymous], message, |fault| {
             fault.help(
-                "write `anonymous: allow` if everybody who reaches it may do what the routes permit, or listen on 127.0.0.1",
+                "configure `callers`, or write `anonymous: allow` if everybody who reaches it may do what the routes permit, or listen on 127.0.0.1",
             )
         });
     }
@@ -118,11 +130,9 @@ fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::
         self::tls(tls, timeout, &path.key("tls"), cross)
     });
     listener::Settings {
+        accepts: Arc::new(accepts(listener, local, callers)),
         access: access(listener, path, cross),
         address,
-        anonymous: listener
-            .anonymous
-            .map_or(local, |anonymous| anonymous == Anonymous::Allow),
         backlog: listener.backlog,
         http2: listener.http2,
         limits: listener::Limits {
@@ -141,6 +151,23 @@ fn one(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) -> listener::
         reuse_port: listener.reuse_port,
         tls,
         upstream_connections: 0,
+    }
+}
+
+/// Says by what callers may be known at a listener.
+fn accepts(listener: &Listener, local: bool, callers: &Callers) -> Accepts {
+    let by = |means| match &listener.identify {
+        None => callers.are_known(),
+        Some(listed) => callers.are_known() && listed.contains(&means),
+    };
+    let default = local && !callers.are_known();
+    let Written(FieldName(api_key)) = &listener.api_key_header;
+    Accepts {
+        anonymous: listener
+            .anonymous
+            .map_or(default, |anonymous| anonymous == Anonymous::Allow),
+        api_key: by(Means::ApiKey).then(|| api_key.clone()),
+        network: by(Means::Network),
     }
 }
 

@@ -1,11 +1,15 @@
 //! From the file to each part's `Settings`, checked against each other.
 
+mod callers;
 mod certificates;
 mod credentials;
+mod found;
+mod granted;
 mod grants;
 mod listeners;
 mod named;
 mod origins;
+mod places;
 mod proxies;
 mod quotas;
 mod routes;
@@ -23,8 +27,7 @@ use super::report::{Fault, Report};
 use super::sources::Sources;
 use super::tree::{Content, Node};
 use super::{Drain, Outline, Settings};
-use crate::context::ANONYMOUS;
-use crate::{admin, identify, telemetry};
+use crate::{admin, telemetry};
 
 /// Makes the settings of every part. They count only when nothing was reported.
 pub(super) fn build(
@@ -41,7 +44,8 @@ pub(super) fn build(
         sources,
     };
     let credentials = credentials::build(file, &mut cross);
-    let routes = routes::build(file, &credentials, &mut cross);
+    let callers = callers::build(file, &mut cross);
+    let routes = routes::build(file, &callers, &credentials, &mut cross);
     Settings {
         admin: admin::Settings {
             address: file.admin.address.0,
@@ -51,13 +55,11 @@ pub(super) fn build(
         drain: drain(&file.drain),
         exposed: Vec::new(),
         forward: routes.forward,
-        identify: identify::Settings {
-            callers: [ANONYMOUS.to_owned()].into_iter().collect(),
-        },
+        listeners: listeners::build(file, &callers, &mut cross),
+        identify: callers.settings,
         ims: origins::ims(&file.ims, credentials, &mut cross),
         in_flight: file.in_flight,
         limit: routes.limit,
-        listeners: listeners::build(file, &mut cross),
         log: telemetry::Settings {
             format: match file.log.format {
                 LogFormat::Auto => telemetry::Format::Auto,

@@ -22,8 +22,8 @@ pub(super) fn missing<'a>(
     }
 }
 
-/// Reports that the route at `path` names none of `names`, which stand at `all`.
-pub(super) fn unknown<'a>(
+/// Reports that the value at `path` names none of `names`, which stand at `all`.
+pub(super) fn unknown_at<'a>(
     what: &str,
     name: &str,
     path: &KeyPath,
@@ -31,15 +31,21 @@ pub(super) fn unknown<'a>(
     names: impl Iterator<Item = &'a str>,
     cross: &mut Cross<'_>,
 ) {
-    let path = path.key(what);
-    if cross.root.at(&path).is_none() || cross.report.is_lost(all) || cross.report.is_full() {
+    if cross.root.at(path).is_none() || cross.report.is_lost(all) || cross.report.is_full() {
         return;
     }
     let names: Vec<&str> = names.collect();
-    let message = format!("no {what} is named `{}`", cross.written(&path));
+    // It may have come from elsewhere; a key of a map has nothing written but itself.
+    let written = cross.written(path);
+    let shown = if written.is_empty() { name } else { written };
+    let message = format!("no {what} is named `{shown}`");
     let help = match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", names.join(", ")),
+        None => match names.as_slice() {
+            [] => format!("there is no {what}"),
+            [only] => format!("there is only {only}"),
+            _ => format!("there are {}", names.join(", ")),
+        },
     };
-    cross.fault(&path, &[], message, |fault| fault.help(help));
+    cross.fault(path, &[], message, |fault| fault.help(help));
 }

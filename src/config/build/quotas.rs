@@ -60,10 +60,9 @@ impl Quotas {
         }
     }
 
-    /// Returns the places of the quotas that a route draws on: its own, then its credential's, so that a request its
-    /// own limit refuses takes nothing from what others share.
-    pub(super) fn of(&mut self, route: &Route, credential: CredentialId) -> Vec<usize> {
-        let mut places = Vec::new();
+    /// Returns which quotas are the route's own.
+    pub(super) fn of(&mut self, route: &Route) -> Vec<usize> {
+        let mut own = Vec::new();
         for (index, limit) in route.limits.iter().enumerate() {
             let name = match index {
                 0 => format!("route {}", route.name.0.0),
@@ -71,12 +70,16 @@ impl Quotas {
             };
             let rate = &limit.rate.0;
             let burst = limit.burst.unwrap_or(rate.requests);
-            places.push(self.all.len());
+            own.push(self.all.len());
             self.all
                 .push(Quota::rate(name, rate.requests, rate.period, burst));
         }
-        places.extend(self.of_credentials.get(credential.0).copied().flatten());
-        places
+        own
+    }
+
+    /// Returns which quota is that of a credential, if it has one.
+    pub(super) fn of_credential(&self, credential: CredentialId) -> Option<usize> {
+        self.of_credentials.get(credential.0).copied().flatten()
     }
 }
 

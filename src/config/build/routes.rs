@@ -3,21 +3,19 @@
 use std::time::Duration;
 
 use super::Cross;
-use super::named::{missing, unknown};
+use super::callers::Callers;
+use super::places::Places;
 use super::quotas::Quotas;
 use super::ties::{check_names, check_ties, methods_of, templates, verb};
-use crate::aep::{self, SandboxName};
 use crate::config::defaults;
 use crate::config::file::{
-    ContentType, EncodedSlashes, File, Forwarded, Kind, Match, Paths, Retries, Route, Timeouts,
-    Upstream,
+    ContentType, EncodedSlashes, File, Forwarded, Match, Paths, Retries, Route, Timeouts, Upstream,
 };
 use crate::config::format::Written;
-use crate::config::name::{Guarded, Name};
+use crate::config::name::Guarded;
 use crate::config::path::{KeyPath, top};
 use crate::connect::Patience;
-use crate::context::PerRoute;
-use crate::ims::{CredentialId, CredentialSettings};
+use crate::ims::CredentialSettings;
 use crate::{authorize, credentials, forward, limit, route};
 
 /// What the routes mean for each stage.
@@ -32,13 +30,14 @@ pub(super) struct Routes {
 /// Makes the settings of the stages that go by route.
 pub(super) fn build(
     file: &File,
+    callers: &Callers,
     credentials: &[CredentialSettings],
     cross: &mut Cross<'_>,
 ) -> Routes {
-    let sandboxes = cross.names("sandboxes");
+    let mut places = Places::new(file, callers, credentials, cross);
     let default = default_route();
     let routes = if file.routes.is_empty() {
-        check_default(credentials, &sandboxes, cross);
+        check_default(credentials, places.sandboxes(), cross);
         std::slice::from_ref(&default)
     } else {
         check_names(&file.routes, cross);
@@ -49,31 +48,30 @@ pub(super) fn build(
     let mut rules = Vec::new();
     for (index, route) in routes.iter().enumerate() {
         let path = top("routes").index(index);
-        let credential = credential(route, &path, credentials, cross);
-        let (sandbox, production) = sandbox(route, &path, file, &sandboxes, cross);
+        let Some(authorize) = places.rule(route, &path, cross) else {
+            continue;
+        };
         rules.push(Rules {
-            authorize: authorize::Rule {
-                sandbox,
-                production,
-                organization: match credentials.get(credential.0) {
-                    Some(credential) => credential.organization.clone(),
-                    None => continue,
-                },
-                permit: permit(route, production),
-            },
+            authorize,
             forward: forward_rule(route, &file.upstream),
-            limit: quotas.of(route, credential),
+            limit: quotas.of(route),
             route: route_rule(route),
-            credential,
         });
     }
+    let authorize = rules.iter().map(|rules| rules.authorize.clone());
+    let authorize: Vec<_> = authorize.collect();
+    let (authorize, places) = places.settings(authorize.into_iter());
     Routes {
-        authorize: authorize::Settings {
-            routes: rules.iter().map(|rules| rules.authorize.clone()).collect(),
+        authorize,
+        limit: limit::Settings {
+            routes: rules.iter().map(|rules| rules.limit.clone()).collect(),
+            places: places
+                .iter()
+                .map(|(_, id)| quotas.of_credential(*id))
+                .collect(),
+            quotas: quotas.all,
         },
-        credentials: credentials::Settings {
-            routes: rules.iter().map(|rules| rules.credential).collect(),
-        },
+        credentials: credentials::Settings { places },
         forward: forward::Settings {
             forwarded: match file.upstream.forwarded {
                 Forwarded::Drop => forward::Forwarded::Drop,
@@ -93,13 +91,6 @@ pub(super) fn build(
                 .map(|sign| sign.0.clone())
                 .collect(),
         },
-        limit: limit::Settings {
-            quotas: quotas.all,
-            routes: rules
-                .iter()
-                .map(|rules| rules.limit.clone())
-                .collect::<PerRoute<_>>(),
-        },
         route: route::Settings {
             routes: rules.into_iter().map(|rules| rules.route).collect(),
         },
@@ -109,7 +100,6 @@ pub(super) fn build(
 /// What one route means for each stage.
 struct Rules {
     authorize: authorize::Rule,
-    credential: CredentialId,
     forward: forward::Rule,
     limit: Vec<usize>,
     route: route::Rule,
@@ -123,8 +113,10 @@ fn default_route() -> Route {
         "/data/core/ais/{*rest}",
     ];
     Route {
+        callers: None,
         content_type: ContentType::default(),
         credential: None,
+        dry_run: false,
         encoded_slashes: EncodedSlashes::default(),
         let_through: Vec::new(),
         limits: Vec::new(),
@@ -155,74 +147,6 @@ fn check_default(credentials: &[CredentialSettings], sandboxes: &[String], cross
     cross.fault(&top("routes"), &[], message, |fault| {
         fault.help("add `routes`, each with its `credential` and `sandbox`")
     });
-}
-
-fn credential(
-    route: &Route,
-    path: &KeyPath,
-    credentials: &[CredentialSettings],
-    cross: &mut Cross<'_>,
-) -> CredentialId {
-    let names = || {
-        credentials
-            .iter()
-            .map(|credential| credential.name.as_str())
-    };
-    let Some(Written(Name(name))) = &route.credential else {
-        if credentials.len() > 1 {
-            missing("credential", path, &top("credentials"), names(), cross);
-        }
-        return CredentialId(0);
-    };
-    if let Some(index) = names().position(|known| known == name) {
-        return CredentialId(index);
-    }
-    unknown(
-        "credential",
-        name,
-        path,
-        &top("credentials"),
-        names(),
-        cross,
-    );
-    CredentialId(0)
-}
-
-fn sandbox(
-    route: &Route,
-    path: &KeyPath,
-    file: &File,
-    sandboxes: &[String],
-    cross: &mut Cross<'_>,
-) -> (SandboxName, bool) {
-    let names = || sandboxes.iter().map(String::as_str);
-    let name = match (&route.sandbox, sandboxes) {
-        (Some(Written(name)), _) => name.as_str(),
-        (None, [only]) => only,
-        (None, _) => {
-            missing("sandbox", path, &top("sandboxes"), names(), cross);
-            STAND_IN
-        }
-    };
-    let known = file.sandboxes.get(name);
-    if known.is_none() {
-        unknown("sandbox", name, path, &top("sandboxes"), names(), cross);
-    }
-    let production = known
-        .and_then(|sandbox| sandbox.production)
-        .unwrap_or(name == PRODUCTION);
-    let name = name
-        .parse()
-        .unwrap_or_else(|_| STAND_IN.parse().expect("it is a name"));
-    (name, production)
-}
-
-fn permit(route: &Route, production: bool) -> Vec<aep::Kind> {
-    match &route.permit {
-        Some(kinds) => kinds.iter().copied().map(kind).collect(),
-        None if production => vec![aep::Kind::Read],
-        None => aep::Kind::ALL.to_vec(),
-    }
 }
 
 fn route_rule(route: &Route) -> route::Rule {
@@ -287,17 +211,3 @@ fn retries(file: &Retries) -> forward::retry::Settings {
 fn optional(time: Option<&Written<Duration>>) -> Option<Duration> {
     time.map(|time| time.0)
 }
-
-fn kind(kind: Kind) -> aep::Kind {
-    match kind {
-        Kind::Delete => aep::Kind::Delete,
-        Kind::Job => aep::Kind::Job,
-        Kind::Read => aep::Kind::Read,
-        Kind::Write => aep::Kind::Write,
-    }
-}
-
-/// The sandbox that exists in every organisation and holds production data.
-const PRODUCTION: &str = "prod";
-/// Stands for a sandbox that a fault was reported for. Its name gives rights to nothing.
-const STAND_IN: &str = "none";

@@ -68,7 +68,7 @@ pub async fn serve<S, R, H>(
     let connection = Rc::new(Connection {
         tls: terms.settings.tls.is_some(),
         public_url: terms.settings.public_url.clone(),
-        ..Connection::new(peer, local, terms.settings.anonymous)
+        ..Connection::new(peer, local, Arc::clone(&terms.settings.accepts))
     });
     let limits = terms.settings.limits;
     let activity = Activity::new();

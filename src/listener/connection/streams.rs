@@ -248,10 +248,15 @@ mod tests {
     use http_body_util::{BodyExt, Full};
 
     use super::*;
+    use crate::context::Accepts;
 
     fn pace() -> Pace {
         let address = ([127, 0, 0, 1], 1).into();
-        Pace::new(Rc::new(Connection::new(address, address, true)))
+        Pace::new(Rc::new(Connection::new(
+            address,
+            address,
+            Accepts::anybody(true),
+        )))
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use tower::util::UnsyncBoxService;
 
 use super::life::REST;
 use super::*;
+use crate::context::Accepts;
 
 type Stack = UnsyncBoxService<Inbound<CallerBody>, Response<Full<Bytes>>, Infallible>;
 
@@ -55,7 +56,7 @@ fn connection_to(
 ) -> (DuplexStream, impl Future<Output = Result<(), Source>>) {
     let (caller, stream) = duplex(1 << 16);
     let address = ([127, 0, 0, 1], 80).into();
-    let connection = Rc::new(Connection::new(address, address, true));
+    let connection = Rc::new(Connection::new(address, address, Accepts::anybody(true)));
     let activity = Activity::new();
     let limit = limits().write_timeout;
     let stream = Stall::new(stream, limit, Rc::clone(&connection), Rc::clone(&activity));

@@ -3,6 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::context::Accepts;
 
 const GOOD: &str = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
 const BAD: &str = "GET /a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n";
@@ -21,7 +22,7 @@ fn limits() -> Limits {
 
 fn connection() -> Rc<Connection> {
     let address = ([127, 0, 0, 1], 80).into();
-    Rc::new(Connection::new(address, address, true))
+    Rc::new(Connection::new(address, address, Accepts::anybody(true)))
 }
 
 /// Sends `pieces` one after the other and returns what the guard lets past, and its verdict.

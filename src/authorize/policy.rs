@@ -1,0 +1,227 @@
+//! Decides, and says how.
+
+use super::refusal::Refusal;
+use super::{Allowed, Callers, Grant, OnMismatch, Places, Rule, Settings, Source};
+use crate::aep::{Kind, Kinds};
+use crate::context::{CallerId, PlaceId, RouteId};
+use crate::error::Error;
+
+/// The rules, ready to decide.
+#[derive(Clone, Debug)]
+pub struct Policy(Settings);
+
+/// What is asked of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Who calls.
+    pub caller: CallerId,
+    /// Which route it takes.
+    pub route: RouteId,
+    /// What it does.
+    pub kind: Kind,
+    /// The segment of its path that may name a sandbox.
+    pub segment: Option<&'a str>,
+    /// The host that it addresses, as it is written; a port and the case do not matter.
+    pub host: Option<&'a str>,
+    /// What it sends as `x-sandbox-name`.
+    pub named: Named<'a>,
+}
+
+/// What a request sends as `x-sandbox-name`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// Nothing.
+    Nothing,
+    /// One name.
+    One(&'a str),
+    /// What can be no name, or several that differ.
+    Unclear,
+}
+
+/// How each step of a decision came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// Whether the route is for the caller.
+    pub caller: Result<(), Refusal>,
+    /// Where it works, as far as the route has a place for it.
+    pub place: Result<PlaceId, Refusal>,
+    /// Whether the caller may work there.
+    pub reach: Result<(), Refusal>,
+    /// Whether the caller may do this there.
+    pub kind: Result<(), Refusal>,
+    /// Whether only a missing place refuses.
+    pub dry_run: bool,
+}
+
+impl Ruling {
+    /// Returns the place, or why there is none.
+    ///
+    /// # Errors
+    /// The first refusal. In a dry run only that there is no place.
+    pub fn enforced(&self) -> Result<PlaceId, &Refusal> {
+        match (&self.place, self.refusal()) {
+            (Ok(place), Some(_)) if self.dry_run => Ok(*place),
+            (_, Some(refusal)) => Err(refusal),
+            (place, None) => place.as_ref().copied(),
+        }
+    }
+
+    /// Returns why the request is refused, or would be.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        let caller = self.caller.as_ref().err();
+        let place = || self.place.as_ref().err();
+        let reach = || self.reach.as_ref().err();
+        let kind = || self.kind.as_ref().err();
+        caller.or_else(place).or_else(reach).or_else(kind)
+    }
+}
+
+impl Policy {
+    /// Prepares the rules.
+    pub fn new(settings: Settings) -> Self {
+        Self(settings)
+    }
+
+    /// Returns what it was made from.
+    pub fn settings(&self) -> &Settings {
+        &self.0
+    }
+
+    /// Tells whether the host that a request of the route addresses matters.
+    pub fn asks_for_host(&self, route: RouteId) -> bool {
+        let rule = self.0.routes.get(route);
+        rule.is_ok_and(|rule| matches!(rule.source, Source::Host(_)))
+    }
+
+    /// Decides.
+    ///
+    /// # Errors
+    /// When it was made from another configuration than what is asked.
+    pub fn rule(&self, asked: &Asked<'_>) -> Result<Ruling, Error> {
+        let rule = self.0.routes.get(asked.route)?;
+        let bounds = self.0.callers.get(asked.caller)?;
+        let grant = rule.callers.grant(asked.caller);
+        let granted = grant.unwrap_or(&Grant::OPEN);
+        let place = self.place(rule, asked)?;
+        let (mut reach, mut kind) = (Ok(()), Ok(()));
+        if let Ok(allowed) = place {
+            if !(granted.places.contain(allowed.place) && bounds.places.contain(allowed.place)) {
+                reach = Err(Refusal::OutOfReach(allowed.place));
+            }
+            let permit = allowed.permit.and(granted.permit).and(bounds.permit);
+            if !permit.contains(asked.kind) {
+                kind = Err(Refusal::Kind {
+                    kind: asked.kind,
+                    place: allowed.place,
+                    permit,
+                    by_place: !allowed.permit.contains(asked.kind),
+                });
+            }
+        }
+        Ok(Ruling {
+            caller: grant.map(|_| ()).ok_or(Refusal::Caller),
+            place: place.map(|allowed| allowed.place),
+            reach,
+            kind,
+            dry_run: rule.dry_run,
+        })
+    }
+
+    /// Returns the places that `caller` may work in by way of the route.
+    ///
+    /// # Errors
+    /// When they are of another configuration.
+    pub fn within_reach(&self, route: RouteId, caller: CallerId) -> Result<Vec<PlaceId>, Error> {
+        let rule = self.0.routes.get(route)?;
+        let bounds = self.0.callers.get(caller)?;
+        let Some(grant) = rule.callers.grant(caller) else {
+            return Ok(Vec::new());
+        };
+        let all = rule.allow.iter().map(|allowed| allowed.place);
+        let within =
+            |place: &PlaceId| grant.places.contain(*place) && bounds.places.contain(*place);
+        Ok(all.filter(within).collect())
+    }
+
+    fn place(&self, rule: &Rule, asked: &Asked<'_>) -> Result<Result<Allowed, Refusal>, Error> {
+        let find = |place: PlaceId| {
+            let mut all = rule.allow.iter();
+            all.find(|allowed| allowed.place == place).copied()
+        };
+        let chosen = match &rule.source {
+            Source::Caller(by_caller) => by_caller.get(&asked.caller).copied().and_then(find),
+            Source::Fixed => rule.allow.first().copied(),
+            Source::Header(default) => match asked.named {
+                Named::Nothing => match default {
+                    None => return Ok(Err(Refusal::NoSandbox)),
+                    Some(default) => find(*default),
+                },
+                Named::One(name) => self.called(rule, name)?,
+                Named::Unclear => None,
+            },
+            Source::Host(by_host) => {
+                let host = asked.host.map(bare);
+                let place = host.and_then(|host| by_host.get(&host));
+                place.copied().and_then(find)
+            }
+            Source::Path => match asked.segment {
+                None => None,
+                Some(name) => self.called(rule, name)?,
+            },
+        };
+        let Some(allowed) = chosen else {
+            return Ok(Err(Refusal::NotAllowed));
+        };
+        let place = self.0.places.get(allowed.place)?;
+        let agrees = match asked.named {
+            Named::Nothing => true,
+            Named::One(name) => name == place.sandbox,
+            Named::Unclear => false,
+        };
+        if agrees || rule.on_mismatch == OnMismatch::Ignore {
+            Ok(Ok(allowed))
+        } else {
+            Ok(Err(Refusal::Mismatch(allowed.place)))
+        }
+    }
+
+    /// Returns the route's place of this name.
+    fn called(&self, rule: &Rule, name: &str) -> Result<Option<Allowed>, Error> {
+        for allowed in &rule.allow {
+            if self.0.places.get(allowed.place)?.sandbox == name {
+                return Ok(Some(*allowed));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Returns a host in lower case, without a port or the dot at the end of a full name.
+fn bare(host: &str) -> String {
+    let end = match (host.rfind(']'), host.rfind(':')) {
+        (Some(bracket), Some(colon)) if colon < bracket => host.len(),
+        (_, Some(colon)) => colon,
+        (_, None) => host.len(),
+    };
+    let (host, _) = host.split_at(end);
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+impl Callers {
+    /// Returns what is granted to `caller`, if anything.
+    fn grant(&self, caller: CallerId) -> Option<&Grant> {
+        match self {
+            Self::All => Some(&Grant::OPEN),
+            Self::Known => (caller != CallerId::ANONYMOUS).then_some(&Grant::OPEN),
+            Self::These(these) => these.get(&caller),
+        }
+    }
+}
+
+impl Grant {
+    /// All that the route permits.
+    pub const OPEN: Self = Self {
+        permit: Kinds::ALL,
+        places: Places::All,
+    };
+}

@@ -1,0 +1,70 @@
+//! Who calls, and by what that is known.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Kind;
+use crate::aep::SandboxName;
+use crate::config::format::Written;
+use crate::config::name::{Cidr, KeyDigest};
+
+/// One map, or a list of them.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(in crate::config) enum Several<T> {
+    One(T),
+    Many(#[schemars(length(min = 1))] Vec<T>),
+}
+
+impl<T> Several<T> {
+    /// Returns them as a list.
+    pub(in crate::config) fn all(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// A caller, and by what it is known: by any of what is written here.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Caller {
+    /// API keys: one, or a list, all of which are valid, so that a key can be replaced without a break. A request shows
+    /// one in the field `listeners[].api_key_header`. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Several<ApiKey>")]
+    pub(in crate::config) api_key: Option<Several<ApiKey>>,
+    /// Networks that the caller's connections come from. It is the weakest proof: it counts only for requests that show
+    /// nothing else, and everybody in the network is the caller. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Network")]
+    pub(in crate::config) network: Option<Network>,
+    /// What the caller may do at most, whatever routes permit: read, write, job, delete. Default: all that they permit.
+    #[serde(default)]
+    #[schemars(with = "Vec<Kind>", length(min = 1), extend("uniqueItems" = true))]
+    pub(in crate::config) permit: Option<Vec<Kind>>,
+    /// The sandboxes that the caller may work in at most, wherever routes lead. Default: all that they lead to.
+    #[serde(default)]
+    #[schemars(with = "Vec<Written<SandboxName>>", length(min = 1), extend("uniqueItems" = true))]
+    pub(in crate::config) sandboxes: Option<Vec<Written<SandboxName>>>,
+}
+
+/// An API key of a caller.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ApiKey {
+    /// The SHA-256 digest of the key, in 64 hexadecimal digits: `printf %s "$KEY" | sha256sum`. Make keys long and random, as
+    /// `openssl rand -hex 32` does: a digest of what can be guessed can be guessed too.
+    pub(in crate::config) sha256: Written<KeyDigest>,
+}
+
+/// Networks.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Network {
+    /// Networks in CIDR notation; of several callers' the smallest that an address is in decides. Example: `[10.1.0.0/16]`.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    pub(in crate::config) cidr: Vec<Written<Cidr>>,
+}

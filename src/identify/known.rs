@@ -1,0 +1,194 @@
+//! Who is who.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use http::HeaderValue;
+use ipnet::IpNet;
+
+use super::unknown::Unknown;
+use super::{KeyDigest, Proofs, Settings};
+use crate::context::{CallerId, Connection, Identity, Means};
+use crate::error::Error;
+
+/// The callers, by what they are known by.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// By the beginning of the digest, so that all that share one are compared whole.
+    api_keys: HashMap<u64, Vec<(KeyDigest, CallerId)>>,
+    /// The smallest networks first.
+    networks: Vec<(IpNet, CallerId)>,
+}
+
+impl Known {
+    /// Prepares the callers.
+    pub fn new(settings: &Settings) -> Self {
+        let mut api_keys: HashMap<u64, Vec<_>> = HashMap::new();
+        let mut networks = Vec::new();
+        for (id, caller) in settings.callers.iter() {
+            for digest in &caller.api_keys {
+                let same = api_keys.entry(digest.start()).or_default();
+                same.push((*digest, id));
+            }
+            networks.extend(caller.networks.iter().map(|network| (*network, id)));
+        }
+        networks.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
+        Self { api_keys, networks }
+    }
+
+    /// Returns who calls over `connection` with a request that shows `proofs`.
+    ///
+    /// # Errors
+    /// [`crate::error::Reason::CallerUnknown`] when something is shown that is wrong, when what is shown belongs to different callers,
+    /// and when nothing is shown where something has to be. Why goes to the log; the caller is told what would count.
+    pub fn identify(&self, connection: &Connection, proofs: &Proofs) -> Result<Identity, Error> {
+        let accepts = &connection.accepts;
+        let mut shown = None;
+        if let Some(key) = &proofs.api_key {
+            let caller = self.by_api_key(key);
+            let caller = caller.ok_or_else(|| Unknown::ApiKey.told(accepts))?;
+            agree(&mut shown, caller, Means::ApiKey).map_err(|differ| differ.told(accepts))?;
+        }
+        if let Some(identity) = shown {
+            return Ok(identity);
+        }
+        if accepts.network
+            && let Some(address) = connection.peer.ip()
+            && let Some(caller) = self.by_network(address)
+        {
+            let by = Means::Network;
+            return Ok(Identity { caller, by });
+        }
+        if accepts.anonymous {
+            return Ok(Identity::ANONYMOUS);
+        }
+        Err(Unknown::Nothing.told(accepts))
+    }
+
+    fn by_api_key(&self, key: &HeaderValue) -> Option<CallerId> {
+        let digest = KeyDigest::of(key.as_bytes());
+        let same = self.api_keys.get(&digest.start())?;
+        let found = same.iter().find(|(known, _)| *known == digest);
+        found.map(|(_, caller)| *caller)
+    }
+
+    fn by_network(&self, address: IpAddr) -> Option<CallerId> {
+        let mut networks = self.networks.iter();
+        let found = networks.find(|(network, _)| network.contains(&address));
+        found.map(|(_, caller)| *caller)
+    }
+}
+
+/// Takes a caller that a proof shows, if no other proof has shown another one. The strongest comes first.
+fn agree(shown: &mut Option<Identity>, caller: CallerId, by: Means) -> Result<(), Unknown> {
+    match shown {
+        None => *shown = Some(Identity { caller, by }),
+        Some(before) if before.caller == caller => {}
+        Some(_) => return Err(Unknown::Several),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::HeaderName;
+
+    use super::*;
+    use crate::context::{Accepts, Endpoint, PerCaller};
+    use crate::identify::Caller;
+
+    const FIELD: HeaderName = HeaderName::from_static("x-caller-key");
+
+    fn known() -> Known {
+        let network = |text: &str| text.parse::<IpNet>().unwrap();
+        Known::new(&Settings {
+            callers: PerCaller::from_iter([
+                Caller::unknown("anonymous".to_owned()),
+                Caller {
+                    api_keys: vec![KeyDigest::of(b"old"), KeyDigest::of(b"new")],
+                    networks: vec![network("10.0.0.0/8")],
+                    ..Caller::unknown("reports".to_owned())
+                },
+                Caller {
+                    api_keys: vec![KeyDigest::of(b"other")],
+                    networks: vec![network("10.1.0.0/16"), network("fd00::/8")],
+                    ..Caller::unknown("crm".to_owned())
+                },
+            ]),
+            fields: vec![FIELD],
+        })
+    }
+
+    fn accepts(anonymous: bool) -> Arc<Accepts> {
+        Arc::new(Accepts {
+            anonymous,
+            api_key: Some(FIELD),
+            network: true,
+        })
+    }
+
+    fn identify(
+        address: &str,
+        key: Option<&'static str>,
+        accepts: Arc<Accepts>,
+    ) -> Result<(usize, Means), String> {
+        let peer: IpAddr = address.parse().unwrap();
+        let connection = Connection::new((peer, 1).into(), Endpoint::Unix, accepts);
+        let proofs = Proofs {
+            api_key: key.map(HeaderValue::from_static),
+        };
+        let identity = known().identify(&connection, &proofs);
+        identity
+            .map(|who| (who.caller.0, who.by))
+            .map_err(|error| error.detail().to_owned())
+    }
+
+    #[test]
+    fn the_strongest_that_is_shown_decides_and_what_surrounds_only_where_nothing_is() {
+        for (address, key, expected) in [
+            ("192.0.2.1", Some("old"), (1, Means::ApiKey)),
+            ("192.0.2.1", Some("new"), (1, Means::ApiKey)),
+            ("10.1.2.3", Some("old"), (1, Means::ApiKey)),
+            ("10.1.2.3", None, (2, Means::Network)),
+            ("10.2.2.3", None, (1, Means::Network)),
+            ("fd12::1", None, (2, Means::Network)),
+            ("192.0.2.1", None, (0, Means::Nothing)),
+        ] {
+            assert_eq!(
+                identify(address, key, accepts(true)),
+                Ok(expected),
+                "{address} {key:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_whatever_else_there_is() {
+        for address in ["192.0.2.1", "10.1.2.3"] {
+            for key in ["", "ol", "old ", "Old"] {
+                let refused = identify(address, Some(key), accepts(true)).unwrap_err();
+                assert_eq!(
+                    refused,
+                    "what the request shows of its caller does not count here; what does is an API key in x-caller-key"
+                );
+            }
+        }
+        assert_eq!(
+            identify("192.0.2.1", None, accepts(false)).unwrap_err(),
+            "show who calls: an API key in x-caller-key"
+        );
+    }
+
+    #[test]
+    fn a_listener_that_looks_at_nothing_serves_everybody_or_nobody() {
+        let of = |served| identify("10.1.2.3", None, Accepts::anybody(served));
+
+        assert_eq!(of(true), Ok((0, Means::Nothing)));
+        assert_eq!(
+            of(false).unwrap_err(),
+            "this listener serves no anonymous callers"
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! Callers who show an API key, or come from a network.
+
+use super::{ask, configuration, digest, running};
+use crate::support::adobe::Adobe;
+use crate::support::client::{Client, Speaks, request};
+use crate::support::running::LOOKUP;
+
+const OLD: &str = "k-old-3a7f0c5d9e";
+const NEW: &str = "k-new-81b2d4f6a0";
+const OTHER: &str = "k-other-c3e5a7b9d1";
+
+fn callers() -> String {
+    format!(
+        "
+callers:
+  reports: {{ api_key: [{{ sha256: {} }}, {{ sha256: {} }}] }}
+  crm: {{ api_key: {{ sha256: {} }}, permit: [write] }}
+",
+        digest(OLD),
+        digest(NEW),
+        digest(OTHER)
+    )
+}
+
+#[test]
+fn a_key_makes_a_caller_and_goes_no_further_than_the_gateway() {
+    let adobe = Adobe::willing();
+    let gateway = running(&adobe, &callers());
+
+    for key in [OLD, NEW] {
+        let answer = ask(&gateway, &format!("X-Caller-Key: {key}\r\n"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    let seen = adobe.seen();
+    assert_eq!(seen.len(), 2);
+    for seen in &seen {
+        seen.assert_owned("dev-2");
+        assert!(seen.values("x-caller-key").is_empty(), "{}", seen.head);
+    }
+    let printed = gateway.stop();
+    let access = printed.matches("\"caller\":\"reports\",\"identified_by\":\"api_key\"");
+    assert_eq!(access.count(), 2, "{printed}");
+    for secret in [OLD, NEW, &digest(OLD), &digest(NEW)] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+}
+
+#[test]
+fn who_shows_nothing_or_what_is_wrong_is_told_what_counts_and_sent_nowhere() {
+    let adobe = Adobe::willing();
+    let gateway = running(&adobe, &callers());
+    assert_eq!(
+        ask(&gateway, &format!("X-Caller-Key: {OLD}\r\n")).status,
+        200
+    );
+
+    let short = OLD.strip_suffix('e').unwrap();
+    for (fields, detail) in [
+        (String::new(), "show who calls: an API key in x-caller-key"),
+        ("X-Caller-Key:\r\n".to_owned(), "does not count here"),
+        (format!("X-Caller-Key: {short}\r\n"), "does not count here"),
+        (format!("X-Caller-Key: {OLD}f\r\n"), "does not count here"),
+        (
+            format!("X-Caller-Key: {}\r\n", digest(OLD)),
+            "does not count here",
+        ),
+        (
+            format!("X-Caller-Key: {OLD}\r\nX-Caller-Key: {OTHER}\r\n"),
+            "once, and no more",
+        ),
+        (
+            format!("X-Caller-Key: {OLD}\r\nx-caller-key: {OLD}\r\n"),
+            "once, and no more",
+        ),
+        (format!("x_caller_key: {OLD}\r\n"), "show who calls"),
+        (
+            format!("Authorization: Bearer {OLD}\r\nX-Api-Key: {OLD}\r\n"),
+            "show who calls",
+        ),
+    ] {
+        let answer = ask(&gateway, &fields);
+
+        assert_eq!(
+            answer.problem(),
+            (401, "caller_unknown".to_owned()),
+            "{fields}"
+        );
+        let challenge = "ApiKey realm=\"profile-gateway\", header=\"x-caller-key\"";
+        assert_eq!(answer.values("www-authenticate"), [challenge], "{fields}");
+        assert!(
+            answer.text().contains(detail),
+            "{fields}: {}",
+            answer.text()
+        );
+        assert!(!answer.text().contains("k-"), "{}", answer.text());
+    }
+    assert_eq!(adobe.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_is_asked_for_with_every_request_of_a_connection() {
+    let adobe = Adobe::willing();
+    let gateway = running(&adobe, &callers());
+    ask(&gateway, &format!("X-Caller-Key: {OLD}\r\n"));
+
+    for speaks in [Speaks::H1, Speaks::H2] {
+        let mut client = Client::connect(gateway.address, speaks).await;
+        let url = match speaks {
+            Speaks::H1 => LOOKUP.to_owned(),
+            Speaks::H2 => format!("http://{}{LOOKUP}", gateway.address),
+        };
+        for (fields, status) in [
+            (&[("x-caller-key", OLD)][..], 200),
+            (&[][..], 401),
+            (&[("x-caller-key", NEW)][..], 200),
+            (&[("x-caller-key", "k-wrong")][..], 401),
+        ] {
+            let host = (speaks == Speaks::H1).then_some(("host", "gateway"));
+            let fields: Vec<_> = fields.iter().copied().chain(host).collect();
+            let request = request(http::Method::GET, &url, &fields, "");
+            let reply = client.send(request).await.unwrap();
+            assert_eq!(reply.status, status, "{speaks:?} {fields:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reload_takes_a_key_away_and_gives_another() {
+    let adobe = Adobe::willing();
+    let one = |key: &str| {
+        let callers = format!(
+            "callers: {{ reports: {{ api_key: {{ sha256: {} }} }} }}\n",
+            digest(key)
+        );
+        configuration(&adobe, &callers)
+    };
+    let gateway = crate::support::running::Running::start(&one(OLD), &[]);
+    let with = |key: &str| ask(&gateway, &format!("X-Caller-Key: {key}\r\n")).status;
+
+    assert_eq!((with(OLD), with(NEW)), (200, 401));
+    assert_eq!(gateway.reload(&one(NEW)), "applied");
+    assert_eq!((with(OLD), with(NEW)), (401, 200));
+}
+
+#[test]
+fn a_listener_says_by_what_and_in_which_field_callers_are_known() {
+    let adobe = Adobe::willing();
+    let more = format!(
+        "listeners:
+  - {{ address: '127.0.0.1:0', api_key_header: x-api-key }}
+callers:
+  reports: {{ api_key: {{ sha256: {} }} }}
+  here: {{ network: {{ cidr: [127.0.0.0/8] }} }}
+",
+        digest(OLD)
+    );
+    let gateway = running(&adobe, &more);
+    let by_network = ask(&gateway, "X-Caller-Key: anything\r\n").status;
+    let by_key = ask(&gateway, &format!("X-Api-Key: {OLD}\r\n")).status;
+    // What is shown is wrong, so the network does not count.
+    let wrong = ask(&gateway, "X-Api-Key: dummy\r\n").status;
+    assert_eq!((by_network, by_key, wrong), (200, 200, 401));
+    // Nothing was looked at in that field, and it does not go on all the same.
+    let seen = adobe.seen();
+    assert!(
+        seen.iter()
+            .all(|seen| seen.values("x-caller-key").is_empty()
+                || seen.values("x-caller-key") == ["anything"])
+    );
+    seen[0].assert_owned("dev-2");
+    seen[1].assert_owned("dev-2");
+    let printed = gateway.stop();
+    let named = |name: &str, by: &str| {
+        let members = format!("\"caller\":\"{name}\",\"identified_by\":\"{by}\"");
+        printed.contains(&members)
+    };
+    assert!(
+        named("here", "network") && named("reports", "api_key"),
+        "{printed}"
+    );
+
+    let more = more.replace(
+        "api_key_header: x-api-key",
+        "identify: [network], anonymous: refuse",
+    );
+    let gateway = running(&adobe, &more);
+    let ignored = ask(&gateway, "X-Caller-Key: dummy\r\n").status;
+    assert_eq!(ignored, 200);
+    assert!(
+        adobe
+            .seen()
+            .pop()
+            .unwrap()
+            .values("x-caller-key")
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_caller_may_do_at_most_what_it_is_bound_to() {
+    let adobe = Adobe::willing();
+    let gateway = running(&adobe, &callers());
+
+    let answer = ask(&gateway, &format!("X-Caller-Key: {OTHER}\r\n"));
+
+    assert_eq!(answer.problem(), (403, "not_granted".to_owned()));
+    assert!(
+        answer
+            .text()
+            .contains("this is a read; the caller may write in sandbox dev-2"),
+        "{}",
+        answer.text()
+    );
+    assert!(adobe.seen().is_empty());
+}
