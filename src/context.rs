@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::aep::{Operation, OwnedFields};
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Trial};
+use crate::rewrite::Back;
 
 /// The connection a request came in on.
 #[derive(Debug)]
@@ -136,6 +137,8 @@ pub struct Exchange {
     pub ends_by: Cell<Option<Instant>>,
     /// Whom the caller addressed, where the answer may have to say it.
     pub host: OnceCell<Host>,
+    /// How references in the answer lead back, where the path was rewritten.
+    pub back: OnceCell<Box<Back>>,
 }
 
 impl Exchange {
@@ -161,6 +164,7 @@ impl Exchange {
             upstream_head: Cell::new(None),
             ends_by: Cell::new(None),
             host: OnceCell::new(),
+            back: OnceCell::new(),
         }
     }
 }
@@ -292,7 +296,7 @@ pub struct Identified<B> {
     pub caller: Identity,
 }
 
-/// A request whose route and operation are known, with its path proven canonical.
+/// A request whose route and operation are known, with its path proven canonical, and as it goes upstream.
 #[derive(Debug)]
 pub struct Routed<B> {
     /// The request and its record.
@@ -303,6 +307,8 @@ pub struct Routed<B> {
     pub route: RouteId,
     /// Which operation of the Profile API.
     pub operation: &'static Operation,
+    /// The segment that was taken off the path since it names the sandbox, as the caller wrote it.
+    pub segment: Option<Box<str>>,
     /// When the upstream's answer must have begun.
     pub deadline: Instant,
 }

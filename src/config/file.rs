@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::defaults;
 use super::format::Written;
 use super::name::{
-    Account, EgressProxy, FileMode, FilePath, Guarded, Name, Pem, Scope, UrlPath, Username,
+    Account, EgressProxy, FieldValue, FileMode, FilePath, Guarded, MatchField, Name, OperationName,
+    Pem, Scope, UrlPath, Username,
 };
 use super::quantity::{ByteSize, Rate};
 use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
@@ -19,7 +20,8 @@ use crate::connect::Origin;
 use crate::forward::Sign;
 use crate::ims::assertion::Metascope;
 use crate::listener::Address;
-use crate::route::Template;
+use crate::rewrite::Prefix;
+use crate::route::{HostPattern, OperationPattern, Template};
 use crate::secret::Secret;
 use crate::shared::{SealingKey, Server};
 
@@ -51,6 +53,12 @@ pub(super) struct File {
     /// How the gateway logs.
     #[serde(default)]
     pub(super) log: Log,
+    /// What is known of operations of the Profile API beside what is built in, or otherwise: each row is added, or takes the
+    /// place of the built-in one with its method and path. A row can make an operation stricter or milder: routes permit by
+    /// `kind`, and `POST /data/core/ups/system/jobs`, say, is built in as a delete since it removes a whole data set. What no
+    /// row knows is classed by its method. Default: none.
+    #[serde(default)]
+    pub(super) operations: Vec<Operation>,
     /// What callers may do where; the most specific match wins. Without any, and with one credential and one
     /// sandbox, everything below /data/core/ups, /data/core/ca and /data/core/ais goes to that sandbox.
     #[serde(default)]
@@ -295,8 +303,8 @@ pub(super) struct Log {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
-    /// What happens to a payload without `Content-Type`, which Adobe answers with 400: `require` refuses it here,
-    /// `pass` passes it on. Default require.
+    /// What happens to a payload without `Content-Type` of an operation that takes one, which Adobe answers with 400:
+    /// `require` refuses it here, `pass` passes it on. Default require.
     #[serde(default)]
     pub(super) content_type: ContentType,
     /// The name of the credential. Default: the only one there is.
@@ -328,6 +336,10 @@ pub(super) struct Route {
     /// What may have been executed is only repeated if the operation does no harm when it is executed twice. Default true.
     #[serde(default = "defaults::retry")]
     pub(super) retry: bool,
+    /// How paths change on their way to Adobe. Operations are told by the path that Adobe sees. Default: not at all.
+    #[serde(default)]
+    #[schemars(with = "Rewrite")]
+    pub(super) rewrite: Option<Rewrite>,
     /// The name of the sandbox. Default: the only one there is.
     #[serde(default)]
     #[schemars(with = "Written<SandboxName>")]
@@ -376,17 +388,120 @@ pub(super) struct Timeouts {
     pub(super) total: Option<Written<Duration>>,
 }
 
-/// Which requests take a route.
+/// Which requests take a route: those that meet all that is said here. Of the routes that do, the most specific one is taken:
+/// by its path, segment by segment (a literal, then `{name}`, then `{*name}`, then a prefix), then by its host (whole, then
+/// `*.internal` with the longer one first, then none), then by how many `headers` it names (of as many, `exact` before
+/// `prefix` before `present`), then by its operations (named, then `exports.*`, then none, and `kinds` before none). Two that
+/// are alike in all of this and can match the same request are an error.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Match {
+    /// What fields of the request have to be like; all of these have to hold. Those with one host and path are looked at one
+    /// by one, so let a few of them go by headers, not thousands. Default: nothing.
+    #[serde(default)]
+    pub(super) headers: Vec<HeaderMatch>,
+    /// One host or a list of them, as callers address the gateway, whatever the case and the port: `profile.internal`, or
+    /// `*.internal` for all with one or more labels before it. Default: any host, and none.
+    #[serde(default)]
+    #[schemars(with = "Hosts")]
+    pub(super) host: Option<Hosts>,
+    /// The kinds of operations: read, write, job, delete. Others do not take this route, but perhaps another one; `permit`
+    /// refuses instead. Default: all.
+    #[serde(default)]
+    #[schemars(with = "Vec<Kind>", length(min = 1), extend("uniqueItems" = true))]
+    pub(super) kinds: Option<Vec<Kind>>,
     /// The methods. GET brings HEAD with it. Default: GET, HEAD, POST, PUT, PATCH and DELETE.
     #[serde(default = "defaults::methods")]
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub(super) methods: Vec<Method>,
+    /// The operations, by name or by group: `[entities.read, "exports.*"]`. What a request does is told by its method and
+    /// its path as it goes to Adobe, see `operations`. Default: all.
+    #[serde(default)]
+    #[schemars(
+        with = "Vec<Written<OperationPattern>>",
+        length(min = 1),
+        extend("uniqueItems" = true)
+    )]
+    pub(super) operations: Option<Vec<Written<OperationPattern>>>,
     /// One path template or a list of them: `{name}` stands for one segment, `{*name}` at the end for the rest.
-    /// Example: `/data/core/ups/access/entities`.
-    pub(super) path: Paths,
+    /// Example: `/data/core/ups/access/entities`. Either this or `prefix`, unless `operations` or `kinds` say enough: then
+    /// the default is every path.
+    #[serde(default)]
+    #[schemars(with = "Paths")]
+    pub(super) path: Option<Paths>,
+    /// One beginning of paths or a list of them, in whole literal segments: `/data/core/ups` is that path and all below it.
+    /// Default: none.
+    #[serde(default)]
+    #[schemars(with = "Prefixes")]
+    pub(super) prefix: Option<Prefixes>,
+}
+
+/// What a field has to be like: one of `exact`, `prefix` and `present`. Of a field that is repeated each value has to be so.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeaderMatch {
+    /// The whole value, case and all. Example: crm.
+    #[serde(default)]
+    #[schemars(with = "Written<FieldValue>")]
+    pub(super) exact: Option<Written<FieldValue>>,
+    /// The name of the field, whatever its case. Callers' proofs of who they are have been taken out before.
+    pub(super) name: Written<MatchField>,
+    /// What the value begins with. Example: application/.
+    #[serde(default)]
+    #[schemars(with = "Written<FieldValue>")]
+    pub(super) prefix: Option<Written<FieldValue>>,
+    /// Whether the field is there, with any value.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub(super) present: Option<bool>,
+}
+
+/// What is known of an operation.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Operation {
+    /// What it does: read, write, job or delete. Routes permit by it.
+    pub(super) kind: Kind,
+    /// The method; GET is HEAD too.
+    pub(super) method: OperationMethod,
+    /// Its name, for logs and for `routes[].match.operations`: one word or two, with a dot between them. Several rows may have
+    /// one name. Example: `consents.read`.
+    pub(super) name: Written<OperationName>,
+    /// The path template, as Adobe sees the path; case does not count. Example: `/data/core/ups/consents/{id}`.
+    pub(super) path: Written<Template>,
+    /// Whether it takes a payload, which needs a `Content-Type` then, see `routes[].content_type`. Default: true for POST, PUT
+    /// and PATCH.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub(super) payload: Option<bool>,
+    /// Whether it does no harm when it is executed twice, so that it may be sent again after a failure. Default: true for a
+    /// read, false for all else.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub(super) replay_safe: Option<bool>,
+}
+
+/// How paths change on their way to Adobe: one of `replace_prefix` and `strip_prefix`. References in `Location`,
+/// `Content-Location` and `Link` of answers are changed back, see `upstream.rewrite_links`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rewrite {
+    /// What is put in the place of the beginning. Default: nothing is.
+    #[schemars(with = "ReplacePrefix")]
+    pub(super) replace_prefix: Option<ReplacePrefix>,
+    /// What is taken off the beginning. Example: /crm. Default: nothing is.
+    #[schemars(with = "Written<Prefix>")]
+    pub(super) strip_prefix: Option<Written<Prefix>>,
+}
+
+/// One beginning of paths in the place of another.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplacePrefix {
+    /// What every path of the route begins with, in whole segments. Example: /crm.
+    pub(super) from: Written<Prefix>,
+    /// What they begin with when they go to Adobe. Example: /data/core.
+    pub(super) to: Written<Prefix>,
 }
 
 /// How many requests may take a route.
@@ -673,6 +788,13 @@ words!(Method {
     Patch = "PATCH",
     Delete = "DELETE",
 });
+words!(OperationMethod {
+    Get = "GET",
+    Post = "POST",
+    Put = "PUT",
+    Patch = "PATCH",
+    Delete = "DELETE",
+});
 words!(#[derive(Default)] TlsVersion { #[default] Tls12 = "1.2", Tls13 = "1.3" });
 words!(#[derive(Default)] RedisMode {
     #[default]
@@ -682,6 +804,15 @@ words!(#[derive(Default)] RedisMode {
 });
 words!(Auto { Auto = "auto" });
 
+/// One host or several.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Hosts {
+    One(Written<HostPattern>),
+    Several(#[schemars(length(min = 1))] Vec<Written<HostPattern>>),
+}
+
 /// One path template or several.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
@@ -689,6 +820,15 @@ words!(Auto { Auto = "auto" });
 pub(super) enum Paths {
     One(Written<Template>),
     Several(#[schemars(length(min = 1))] Vec<Written<Template>>),
+}
+
+/// One prefix or several.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(super) enum Prefixes {
+    One(Written<Prefix>),
+    Several(#[schemars(length(min = 1))] Vec<Written<Prefix>>),
 }
 
 /// Both times of a drain, or the second alone.
@@ -726,3 +866,20 @@ pub(super) enum Workers {
     Count(#[schemars(range(min = 1, max = 1024))] NonZeroUsize),
     Auto(Auto),
 }
+
+/// Gives the values of what is written as one or several.
+macro_rules! list {
+    ($($name:ident of $item:ty),+ $(,)?) => {
+        $(impl $name {
+            /// Returns the one, or all.
+            pub(super) fn list(&self) -> &[Written<$item>] {
+                match self {
+                    Self::One(one) => std::slice::from_ref(one),
+                    Self::Several(several) => several,
+                }
+            }
+        })+
+    };
+}
+
+list!(Hosts of HostPattern, Paths of Template, Prefixes of Prefix);

@@ -1,16 +1,17 @@
 //! The routes: what each stage needs to know of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cross;
 use super::named::{missing, unknown};
 use super::quotas::Quotas;
-use super::ties::{check_names, check_ties, methods_of, templates, verb};
+use super::ties::{check_names, check_ties};
+use super::{matching, operations};
 use crate::aep::{self, SandboxName};
 use crate::config::defaults;
 use crate::config::file::{
-    ContentType, EncodedSlashes, File, Forwarded, Kind, Match, Paths, Retries, Route, Timeouts,
-    Upstream,
+    ContentType, EncodedSlashes, File, Forwarded, Match, Paths, Retries, Route, Timeouts, Upstream,
 };
 use crate::config::format::Written;
 use crate::config::name::{Guarded, Name};
@@ -36,15 +37,26 @@ pub(super) fn build(
     cross: &mut Cross<'_>,
 ) -> Routes {
     let sandboxes = cross.names("sandboxes");
+    let operations = Arc::new(operations::build(file, cross));
     let default = default_route();
     let routes = if file.routes.is_empty() {
         check_default(credentials, &sandboxes, cross);
         std::slice::from_ref(&default)
     } else {
         check_names(&file.routes, cross);
-        check_ties(&file.routes, cross);
         file.routes.as_slice()
     };
+    let route = route::Settings {
+        operations,
+        routes: routes.iter().map(matching::rule).collect(),
+    };
+    if !file.routes.is_empty() {
+        let both = file.routes.iter().zip(&route.routes);
+        for (index, (written, rule)) in both.enumerate() {
+            matching::check(index, written, rule, &route.operations, cross);
+        }
+        check_ties(&file.routes, &route, cross);
+    }
     let mut quotas = Quotas::new(file, credentials, cross);
     let mut rules = Vec::new();
     for (index, route) in routes.iter().enumerate() {
@@ -63,7 +75,6 @@ pub(super) fn build(
             },
             forward: forward_rule(route, &file.upstream),
             limit: quotas.of(route, credential),
-            route: route_rule(route),
             credential,
         });
     }
@@ -100,9 +111,7 @@ pub(super) fn build(
                 .map(|rules| rules.limit.clone())
                 .collect::<PerRoute<_>>(),
         },
-        route: route::Settings {
-            routes: rules.into_iter().map(|rules| rules.route).collect(),
-        },
+        route,
     }
 }
 
@@ -112,7 +121,6 @@ struct Rules {
     credential: CredentialId,
     forward: forward::Rule,
     limit: Vec<usize>,
-    route: route::Rule,
 }
 
 /// The route of a file without routes.
@@ -129,12 +137,20 @@ fn default_route() -> Route {
         let_through: Vec::new(),
         limits: Vec::new(),
         matching: Match {
+            headers: Vec::new(),
+            host: None,
+            kinds: None,
             methods: defaults::methods(),
-            path: Paths::Several(paths.into_iter().map(Written::known).collect()),
+            operations: None,
+            path: Some(Paths::Several(
+                paths.into_iter().map(Written::known).collect(),
+            )),
+            prefix: None,
         },
         name: Written::known("default"),
         permit: None,
         retry: defaults::retry(),
+        rewrite: None,
         sandbox: None,
         timeout: defaults::timeout(),
         timeouts: Timeouts::default(),
@@ -219,24 +235,9 @@ fn sandbox(
 
 fn permit(route: &Route, production: bool) -> Vec<aep::Kind> {
     match &route.permit {
-        Some(kinds) => kinds.iter().copied().map(kind).collect(),
+        Some(kinds) => kinds.iter().copied().map(matching::kind).collect(),
         None if production => vec![aep::Kind::Read],
         None => aep::Kind::ALL.to_vec(),
-    }
-}
-
-fn route_rule(route: &Route) -> route::Rule {
-    let templates = templates(&route.matching.path, &KeyPath::default());
-    route::Rule {
-        name: route.name.0.0.clone(),
-        templates: templates
-            .into_iter()
-            .map(|(template, _)| template.clone())
-            .collect(),
-        methods: methods_of(route).into_iter().map(verb).collect(),
-        encoded_slashes: route.encoded_slashes == EncodedSlashes::Pass,
-        timeout: route.timeout.0,
-        total_timeout: optional(route.timeouts.total.as_ref()),
     }
 }
 
@@ -286,15 +287,6 @@ fn retries(file: &Retries) -> forward::retry::Settings {
 
 fn optional(time: Option<&Written<Duration>>) -> Option<Duration> {
     time.map(|time| time.0)
-}
-
-fn kind(kind: Kind) -> aep::Kind {
-    match kind {
-        Kind::Delete => aep::Kind::Delete,
-        Kind::Job => aep::Kind::Job,
-        Kind::Read => aep::Kind::Read,
-        Kind::Write => aep::Kind::Write,
-    }
 }
 
 /// The sandbox that exists in every organisation and holds production data.
