@@ -6,6 +6,7 @@ use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -382,8 +383,8 @@ pub trait Successors: fmt::Debug {
 
 /// The quotas that requests of one route draw on.
 pub trait Allowance: fmt::Debug + Send + Sync {
-    /// Draws one request more, if every quota has one left.
-    fn draw(&self) -> bool;
+    /// Draws one request more that counts as `cost`, if every quota has as much left.
+    fn draw(&self, cost: NonZeroU32) -> bool;
 }
 
 /// The place of a route in the configuration, and in every [`PerRoute`] table made from it.

@@ -1,5 +1,7 @@
 //! The operations that Adobe documents.
 
+use std::num::NonZeroU32;
+
 use http::Method;
 
 use super::{Kind, Operation};
@@ -127,6 +129,7 @@ fn row(
         kind,
         replay_safe,
         payload,
+        cost: NonZeroU32::MIN,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -74,6 +75,8 @@ pub struct Operation {
     pub replay_safe: bool,
     /// Whether it takes a payload, which needs a `Content-Type` then.
     pub payload: bool,
+    /// How much it takes of each quota. Default 1, as all that are built in.
+    pub cost: NonZeroU32,
 }
 
 /// What an operator says of an operation.
@@ -91,6 +94,8 @@ pub struct Row {
     pub replay_safe: bool,
     /// Whether it takes a payload.
     pub payload: bool,
+    /// How much it takes of each quota.
+    pub cost: NonZeroU32,
 }
 
 impl Row {
@@ -111,6 +116,7 @@ impl Row {
                 kind: row.kind,
                 replay_safe: row.replay_safe,
                 payload: row.payload,
+                cost: row.cost,
             }))
         })
     }
@@ -220,6 +226,7 @@ mod tests {
             kind: Kind::Read,
             replay_safe: true,
             payload: false,
+            cost: NonZeroU32::MIN,
         };
 
         let first = row("consents.read").interned();

@@ -1,5 +1,6 @@
 //! Which operation a method and path mean: Adobe's own, and those that an operator adds or describes otherwise.
 
+use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
 use http::Method;
@@ -128,6 +129,7 @@ const fn unknown(name: &'static str, kind: Kind, replay_safe: bool, payload: boo
         kind,
         replay_safe,
         payload,
+        cost: NonZeroU32::MIN,
     }
 }
 
@@ -143,6 +145,7 @@ mod tests {
             template: template.to_owned(),
             kind,
             replay_safe: false,
+            cost: NonZeroU32::MIN,
         }
     }
 

@@ -460,6 +460,11 @@ pub(super) struct HeaderMatch {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Operation {
+    /// How much a request takes of each limit and quota it is held to; all that may come at once if that is less. From 1 to
+    /// 1000, default 1.
+    #[serde(default = "defaults::cost")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) cost: NonZeroU32,
     /// What it does: read, write, job or delete. Routes permit by it.
     pub(super) kind: Kind,
     /// The method; GET is HEAD too.

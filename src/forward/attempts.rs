@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::mem;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -334,7 +335,8 @@ where
             return Ok(false);
         }
         // No window sees more than a quota allows. Only a replay with a new token is sent without asking.
-        if !tools.allowances.get(self.route)?.draw() {
+        let cost = operation.map_or(NonZeroU32::MIN, |operation| operation.cost);
+        if !tools.allowances.get(self.route)?.draw(cost) {
             return Ok(false);
         }
         let unsent = self.request.is_some() && now < self.token.leave_by;

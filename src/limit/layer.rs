@@ -1,6 +1,7 @@
 //! The tower face of the stage.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
@@ -102,8 +103,10 @@ impl Limit {
 }
 
 impl Allowance for Checks {
-    fn draw(&self) -> bool {
-        self.buckets.iter().all(|bucket| bucket.draw().is_ok())
+    fn draw(&self, cost: NonZeroU32) -> bool {
+        self.buckets
+            .iter()
+            .all(|bucket| bucket.draw_for(cost).is_ok())
     }
 }
 
@@ -115,8 +118,11 @@ impl<B> Stage<Authorized<B>> for Limit {
         // Before the quotas: what is not sent costs none.
         let now = authorized.routed.received.exchange.started;
         let trial = checks.pauses.enter(now).map_err(paused)?;
+        let cost = authorized.routed.operation.cost;
         for bucket in &checks.buckets {
-            bucket.draw().map_err(|spent| refusal(bucket, spent))?;
+            bucket
+                .draw_for(cost)
+                .map_err(|spent| refusal(bucket, spent))?;
         }
         Ok(Admitted { authorized, trial })
     }

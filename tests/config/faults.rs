@@ -345,6 +345,10 @@ error: operations[1].path: another row is of this method and path already
             "{ name: a, method: GET, path: /a }",
             "operations[0].kind: is missing",
         ),
+        (
+            "{ name: a, method: GET, path: /a, kind: read, cost: 0 }",
+            "operations[0].cost: must be from 1 to 1000",
+        ),
     ] {
         assert_eq!(messages(&with(&format!("operations: [{row}]"))), [expected]);
     }

@@ -319,6 +319,28 @@ routes:
 }
 
 #[test]
+fn what_costs_more_takes_more_of_a_limit() {
+    let adobe = Adobe::willing();
+    let gateway = Gateway::start(
+        &adobe.url(),
+        "
+operations:
+  - { name: exports.create, method: POST, path: /data/core/ups/export/jobs, kind: job, cost: 4 }
+routes:
+  - { name: all, match: { prefix: /data }, sandbox: dev-2, limits: [{ rate: 6/h, burst: 6 }] }
+",
+    );
+    let ask =
+        |method: &str, path: &str| exchange(gateway.address, send(method, path, "", "{}")).status;
+
+    assert_eq!(ask("POST", JOBS), 200);
+    assert_eq!(ask("POST", JOBS), 429, "two are left");
+    assert_eq!(ask("GET", JOBS), 200);
+    assert_eq!(ask("GET", JOBS), 200);
+    assert_eq!(ask("GET", JOBS), 429);
+}
+
+#[test]
 fn operations_that_change_are_taken_by_a_reload() {
     let adobe = Adobe::willing();
     let url = adobe.url();

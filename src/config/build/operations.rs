@@ -42,6 +42,7 @@ fn row(row: &Operation) -> Row {
         payload: row
             .payload
             .unwrap_or_else(|| operations::brings_payload(&method)),
+        cost: row.cost,
         method,
     }
 }
