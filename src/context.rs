@@ -2,21 +2,24 @@
 //!
 //! Each stage takes the type the stage above makes, so a stage left out or moved does not compile.
 
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::uri::Authority;
-use http::{HeaderName, HeaderValue, Method, Request, Version};
+use http::uri::{Authority, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use tokio::time::Instant;
 
 use crate::aep::{Operation, OwnedFields};
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Trial};
+use crate::rewrite::Back;
 
 /// The connection a request came in on.
 #[derive(Debug)]
@@ -162,6 +165,8 @@ pub struct Exchange {
     pub ends_by: Cell<Option<Instant>>,
     /// Whom the caller addressed, where the answer may have to say it.
     pub host: OnceCell<Host>,
+    /// How references in the answer lead back, where the path was rewritten.
+    pub back: OnceCell<Box<Back>>,
 }
 
 impl Exchange {
@@ -189,6 +194,7 @@ impl Exchange {
             upstream_head: Cell::new(None),
             ends_by: Cell::new(None),
             host: OnceCell::new(),
+            back: OnceCell::new(),
         }
     }
 }
@@ -210,6 +216,27 @@ impl Host {
             Self::Field(value) => value.as_bytes(),
         }
     }
+}
+
+/// Returns the host that a request names, in lower case, without its port and without a trailing dot. The listener has seen
+/// to it that there is one answer.
+pub fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
+    let named = match uri.authority().map(Authority::as_str) {
+        Some(authority) => authority,
+        None => headers.get(header::HOST)?.to_str().ok()?,
+    };
+    let end = if named.starts_with('[') {
+        named.find(']')? + 1
+    } else {
+        named.find(':').unwrap_or(named.len())
+    };
+    let host = named.get(..end)?;
+    let host = host.strip_suffix('.').unwrap_or(host);
+    Some(if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        host.to_ascii_lowercase().into()
+    } else {
+        host.into()
+    })
 }
 
 /// How far a request body has come.
@@ -320,7 +347,7 @@ pub struct Identified<B> {
     pub caller: Identity,
 }
 
-/// A request whose route and operation are known, with its path proven canonical.
+/// A request whose route and operation are known, with its path proven canonical, and as it goes upstream.
 #[derive(Debug)]
 pub struct Routed<B> {
     /// The request and its record.
@@ -331,6 +358,8 @@ pub struct Routed<B> {
     pub route: RouteId,
     /// Which operation of the Profile API.
     pub operation: &'static Operation,
+    /// The segment that was taken off the path since it names the sandbox, as the caller wrote it.
+    pub segment: Option<Box<str>>,
     /// When the upstream's answer must have begun.
     pub deadline: Instant,
 }
@@ -408,11 +437,11 @@ pub trait Successors: fmt::Debug {
 
 /// The quotas that requests draw on.
 pub trait Allowance: fmt::Debug {
-    /// Draws one request more of `route` that works in `place`, if every quota has one left.
+    /// Draws one request more of `route` that works in `place` and counts as `cost`, if every quota has as much left.
     ///
     /// # Errors
     /// When it was made from another configuration.
-    fn draw(&self, route: RouteId, place: PlaceId) -> Result<bool, Error>;
+    fn draw(&self, route: RouteId, place: PlaceId, cost: NonZeroU32) -> Result<bool, Error>;
 }
 
 /// The place of a route in the configuration, and in every [`PerRoute`] table made from it.
@@ -461,3 +490,30 @@ macro_rules! table {
 table!(PerRoute, RouteId, "route");
 table!(PerCaller, CallerId, "caller");
 table!(PerPlace, PlaceId, "place");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_compared_without_case_port_and_trailing_dot() {
+        let host = |named: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(named));
+            host_of(&Uri::from_static("/a"), &headers).map(Cow::into_owned)
+        };
+
+        assert_eq!(
+            host("Profile.Internal.:8080").as_deref(),
+            Some("profile.internal")
+        );
+        assert_eq!(host("[::1]:80").as_deref(), Some("[::1]"));
+        assert_eq!(host("127.0.0.1").as_deref(), Some("127.0.0.1"));
+        let absolute = Uri::from_static("http://Gateway:81/a");
+        assert_eq!(
+            host_of(&absolute, &HeaderMap::new()).as_deref(),
+            Some("gateway")
+        );
+        assert_eq!(host_of(&Uri::from_static("/a"), &HeaderMap::new()), None);
+    }
+}

@@ -156,7 +156,7 @@ where
 pub enum PlanError {
     /// Two routes match the same requests.
     #[error(transparent)]
-    Tie(#[from] route::table::Tie),
+    Tie(#[from] Box<route::Tie>),
     /// A route names what does not exist.
     #[error(transparent)]
     Missing(#[from] Error),

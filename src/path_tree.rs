@@ -1,11 +1,12 @@
-//! Finds what belongs to a path: templates with literal segments, `{name}` and `{*rest}`, most specific first.
+//! Finds what belongs to a path: templates with literal segments, `{name}` and `{*rest}`, and prefixes, most specific
+//! first.
 
 use std::cmp::Ordering;
 
-/// Values by path template.
+/// Values by path template or prefix.
 ///
-/// Segment by segment a literal is more specific than a parameter, and that than the rest of the path. When the
-/// more specific branch leads nowhere the next one is tried.
+/// Segment by segment a literal is more specific than a parameter, that than the rest of the path, and that than a prefix.
+/// When the more specific branch leads nowhere the next one is tried.
 #[derive(Clone, Debug)]
 pub struct PathTree<T> {
     root: Node<T>,
@@ -18,6 +19,8 @@ struct Node<T> {
     parameter: Option<Box<Self>>,
     rest: Option<T>,
     here: Option<T>,
+    /// Of the prefix that ends here: the path may end here too, or go on.
+    prefix: Option<T>,
 }
 
 impl<T> Default for PathTree<T> {
@@ -32,27 +35,84 @@ impl<T> PathTree<T> {
     /// # Errors
     /// Gives the value that is there already when a template of the same meaning has been added.
     pub fn insert(&mut self, template: &str, value: T) -> Result<(), &T> {
+        let place = self.template(template);
+        if let Some(taken) = place {
+            Err(taken)
+        } else {
+            *place = Some(value);
+            Ok(())
+        }
+    }
+
+    /// Returns the place of the value of a template.
+    pub fn template(&mut self, template: &str) -> &mut Option<T> {
         let mut node = &mut self.root;
         for segment in template.split('/').skip(1) {
             if segment.starts_with("{*") {
-                return fill(&mut node.rest, value);
+                return &mut node.rest;
             }
-            node = if segment.starts_with('{') {
-                node.parameter.get_or_insert_with(|| Box::new(Node::new()))
-            } else {
-                node.literal(segment.as_bytes())
-            };
+            node = node.below(segment);
         }
-        fill(&mut node.here, value)
+        &mut node.here
+    }
+
+    /// Returns the place of the value of a prefix such as `/a/b`, or of the empty one, which every path has.
+    pub fn prefix(&mut self, prefix: &str) -> &mut Option<T> {
+        let mut node = &mut self.root;
+        for segment in prefix.split('/').skip(1) {
+            node = node.below(segment);
+        }
+        &mut node.prefix
     }
 
     /// Returns the value of the most specific template that matches.
     ///
     /// A parameter takes one segment that is not empty, the rest takes at least one character.
     pub fn find(&self, path: &str) -> Option<&T> {
-        self.root.find(path.as_bytes().strip_prefix(b"/")?)
+        self.find_map(path, &mut Some)
+    }
+
+    /// Finds like [`PathTree::find`] in a tree of templates in lower case, whatever the case of the path's ASCII letters.
+    pub fn find_folded(&self, path: &str) -> Option<&T> {
+        self.search(path, folded_order, &mut Some)
+    }
+
+    /// Takes the values of all templates and prefixes that match, the most specific first, until `take` returns something.
+    pub fn find_map<'a, R>(
+        &'a self,
+        path: &str,
+        take: &mut impl FnMut(&'a T) -> Option<R>,
+    ) -> Option<R> {
+        self.search(path, order, take)
+    }
+
+    fn search<'a, R>(
+        &'a self,
+        path: &str,
+        order: impl Order,
+        take: &mut impl FnMut(&'a T) -> Option<R>,
+    ) -> Option<R> {
+        let path = path.as_bytes().strip_prefix(b"/")?;
+        self.root
+            .find(path, order, take)
+            .or_else(|| self.root.prefix.as_ref().and_then(take))
+    }
+
+    /// Calls `see` with every value.
+    pub fn for_each<'a>(&'a self, see: &mut impl FnMut(&'a T)) {
+        self.root.for_each(see);
+    }
+
+    /// Calls `change` with every value.
+    pub fn for_each_mut(&mut self, change: &mut impl FnMut(&mut T)) {
+        self.root.for_each_mut(change);
     }
 }
+
+/// How a known segment compares with one of a path.
+trait Order: Fn(&[u8], &[u8]) -> Ordering + Copy {}
+
+impl<F: Fn(&[u8], &[u8]) -> Ordering + Copy> Order for F {}
 
 impl<T> Node<T> {
     fn new() -> Self {
@@ -61,6 +121,15 @@ impl<T> Node<T> {
             parameter: None,
             rest: None,
             here: None,
+            prefix: None,
+        }
+    }
+
+    fn below(&mut self, segment: &str) -> &mut Self {
+        if segment.starts_with('{') {
+            self.parameter.get_or_insert_with(|| Box::new(Self::new()))
+        } else {
+            self.literal(segment.as_bytes())
         }
     }
 
@@ -82,7 +151,13 @@ impl<T> Node<T> {
         node
     }
 
-    fn find(&self, path: &[u8]) -> Option<&T> {
+    #[inline]
+    fn find<'a, R>(
+        &'a self,
+        path: &[u8],
+        order: impl Order,
+        take: &mut impl FnMut(&'a T) -> Option<R>,
+    ) -> Option<R> {
         let (segment, below) = match path.iter().position(|byte| *byte == b'/') {
             Some(end) => (path.get(..end).unwrap_or_default(), path.get(end + 1..)),
             None => (path, None),
@@ -91,20 +166,49 @@ impl<T> Node<T> {
             .literals
             .binary_search_by(|(known, _)| order(known, segment))
             .ok()
-            .and_then(|place| self.literals.get(place))
-            .and_then(|(_, node)| node.end_or_find(below));
-        literal
-            .or_else(|| {
-                let parameter = self.parameter.as_ref().filter(|_| !segment.is_empty())?;
-                parameter.end_or_find(below)
-            })
-            .or_else(|| self.rest.as_ref().filter(|_| !path.is_empty()))
+            .and_then(|place| self.literals.get(place));
+        if let Some((_, node)) = literal
+            && let Some(found) = node.end_or_find(below, order, take)
+        {
+            return Some(found);
+        }
+        if let Some(node) = self.parameter.as_ref().filter(|_| !segment.is_empty())
+            && let Some(found) = node.end_or_find(below, order, take)
+        {
+            return Some(found);
+        }
+        let rest = self.rest.as_ref().filter(|_| !path.is_empty());
+        rest.and_then(take)
     }
 
-    fn end_or_find(&self, below: Option<&[u8]>) -> Option<&T> {
-        match below {
-            Some(below) => self.find(below),
-            None => self.here.as_ref(),
+    fn end_or_find<'a, R>(
+        &'a self,
+        below: Option<&[u8]>,
+        order: impl Order,
+        take: &mut impl FnMut(&'a T) -> Option<R>,
+    ) -> Option<R> {
+        let found = match below {
+            Some(below) => self.find(below, order, take),
+            None => self.here.as_ref().and_then(&mut *take),
+        };
+        found.or_else(|| self.prefix.as_ref().and_then(take))
+    }
+
+    fn for_each<'a>(&'a self, see: &mut impl FnMut(&'a T)) {
+        let own = [&self.here, &self.rest, &self.prefix];
+        own.into_iter().flatten().for_each(&mut *see);
+        let literals = self.literals.iter().map(|(_, node)| node);
+        for node in self.parameter.as_deref().into_iter().chain(literals) {
+            node.for_each(see);
+        }
+    }
+
+    fn for_each_mut(&mut self, change: &mut impl FnMut(&mut T)) {
+        let own = [&mut self.here, &mut self.rest, &mut self.prefix];
+        own.into_iter().flatten().for_each(&mut *change);
+        let literals = self.literals.iter_mut().map(|(_, node)| node);
+        for node in self.parameter.as_deref_mut().into_iter().chain(literals) {
+            node.for_each_mut(change);
         }
     }
 }
@@ -115,13 +219,16 @@ fn order(known: &[u8], segment: &[u8]) -> Ordering {
     by_length.then_with(|| known.cmp(segment))
 }
 
-fn fill<T>(place: &mut Option<T>, value: T) -> Result<(), &T> {
-    if let Some(taken) = place {
-        Err(taken)
-    } else {
-        *place = Some(value);
-        Ok(())
-    }
+/// The same for a known segment in lower case. Most segments of paths are in lower case too.
+fn folded_order(known: &[u8], segment: &[u8]) -> Ordering {
+    let by_length = known.len().cmp(&segment.len());
+    by_length.then_with(|| {
+        if known == segment {
+            return Ordering::Equal;
+        }
+        let segment = segment.iter().map(u8::to_ascii_lowercase);
+        known.iter().copied().cmp(segment)
+    })
 }
 
 #[cfg(test)]
@@ -167,5 +274,47 @@ mod tests {
         assert_eq!(tree.insert("/a/{other}/b", 2), Err(&1));
         assert_eq!(tree.insert("/a/{*rest}", 3), Ok(()));
         assert_eq!(tree.insert("/a/{*all}", 4), Err(&3));
+    }
+
+    #[test]
+    fn a_prefix_takes_its_own_path_and_all_below_when_no_template_does() {
+        let mut tree = PathTree::default();
+        for template in ["/a", "/a/b", "/a/{*rest}", "/c/{id}"] {
+            *tree.template(template) = Some(template);
+        }
+        for (prefix, value) in [("", "all"), ("/a", "below a"), ("/c/d", "below d")] {
+            *tree.prefix(prefix) = Some(value);
+        }
+        let found = |path: &str| {
+            let mut all = Vec::new();
+            let nothing: Option<()> = tree.find_map(path, &mut |value| {
+                all.push(*value);
+                None
+            });
+            assert_eq!(nothing, None);
+            assert_eq!(tree.find(path), all.first());
+            all
+        };
+
+        assert_eq!(found("/a"), ["/a", "below a", "all"]);
+        assert_eq!(found("/a/b"), ["/a/b", "/a/{*rest}", "below a", "all"]);
+        assert_eq!(found("/a/"), ["below a", "all"]);
+        assert_eq!(found("/c/d"), ["below d", "/c/{id}", "all"]);
+        assert_eq!(found("/c/d/e"), ["below d", "all"]);
+        assert_eq!(found("/cd"), ["all"]);
+        assert_eq!(found("/"), ["all"]);
+        assert_eq!(found(""), [""; 0]);
+    }
+
+    #[test]
+    fn case_can_be_ignored() {
+        let mut tree = PathTree::default();
+        tree.insert("/a/mergepolicies/{id}", 1).unwrap();
+        tree.insert("/a/mergepolicies/bulk-get", 2).unwrap();
+
+        assert_eq!(tree.find_folded("/a/mergePolicies/Bulk-Get"), Some(&2));
+        assert_eq!(tree.find_folded("/A/mergepolicies/Xy"), Some(&1));
+        assert_eq!(tree.find_folded("/a/mergePoliciez/x"), None);
+        assert_eq!(tree.find("/a/mergePolicies/x"), None);
     }
 }

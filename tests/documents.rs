@@ -51,12 +51,33 @@ fn every_configuration_in_the_readme_loads() {
     let readme = read("README.md");
     let examples = blocks(&readme, "yaml");
 
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 4);
     for example in examples {
-        config::parse("README.md", example, &supplied())
+        // What an example leaves out is in those before it.
+        let missing = ["credentials:", "sandboxes:"];
+        let missing = missing.into_iter().filter(|key| !example.contains(key));
+        let before: String = missing
+            .map(|key| {
+                if key == "credentials:" {
+                    CREDENTIALS
+                } else {
+                    SANDBOXES
+                }
+            })
+            .collect();
+        config::parse("README.md", &format!("{before}{example}"), &supplied())
             .unwrap_or_else(|faults| panic!("{faults}"));
     }
 }
+
+const CREDENTIALS: &str = "credentials:
+  loyalty:
+    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
+    client_id: client
+    client_secrets: [secret]
+";
+
+const SANDBOXES: &str = "sandboxes: { prod: {} }\n";
 
 #[test]
 fn the_faults_in_the_readme_are_what_check_prints() {

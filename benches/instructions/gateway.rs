@@ -98,7 +98,29 @@ pub(crate) fn settings(routes: usize) -> config::Settings {
         )
         .expect("a string takes everything");
     }
-    config::parse("bench.yaml", &text, &Supplied::default())
+    parsed(&text)
+}
+
+/// The same with routes that differ only by the hosts they are for.
+pub(crate) fn settings_by_host(routes: usize) -> config::Settings {
+    let path = "match: { path: /data/core/ups/access/entities, ";
+    let mut text = BEGINNING.replace(path, &format!("{path}host: 127.0.0.1, "));
+    for index in 1..routes {
+        write!(
+            text,
+            "
+  - name: service-{index}
+    {path}host: service-{index}.internal }}
+    sandbox: dev-2
+    limits: [{{ rate: 1000000/s }}]"
+        )
+        .expect("a string takes everything");
+    }
+    parsed(&text)
+}
+
+fn parsed(text: &str) -> config::Settings {
+    config::parse("bench.yaml", text, &Supplied::default())
         .unwrap_or_else(|faults| panic!("{faults}"))
 }
 

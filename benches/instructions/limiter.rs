@@ -48,6 +48,7 @@ fn prepare(buckets: usize) -> Work {
             // A stride that is prime to all the numbers of buckets.
             route: RouteId(index * 7919 % buckets),
             operation,
+            segment: None,
             deadline: Instant::now(),
         },
         place: PlaceId(0),

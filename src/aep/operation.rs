@@ -1,12 +1,14 @@
-//! The operations of the Profile API: which path does what, and what it may cost to send one twice.
+//! An operation of the Profile API: what it does, and what it may cost to send it twice.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use http::Method;
 
-use crate::path_tree::PathTree;
+use super::operations::Operations;
 
 /// What an operation does to data, which is what routes grant by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,7 +61,7 @@ impl FromStr for Kind {
 }
 
 /// One operation of the Profile API, or of a path this gateway does not know.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Operation {
     /// Stable name such as `entities.read`, for logs, metrics and rules.
     pub name: &'static str,
@@ -71,235 +73,70 @@ pub struct Operation {
     pub kind: Kind,
     /// Whether sending it twice does no harm.
     pub replay_safe: bool,
+    /// Whether it takes a payload, which needs a `Content-Type` then.
+    pub payload: bool,
+    /// How much it takes of each quota. Default 1, as all that are built in.
+    pub cost: NonZeroU32,
+}
+
+/// What an operator says of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// The method; `HEAD` counts as `GET`.
+    pub method: Method,
+    /// The path template, as it goes upstream.
+    pub template: String,
+    /// What it does.
+    pub kind: Kind,
+    /// Whether sending it twice does no harm.
+    pub replay_safe: bool,
+    /// Whether it takes a payload.
+    pub payload: bool,
+    /// How much it takes of each quota.
+    pub cost: NonZeroU32,
+}
+
+impl Row {
+    /// Returns the operation, the same one for rows that say the same.
+    ///
+    /// It stays for the life of the process, so that requests can refer to it whatever becomes of the configuration. A
+    /// process keeps one for each different row it was ever given.
+    pub fn interned(self) -> &'static Operation {
+        static INTERNED: LazyLock<Mutex<HashMap<Row, &'static Operation>>> =
+            LazyLock::new(Mutex::default);
+        // An entry is written whole, so what a panic left behind is as good as any.
+        let mut interned = INTERNED.lock().unwrap_or_else(PoisonError::into_inner);
+        interned.entry(self).or_insert_with_key(|row| {
+            Box::leak(Box::new(Operation {
+                name: row.name.clone().leak(),
+                method: Some(row.method.clone()),
+                template: row.template.clone().leak(),
+                kind: row.kind,
+                replay_safe: row.replay_safe,
+                payload: row.payload,
+                cost: row.cost,
+            }))
+        })
+    }
 }
 
 impl Operation {
-    /// Returns the operation that `method` and the raw `path` mean at Adobe.
-    ///
-    /// One trailing slash is ignored, since Adobe documents several paths in both forms. A `HEAD` counts as
-    /// the `GET` it mirrors. A path that differs from a known one only by case counts as the known one, so
-    /// that spelling cannot turn a delete into something milder. Everything else is classed by its method.
+    /// Returns the operation that `method` and the raw `path` mean at Adobe, see [`Operations::of`].
     pub fn of(method: &Method, path: &str) -> &'static Self {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let method = if method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
-        };
-        if let Some(known) = TABLE.at(method, path) {
-            return known;
-        }
-        if let Some(known) = TABLE.folded(method, &path.to_ascii_lowercase()) {
-            return known;
-        }
-        match *method {
-            Method::GET => &UNKNOWN_READ,
-            Method::DELETE => &UNKNOWN_DELETE,
-            _ => &UNKNOWN_WRITE,
-        }
+        Operations::built_in().of(method, path)
     }
 
-    /// Tells whether the path is one of Adobe's documented ones.
+    /// Tells whether the path is one of Adobe's documented ones, or one that the operator described.
     pub fn is_known(&self) -> bool {
         self.method.is_some()
     }
 
-    /// Returns every known operation.
-    pub fn all() -> &'static [Self] {
-        &TABLE.rows
+    /// Returns every operation that is built in.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        Operations::built_in().all()
     }
-}
-
-static UNKNOWN_READ: Operation = unknown("unknown.read", Kind::Read, true);
-static UNKNOWN_WRITE: Operation = unknown("unknown.write", Kind::Write, false);
-static UNKNOWN_DELETE: Operation = unknown("unknown.delete", Kind::Delete, false);
-
-const fn unknown(name: &'static str, kind: Kind, replay_safe: bool) -> Operation {
-    Operation {
-        name,
-        method: None,
-        template: "",
-        kind,
-        replay_safe,
-    }
-}
-
-/// The rows with a matcher a method, once as written and once in lower case.
-struct Table {
-    rows: Vec<Operation>,
-    exact: Matchers,
-    folded: Matchers,
-}
-
-type Matchers = Vec<(Method, PathTree<usize>)>;
-
-impl Table {
-    fn new(rows: Vec<Operation>) -> Self {
-        let exact = matchers(&rows, str::to_owned);
-        let folded = matchers(&rows, str::to_ascii_lowercase);
-        Self {
-            rows,
-            exact,
-            folded,
-        }
-    }
-
-    fn at(&self, method: &Method, path: &str) -> Option<&Operation> {
-        find(&self.exact, method, path).and_then(|row| self.rows.get(row))
-    }
-
-    fn folded(&self, method: &Method, path: &str) -> Option<&Operation> {
-        find(&self.folded, method, path).and_then(|row| self.rows.get(row))
-    }
-}
-
-fn matchers(rows: &[Operation], spell: impl Fn(&str) -> String) -> Matchers {
-    let mut matchers = Matchers::new();
-    for (index, row) in rows.iter().enumerate() {
-        let Some(method) = &row.method else { continue };
-        let position = matchers
-            .iter()
-            .position(|(known, _)| known == method)
-            .unwrap_or_else(|| {
-                matchers.push((method.clone(), PathTree::default()));
-                matchers.len() - 1
-            });
-        if let Some((_, tree)) = matchers.get_mut(position) {
-            tree.insert(&spell(row.template), index)
-                .expect("the table has no two rows of one meaning");
-        }
-    }
-    matchers
-}
-
-fn find(matchers: &Matchers, method: &Method, path: &str) -> Option<usize> {
-    let (_, tree) = matchers.iter().find(|(known, _)| known == method)?;
-    tree.find(path).copied()
-}
-
-fn row(
-    name: &'static str,
-    method: Method,
-    template: &'static str,
-    kind: Kind,
-    replay_safe: bool,
-) -> Operation {
-    Operation {
-        name,
-        method: Some(method),
-        template,
-        kind,
-        replay_safe,
-    }
-}
-
-static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(rows()));
-
-/// # Source
-/// Adobe's OpenAPI files for profile, segmentation, computed attributes and external audiences, and their
-/// guides, read 2026-11-23. `POST /system/jobs` deletes a whole data set or batch, hence its kind.
-#[rustfmt::skip]
-fn rows() -> Vec<Operation> {
-    vec![
-        row("entities.read", Method::GET, "/data/core/ups/access/entities", Kind::Read, true),
-        row("entities.read", Method::POST, "/data/core/ups/access/entities", Kind::Read, true),
-        row("entities.delete", Method::DELETE, "/data/core/ups/access/entities", Kind::Delete, true),
-        row("mergePolicies.list", Method::GET, "/data/core/ups/config/mergePolicies", Kind::Read, true),
-        row("mergePolicies.create", Method::POST, "/data/core/ups/config/mergePolicies", Kind::Write, false),
-        row("mergePolicies.read", Method::GET, "/data/core/ups/config/mergePolicies/{id}", Kind::Read, true),
-        row("mergePolicies.replace", Method::PUT, "/data/core/ups/config/mergePolicies/{id}", Kind::Write, true),
-        row("mergePolicies.update", Method::PATCH, "/data/core/ups/config/mergePolicies/{id}", Kind::Write, false),
-        row("mergePolicies.delete", Method::DELETE, "/data/core/ups/config/mergePolicies/{id}", Kind::Delete, true),
-        row("mergePolicies.read", Method::POST, "/data/core/ups/config/mergePolicies/bulk-get", Kind::Read, true),
-        row("previewSample.read", Method::GET, "/data/core/ups/previewsamplestatus", Kind::Read, true),
-        row("previewSample.report", Method::GET, "/data/core/ups/previewsamplestatus/report/dataset", Kind::Read, true),
-        row("previewSample.report", Method::GET, "/data/core/ups/previewsamplestatus/report/dataset/overlap", Kind::Read, true),
-        row("previewSample.report", Method::GET, "/data/core/ups/previewsamplestatus/report/namespace", Kind::Read, true),
-        row("previewSample.report", Method::GET, "/data/core/ups/previewsamplestatus/report/namespace/overlap", Kind::Read, true),
-        row("previewSample.report", Method::GET, "/data/core/ups/previewsamplestatus/report/unstitchedProfiles", Kind::Read, true),
-        row("systemJobs.list", Method::GET, "/data/core/ups/system/jobs", Kind::Read, true),
-        row("systemJobs.create", Method::POST, "/data/core/ups/system/jobs", Kind::Delete, false),
-        row("systemJobs.read", Method::GET, "/data/core/ups/system/jobs/{id}", Kind::Read, true),
-        row("systemJobs.delete", Method::DELETE, "/data/core/ups/system/jobs/{id}", Kind::Delete, true),
-        row("exports.list", Method::GET, "/data/core/ups/export/jobs", Kind::Read, true),
-        row("exports.create", Method::POST, "/data/core/ups/export/jobs", Kind::Job, false),
-        row("exports.read", Method::GET, "/data/core/ups/export/jobs/{id}", Kind::Read, true),
-        row("exports.delete", Method::DELETE, "/data/core/ups/export/jobs/{id}", Kind::Delete, true),
-        row("destinations.list", Method::GET, "/data/core/ups/config/destinations", Kind::Read, true),
-        row("destinations.create", Method::POST, "/data/core/ups/config/destinations", Kind::Write, false),
-        row("destinations.read", Method::GET, "/data/core/ups/config/destinations/{id}", Kind::Read, true),
-        row("destinations.replace", Method::PUT, "/data/core/ups/config/destinations/{id}", Kind::Write, false),
-        row("destinations.delete", Method::DELETE, "/data/core/ups/config/destinations/{id}", Kind::Delete, true),
-        row("projections.list", Method::GET, "/data/core/ups/config/projections", Kind::Read, true),
-        row("projections.create", Method::POST, "/data/core/ups/config/projections", Kind::Write, false),
-        row("projections.read", Method::GET, "/data/core/ups/config/projections/{id}", Kind::Read, true),
-        row("projections.replace", Method::PUT, "/data/core/ups/config/projections/{id}", Kind::Write, false),
-        row("projections.delete", Method::DELETE, "/data/core/ups/config/projections/{id}", Kind::Delete, true),
-        row("legacyComputedAttributes.list", Method::GET, "/data/core/ups/config/computedAttributes", Kind::Read, true),
-        row("legacyComputedAttributes.create", Method::POST, "/data/core/ups/config/computedAttributes", Kind::Write, false),
-        row("legacyComputedAttributes.read", Method::GET, "/data/core/ups/config/computedAttributes/{id}", Kind::Read, true),
-        row("legacyComputedAttributes.update", Method::PATCH, "/data/core/ups/config/computedAttributes/{id}", Kind::Write, false),
-        row("legacyComputedAttributes.delete", Method::DELETE, "/data/core/ups/config/computedAttributes/{id}", Kind::Delete, true),
-        row("eventTypes.list", Method::GET, "/data/core/ups/config/eventTypes", Kind::Read, true),
-        row("eventTypes.create", Method::POST, "/data/core/ups/config/eventTypes", Kind::Write, false),
-        row("eventTypes.read", Method::GET, "/data/core/ups/config/eventTypes/{id}", Kind::Read, true),
-        row("eventTypes.replace", Method::PUT, "/data/core/ups/config/eventTypes/{id}", Kind::Write, true),
-        row("eventTypes.update", Method::PATCH, "/data/core/ups/config/eventTypes/{id}", Kind::Write, false),
-        row("eventTypes.delete", Method::DELETE, "/data/core/ups/config/eventTypes/{id}", Kind::Delete, true),
-        row("macros.list", Method::GET, "/data/core/ups/config/macros", Kind::Read, true),
-        row("macros.create", Method::POST, "/data/core/ups/config/macros", Kind::Write, false),
-        row("macros.read", Method::GET, "/data/core/ups/config/macros/{id}", Kind::Read, true),
-        row("macros.replace", Method::PUT, "/data/core/ups/config/macros/{id}", Kind::Write, true),
-        row("macros.update", Method::PATCH, "/data/core/ups/config/macros/{id}", Kind::Write, false),
-        row("macros.delete", Method::DELETE, "/data/core/ups/config/macros/{id}", Kind::Delete, true),
-        row("audiences.list", Method::GET, "/data/core/ups/audiences", Kind::Read, true),
-        row("audiences.create", Method::POST, "/data/core/ups/audiences", Kind::Write, false),
-        row("audiences.read", Method::GET, "/data/core/ups/audiences/{id}", Kind::Read, true),
-        row("audiences.replace", Method::PUT, "/data/core/ups/audiences/{id}", Kind::Write, true),
-        row("audiences.update", Method::PATCH, "/data/core/ups/audiences/{id}", Kind::Write, false),
-        row("audiences.delete", Method::DELETE, "/data/core/ups/audiences/{id}", Kind::Delete, true),
-        row("audiences.read", Method::POST, "/data/core/ups/audiences/bulk-get", Kind::Read, true),
-        row("segmentDefinitions.list", Method::GET, "/data/core/ups/segment/definitions", Kind::Read, true),
-        row("segmentDefinitions.create", Method::POST, "/data/core/ups/segment/definitions", Kind::Write, false),
-        row("segmentDefinitions.read", Method::GET, "/data/core/ups/segment/definitions/{id}", Kind::Read, true),
-        row("segmentDefinitions.update", Method::PATCH, "/data/core/ups/segment/definitions/{id}", Kind::Write, false),
-        row("segmentDefinitions.delete", Method::DELETE, "/data/core/ups/segment/definitions/{id}", Kind::Delete, true),
-        row("segmentDefinitions.read", Method::POST, "/data/core/ups/segment/definitions/bulk-get", Kind::Read, true),
-        row("segments.convert", Method::POST, "/data/core/ups/segment/conversion", Kind::Read, true),
-        row("segmentJobs.list", Method::GET, "/data/core/ups/segment/jobs", Kind::Read, true),
-        row("segmentJobs.create", Method::POST, "/data/core/ups/segment/jobs", Kind::Job, false),
-        row("segmentJobs.read", Method::GET, "/data/core/ups/segment/jobs/{id}", Kind::Read, true),
-        row("segmentJobs.delete", Method::DELETE, "/data/core/ups/segment/jobs/{id}", Kind::Delete, true),
-        row("segmentJobs.read", Method::POST, "/data/core/ups/segment/jobs/bulk-get", Kind::Read, true),
-        row("previews.create", Method::POST, "/data/core/ups/preview", Kind::Job, false),
-        row("previews.read", Method::GET, "/data/core/ups/preview/{id}", Kind::Read, true),
-        row("previews.delete", Method::DELETE, "/data/core/ups/preview/{id}", Kind::Delete, true),
-        row("estimates.read", Method::GET, "/data/core/ups/estimate/{id}", Kind::Read, true),
-        row("schedules.list", Method::GET, "/data/core/ups/config/schedules", Kind::Read, true),
-        row("schedules.create", Method::POST, "/data/core/ups/config/schedules", Kind::Write, false),
-        row("schedules.read", Method::GET, "/data/core/ups/config/schedules/{id}", Kind::Read, true),
-        row("schedules.update", Method::PATCH, "/data/core/ups/config/schedules/{id}", Kind::Write, false),
-        row("schedules.delete", Method::DELETE, "/data/core/ups/config/schedules/{id}", Kind::Delete, true),
-        row("segments.search", Method::GET, "/data/core/ups/search/namespaces", Kind::Read, true),
-        row("segments.search", Method::GET, "/data/core/ups/search/entities", Kind::Read, true),
-        row("segments.search", Method::GET, "/data/core/ups/search/taxonomy", Kind::Read, true),
-        row("computedAttributes.list", Method::GET, "/data/core/ca/attributes", Kind::Read, true),
-        row("computedAttributes.create", Method::POST, "/data/core/ca/attributes", Kind::Write, false),
-        row("computedAttributes.read", Method::GET, "/data/core/ca/attributes/{id}", Kind::Read, true),
-        row("computedAttributes.update", Method::PATCH, "/data/core/ca/attributes/{id}", Kind::Write, false),
-        row("computedAttributes.delete", Method::DELETE, "/data/core/ca/attributes/{id}", Kind::Delete, true),
-        row("externalAudiences.create", Method::POST, "/data/core/ais/external-audience", Kind::Job, false),
-        row("externalAudiences.create", Method::POST, "/data/core/ais/external-audience/submit", Kind::Job, false),
-        row("externalAudiences.operation", Method::GET, "/data/core/ais/external-audience/operations/{id}", Kind::Read, true),
-        row("externalAudiences.operation", Method::GET, "/data/core/ais/external-audience/task/{id}", Kind::Read, true),
-        row("externalAudiences.read", Method::GET, "/data/core/ais/external-audience/{id}", Kind::Read, true),
-        row("externalAudiences.update", Method::PATCH, "/data/core/ais/external-audience/{id}", Kind::Write, false),
-        row("externalAudiences.delete", Method::DELETE, "/data/core/ais/external-audience/{id}", Kind::Delete, true),
-        row("externalAudiences.run", Method::POST, "/data/core/ais/external-audience/{id}/runs", Kind::Job, false),
-        row("externalAudiences.run", Method::POST, "/data/core/ais/external-audience/{id}/run", Kind::Job, false),
-        row("externalAudiences.runs", Method::GET, "/data/core/ais/external-audience/{id}/runs", Kind::Read, true),
-        row("externalAudiences.runs", Method::GET, "/data/core/ais/external-audience/{id}/runs/{run}", Kind::Read, true),
-    ]
 }
 
 #[cfg(test)]
@@ -378,5 +215,23 @@ mod tests {
                 row.template
             );
         }
+    }
+
+    #[test]
+    fn rows_that_say_the_same_are_one_operation() {
+        let row = |name: &str| Row {
+            name: name.to_owned(),
+            method: Method::GET,
+            template: "/data/core/ups/consents/{id}".to_owned(),
+            kind: Kind::Read,
+            replay_safe: true,
+            payload: false,
+            cost: NonZeroU32::MIN,
+        };
+
+        let first = row("consents.read").interned();
+        assert!(std::ptr::eq(first, row("consents.read").interned()));
+        assert!(!std::ptr::eq(first, row("consents.list").interned()));
+        assert_eq!(first.name, "consents.read");
     }
 }

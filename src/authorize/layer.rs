@@ -1,12 +1,10 @@
 //! The tower face of the stage.
 
-use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::HeaderValue;
 
 use super::policy::{Asked, Named};
 use super::{Place, Policy, Settings};
-use crate::aep::fields::X_SANDBOX_NAME;
-use crate::context::{Authorized, PerPlace, Routed};
+use crate::context::{Authorized, PerPlace, Routed, host_of};
 use crate::error::Error;
 use crate::stage::{Stage, StageLayer};
 
@@ -54,14 +52,15 @@ impl<B> Stage<Routed<B>> for Authorize {
         let host = self
             .policy
             .asks_for_host(routed.route)
-            .then(|| host(request));
+            .then(|| host_of(request.uri(), request.headers()))
+            .flatten();
         let asked = Asked {
             caller: routed.caller.caller,
             route: routed.route,
             kind: routed.operation.kind,
-            segment: None,
-            host: host.flatten(),
-            named: named(request.headers()),
+            segment: routed.segment.as_deref(),
+            host: host.as_deref(),
+            named: Named::by(request.headers()),
         };
         let ruling = self.policy.rule(&asked)?;
         if let Ok(place) = ruling.place {
@@ -84,22 +83,4 @@ impl<B> Stage<Routed<B>> for Authorize {
             routed,
         })
     }
-}
-
-/// Returns the host that a request addresses. The listener has seen to it that there is one, and only one.
-fn host<B>(request: &Request<B>) -> Option<&str> {
-    let of_target = request.uri().authority().map(Authority::as_str);
-    of_target.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
-}
-
-/// Returns what a request sends as `x-sandbox-name`.
-fn named(headers: &HeaderMap) -> Named<'_> {
-    let mut values = headers.get_all(&X_SANDBOX_NAME).iter();
-    let Some(first) = values.next() else {
-        return Named::Nothing;
-    };
-    if values.any(|other| other != first) {
-        return Named::Unclear;
-    }
-    first.to_str().map_or(Named::Unclear, Named::One)
 }

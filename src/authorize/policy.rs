@@ -1,7 +1,10 @@
 //! Decides, and says how.
 
+use http::HeaderMap;
+
 use super::refusal::Refusal;
 use super::{Allowed, Callers, Grant, OnMismatch, Places, Rule, Settings, Source};
+use crate::aep::fields::X_SANDBOX_NAME;
 use crate::aep::{Kind, Kinds};
 use crate::context::{CallerId, PlaceId, RouteId};
 use crate::error::Error;
@@ -21,7 +24,7 @@ pub struct Asked<'a> {
     pub kind: Kind,
     /// The segment of its path that may name a sandbox.
     pub segment: Option<&'a str>,
-    /// The host that it addresses, as it is written; a port and the case do not matter.
+    /// The host that it addresses, in lower case and without a port.
     pub host: Option<&'a str>,
     /// What it sends as `x-sandbox-name`.
     pub named: Named<'a>,
@@ -36,6 +39,20 @@ pub enum Named<'a> {
     One(&'a str),
     /// What can be no name, or several that differ.
     Unclear,
+}
+
+impl<'a> Named<'a> {
+    /// Returns what a request with these fields sends.
+    pub fn by(headers: &'a HeaderMap) -> Self {
+        let mut values = headers.get_all(&X_SANDBOX_NAME).iter();
+        let Some(first) = values.next() else {
+            return Self::Nothing;
+        };
+        if values.any(|other| other != first) {
+            return Self::Unclear;
+        }
+        first.to_str().map_or(Self::Unclear, Self::One)
+    }
 }
 
 /// How each step of a decision came out.
@@ -160,8 +177,7 @@ impl Policy {
                 Named::Unclear => None,
             },
             Source::Host(by_host) => {
-                let host = asked.host.map(bare);
-                let place = host.and_then(|host| by_host.get(&host));
+                let place = asked.host.and_then(|host| by_host.get(host));
                 place.copied().and_then(find)
             }
             Source::Path => match asked.segment {
@@ -194,17 +210,6 @@ impl Policy {
         }
         Ok(None)
     }
-}
-
-/// Returns a host in lower case, without a port or the dot at the end of a full name.
-fn bare(host: &str) -> String {
-    let end = match (host.rfind(']'), host.rfind(':')) {
-        (Some(bracket), Some(colon)) if colon < bracket => host.len(),
-        (_, Some(colon)) => colon,
-        (_, None) => host.len(),
-    };
-    let (host, _) = host.split_at(end);
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
 impl Callers {

@@ -1,6 +1,6 @@
 //! The values that take effect where the file is silent.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use super::file::{
@@ -10,6 +10,10 @@ use super::file::{
 use super::format::Written;
 use super::name::Name;
 use crate::forward::Sign;
+
+pub(super) fn cost() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
 
 pub(super) fn timeout() -> Written<Duration> {
     Written::known("65s")

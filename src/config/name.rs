@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use http::HeaderName;
+use http::header::HOST;
 use ipnet::IpNet;
 
 use super::format::{Format, Known};
@@ -17,12 +18,14 @@ use crate::forward::Sign;
 use crate::identify;
 use crate::ims::assertion::Metascope;
 use crate::listener::Address;
-use crate::route::Template;
+use crate::rewrite::Prefix;
+use crate::route::condition::is_operation_name;
+use crate::route::{HostPattern, OperationPattern, Template};
 use crate::secret::Secret;
 use crate::shared::{InvalidKey, SealingKey, Server};
 
 /// Every format there is.
-pub(super) const FORMATS: [Known; 30] = [
+pub(super) const FORMATS: [Known; 36] = [
     Known::of::<Account>(),
     Known::of::<Address>(),
     Known::of::<ByteSize>(),
@@ -30,16 +33,22 @@ pub(super) const FORMATS: [Known; 30] = [
     Known::of::<ClientId>(),
     Known::of::<EgressProxy>(),
     Known::of::<FieldName>(),
+    Known::of::<FieldValue>(),
     Known::of::<FileMode>(),
     Known::of::<FilePath>(),
     Known::of::<Guarded>(),
     Known::of::<HostName>(),
+    Known::of::<HostPattern>(),
     Known::of::<KeyDigest>(),
+    Known::of::<MatchField>(),
     Known::of::<Metascope>(),
     Known::of::<Name>(),
+    Known::of::<OperationName>(),
+    Known::of::<OperationPattern>(),
     Known::of::<OrgId>(),
     Known::of::<Origin>(),
     Known::of::<Pem>(),
+    Known::of::<Prefix>(),
     Known::of::<Rate>(),
     Known::of::<SandboxName>(),
     Known::of::<Scope>(),
@@ -87,10 +96,22 @@ by_text!(
     "0123456789abcdef"
 );
 by_text!(
+    HostPattern,
+    "host-pattern",
+    "a host such as profile.internal, without a port, or all below one such as *.internal",
+    "profile.internal"
+);
+by_text!(
     Metascope,
     "metascope",
     "a metascope such as ent_dataservices_sdk, or its whole URL",
     "ent_dataservices_sdk"
+);
+by_text!(
+    OperationPattern,
+    "operation-pattern",
+    "the name of an operation such as entities.read, or a group of them such as exports.*",
+    "entities.read"
 );
 by_text!(
     OrgId,
@@ -103,6 +124,12 @@ by_text!(
     "origin-url",
     "a URL such as https://platform.adobe.io",
     "https://platform.adobe.io"
+);
+by_text!(
+    Prefix,
+    "path-prefix",
+    "the beginning of paths in whole segments, such as /data/core",
+    "/data/core"
 );
 by_text!(
     SandboxName,
@@ -579,6 +606,81 @@ impl Format for Guarded {
     }
 }
 
+/// A field that a route can go by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MatchField(pub(super) HeaderName);
+
+impl Format for MatchField {
+    const NAME: &'static str = "match-field";
+    const WHAT: &'static str = "the name of a header field such as x-team";
+    const EXAMPLE: &'static str = "x-team";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse::<HeaderName>() {
+            Ok(HOST) => Err("names Host, which `host` beside `headers` is for".to_owned()),
+            Ok(name) => Ok(Self(name)),
+            Err(_) => Err(format!("must be {}", Self::WHAT)),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// The value of a header field, or its beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FieldValue(pub(super) String);
+
+impl Format for FieldValue {
+    const NAME: &'static str = "field-value";
+    const WHAT: &'static str = "the value of a header field, in printable ASCII characters";
+    const EXAMPLE: &'static str = "crm";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let legal = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+        // Blanks around a value are no part of it (RFC 9110 §5.5).
+        if text.bytes().all(legal) && !text.is_empty() && text.trim() == text {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("must be {}, without blanks around it", Self::WHAT))
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// The name of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OperationName(pub(super) String);
+
+impl Format for OperationName {
+    const NAME: &'static str = "operation-name";
+    const WHAT: &'static str = "the name of an operation such as consents.read: letters and digits, with one dot between two words";
+    const EXAMPLE: &'static str = "consents.read";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if !is_operation_name(text) || text.len() > MOST_NAME_BYTES {
+            return Err(format!(
+                "must be {}, at most {MOST_NAME_BYTES} of them",
+                Self::WHAT
+            ));
+        }
+        match text.split_once('.') {
+            Some(("unknown", _)) => {
+                Err("begins with `unknown`, which is for what no row knows".to_owned())
+            }
+            Some(_) | None => Ok(Self(text.to_owned())),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
 const MOST_NAME_BYTES: usize = 64;
 
 #[cfg(test)]
@@ -626,6 +728,24 @@ mod tests {
         assert_eq!(Guarded::parse("api_key"), Ok(Guarded::Parameter));
         assert!(Guarded::parse("X-Sandbox-Id").is_ok());
         assert!(Guarded::parse("x_sandbox_id").is_err() && Guarded::parse("accept").is_err());
+    }
+
+    #[test]
+    fn a_route_goes_by_no_field_that_has_a_key_of_its_own_and_by_whole_values() {
+        assert_eq!(
+            MatchField::parse("X-Team"),
+            Ok(MatchField(HeaderName::from_static("x-team")))
+        );
+        assert!(MatchField::parse("Host").unwrap_err().contains("`host`"));
+        assert!(MatchField::parse("x team").is_err() && MatchField::parse("").is_err());
+        assert!(FieldValue::parse("a b").is_ok());
+        for wrong in ["", " a", "a ", "a\tb", "ä"] {
+            assert!(FieldValue::parse(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(OperationName::parse("consents").is_ok());
+        for wrong in ["unknown.read", "a.b.c", "a-b", "", &"a".repeat(65)] {
+            assert!(OperationName::parse(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -37,8 +37,8 @@ impl Outline {
         }
     }
 
-    /// Returns the key paths of what differs in `other`, such as `routes.lookups.timeout`. Routes go by their name and
-    /// listeners by their address, so that their order is no difference.
+    /// Returns the key paths of what differs in `other`, such as `routes.lookups.timeout`. Routes go by their name,
+    /// operations by method and path, and listeners by their address, so that their order is no difference.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
         self.compare(other, "", &mut found);
@@ -99,10 +99,14 @@ fn part(complete: &Value, written: Option<&Value>, files: &BTreeMap<PathBuf, u64
     }
 }
 
-/// Returns the key of an item of a list: its name, its address, or else its place. `addresses` counts those so far: at
+/// Returns the key of an item of a list: its method and path, its name, its address, or else its place. `addresses` counts those so far: at
 /// port 0 there may be several listeners.
 fn key_of<'a>(item: &'a Value, index: usize, addresses: &mut BTreeMap<&'a str, u32>) -> String {
     let text = |key| item.get(key).and_then(Value::as_str);
+    // Operations, of which several may have one name.
+    if let (Some(method), Some(path)) = (text("method"), text("path")) {
+        return format!("[{method} {path}]");
+    }
     match (text("name"), text("address")) {
         (Some(name), _) => name.to_owned(),
         (None, Some(address)) => {
@@ -240,6 +244,15 @@ routes:
             change("tls: false, ", "tls: false, timeout: 1s, "),
             ["shared.redis.timeout"]
         );
+        let rows = "\noperations: [{ name: a.b, method: GET, path: /a, kind: read }, { name: a.b, method: PUT, path: /a, kind: write }]";
+        let (one, other) = (
+            format!("{before}{rows}"),
+            format!(
+                "{before}{}",
+                rows.replace("GET, path: /a, kind: read", "GET, path: /a, kind: job")
+            ),
+        );
+        assert_eq!(differences(&one, &other), ["operations[GET /a].kind"]);
         let second = "\nlisteners: [{ address: '127.0.0.1:8080' }, { address: '127.0.0.1:8082' }]";
         let after = format!("{before}{second}");
         assert_eq!(differences(&before, &after), ["listeners[127.0.0.1:8082]"]);

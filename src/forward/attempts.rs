@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::mem;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -335,7 +336,8 @@ where
             return Ok(false);
         }
         // No window sees more than a quota allows. Only a replay with a new token is sent without asking.
-        if !tools.allowance.draw(self.route, self.place)? {
+        let cost = operation.map_or(NonZeroU32::MIN, |operation| operation.cost);
+        if !tools.allowance.draw(self.route, self.place, cost)? {
             return Ok(false);
         }
         let unsent = self.request.is_some() && now < self.token.leave_by;

@@ -153,8 +153,9 @@ where
         // speaks.
         head.version = Version::HTTP_11;
         let may_go_again = settings.sends_again(rule);
-        let wants_content_type =
-            !body.is_end_stream() && names_no_content_type(rule, &head.headers);
+        let wants_content_type = !body.is_end_stream()
+            && routed.operation.payload
+            && names_no_content_type(rule, &head.headers);
         let bounds = upload::Bounds {
             bytes: settings.request_body_bytes,
             silence: rule.request_idle_timeout,

@@ -11,6 +11,7 @@ use http::request;
 
 use crate::connect::Origin;
 use crate::context::{Exchange, Host};
+use crate::rewrite::Back;
 
 /// Keeps whom the caller addressed, as long as the request still says so.
 pub(super) fn note(head: &request::Parts, exchange: &Exchange) {
@@ -33,10 +34,12 @@ pub(super) fn rewrite(headers: &mut HeaderMap, origin: &Origin, exchange: &Excha
         base.extend_from_slice(b"://");
         base.extend_from_slice(host.as_bytes());
     }
+    let back = exchange.back.get().map(Box::as_ref);
+    let led = |value: &[u8]| lead(value, origin, &base, back);
     for name in &ONE {
-        rewrite_field(headers, name, |value| reference(value, origin, &base));
+        rewrite_field(headers, name, led);
     }
-    rewrite_field(headers, &header::LINK, |value| link(value, origin, &base));
+    rewrite_field(headers, &header::LINK, |value| link_by(value, led));
 }
 
 /// Fields whose value is one reference.
@@ -62,7 +65,19 @@ fn rewrite_field(
 ///
 /// Without a base a path is left, unless others would take that for another host.
 pub fn reference(value: &[u8], origin: &Origin, base: &[u8]) -> Option<Vec<u8>> {
-    let rest = after_origin(value, origin)?;
+    lead(value, origin, base, None)
+}
+
+/// The same for an answer to a request whose path was rewritten: the paths of references are rewritten `back`, also of those
+/// that name no host. What no path of the route leads to keeps the path it has.
+fn lead(value: &[u8], origin: &Origin, base: &[u8], back: Option<&Back>) -> Option<Vec<u8>> {
+    let Some(rest) = after_origin(value, origin) else {
+        // What begins with two slashes, or with what some take for one, names a host.
+        let is_path = value.starts_with(b"/") && !matches!(value, [b'/', b'/' | b'\\', ..]);
+        return led_back(value, back.filter(|_| is_path)?);
+    };
+    let led = back.and_then(|back| led_back(rest, back));
+    let rest = led.as_deref().unwrap_or(rest);
     let mut rewritten = base.to_vec();
     if base.is_empty() {
         if matches!(rest, [b'/', b'/' | b'\\', ..]) {
@@ -76,14 +91,28 @@ pub fn reference(value: &[u8], origin: &Origin, base: &[u8]) -> Option<Vec<u8>> 
     Some(rewritten)
 }
 
+fn led_back(path: &[u8], back: &Back) -> Option<Vec<u8>> {
+    let path = std::str::from_utf8(path).ok()?;
+    let led = if path.starts_with('/') {
+        back.path(path)
+    } else {
+        back.path(&format!("/{path}"))
+    };
+    led.map(String::into_bytes)
+}
+
 /// Returns the value of a `Link` field with `base` in the place of `origin` in the targets of its links; `None` when no
 /// target names it. All else stays as it is, parameters too.
 pub fn link(value: &[u8], origin: &Origin, base: &[u8]) -> Option<Vec<u8>> {
+    link_by(value, |target| reference(target, origin, base))
+}
+
+fn link_by(value: &[u8], led: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
     let mut rewritten = Vec::new();
     let mut done = 0;
     for target in targets(value) {
         let old = value.get(target.clone()).unwrap_or_default();
-        if let Some(new) = reference(old, origin, base) {
+        if let Some(new) = led(old) {
             rewritten.extend_from_slice(value.get(done..target.start).unwrap_or_default());
             rewritten.extend_from_slice(&new);
             done = target.end;
@@ -174,9 +203,12 @@ fn after_origin<'a>(reference: &'a [u8], origin: &Origin) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rewrite::{Rewrite, Way};
 
     const BASE: &[u8] = b"http://gateway:8080";
 
@@ -187,6 +219,52 @@ mod tests {
     fn one(value: &str, origin: &str, base: &[u8]) -> Option<String> {
         let rewritten = reference(value.as_bytes(), &origin.parse().unwrap(), base);
         rewritten.map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn where_the_path_was_rewritten_references_are_rewritten_back() {
+        let prefix = |text: &str| text.parse().unwrap();
+        let rewrite = Rewrite {
+            from: prefix("/crm"),
+            to: prefix("/data/core"),
+        };
+        let way = Arc::new(Way {
+            take_off: Some(1),
+            rewrite: Some(rewrite),
+        });
+        let back = Back {
+            way,
+            segment: Some("dev-2".into()),
+        };
+        let led = |value: &str| {
+            let led = lead(value.as_bytes(), &adobe(), BASE, Some(&back));
+            led.map(|bytes| String::from_utf8(bytes).unwrap())
+        };
+
+        for (value, expected) in [
+            (
+                "https://platform.adobe.io/data/core/ups/x?a=/b#c",
+                Some("http://gateway:8080/crm/dev-2/ups/x?a=/b#c"),
+            ),
+            ("/data/core/ups/x", Some("/crm/dev-2/ups/x")),
+            (
+                "https://platform.adobe.io/data/core?a",
+                Some("http://gateway:8080/crm/dev-2?a"),
+            ),
+            // No path of the route leads there.
+            (
+                "https://platform.adobe.io/data/other",
+                Some("http://gateway:8080/data/other"),
+            ),
+            ("https://platform.adobe.io", Some("http://gateway:8080")),
+            ("/data/other", None),
+            ("//data/core/x", None),
+            ("/\\data/core/x", None),
+            ("x/y", None),
+            ("https://other.example/data/core/x", None),
+        ] {
+            assert_eq!(led(value).as_deref(), expected, "{value}");
+        }
     }
 
     fn links(value: &str) -> Option<String> {

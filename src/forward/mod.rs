@@ -61,7 +61,7 @@ pub struct Rule {
     pub connection_timeout: Option<Duration>,
     /// How long a request waits for the parts of a new connection. Default: as long as the upstream allows.
     pub patience: Patience,
-    /// Whether a payload needs a `Content-Type`. Default: [`ContentType::Require`].
+    /// Whether a payload needs a `Content-Type`, where the operation takes one. Default: [`ContentType::Require`].
     pub content_type: ContentType,
     /// Guarded fields callers of the route may send after all, of [`crate::aep::fields::GUARDED`].
     pub let_through: Vec<HeaderName>,
@@ -100,7 +100,7 @@ pub enum Forwarded {
     Pass,
 }
 
-/// What happens to a payload without `Content-Type`, which Adobe answers with 400.
+/// What happens to a payload without `Content-Type` of an operation that takes one, which Adobe answers with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentType {
     /// It is passed on.

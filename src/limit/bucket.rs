@@ -1,6 +1,6 @@
 //! One quota, drawn on by every worker at once.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -93,6 +93,21 @@ impl<C: Clock + Clone> Bucket<C> {
         })
     }
 
+    /// Draws a request that counts as `cost`, or as all that may be drawn at once if that is less.
+    ///
+    /// # Errors
+    /// [`Spent`] when not as much is left; nothing is drawn then.
+    pub fn draw_for(&self, cost: NonZeroU32) -> Result<(), Spent> {
+        if cost == NonZeroU32::MIN {
+            return self.draw();
+        }
+        let drawn = self.limiter.check_n(cost.min(self.quota.burst));
+        let drawn = drawn.expect("no more is drawn than may be at once");
+        drawn.map_err(|not_until| Spent {
+            wait: not_until.wait_time_from(self.clock.now()),
+        })
+    }
+
     /// Returns what the bucket was made from.
     pub fn quota(&self) -> &Quota {
         &self.quota
@@ -170,6 +185,25 @@ mod tests {
         );
         assert_eq!(bucket.draw(), Ok(()));
         assert!(bucket.draw().is_err());
+    }
+
+    #[test]
+    fn what_costs_more_draws_more_and_at_most_a_whole_burst() {
+        let clock = FakeRelativeClock::default();
+        let (requests, burst) = (10.try_into().unwrap(), 6.try_into().unwrap());
+        let quota = Quota::rate(String::new(), requests, Duration::from_secs(1), burst);
+        let bucket = Bucket::with_clock(quota, clock.clone());
+        let draw = |cost: u32| bucket.draw_for(cost.try_into().unwrap());
+
+        assert_eq!(draw(4), Ok(()));
+        let wait = Duration::from_millis(200);
+        assert_eq!(draw(4), Err(Spent { wait }), "two are left");
+        assert_eq!(draw(2), Ok(()));
+        assert!(draw(1).is_err());
+        clock.advance(Duration::from_millis(500));
+        assert!(draw(1000).is_err());
+        clock.advance(Duration::from_millis(100));
+        assert_eq!(draw(1000), Ok(()));
     }
 
     #[test]

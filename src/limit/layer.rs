@@ -1,6 +1,7 @@
 //! The tower face of the stage.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
@@ -88,10 +89,10 @@ impl Limit {
 }
 
 impl Allowance for Limit {
-    fn draw(&self, route: RouteId, place: PlaceId) -> Result<bool, Error> {
+    fn draw(&self, route: RouteId, place: PlaceId, cost: NonZeroU32) -> Result<bool, Error> {
         let shared = self.places.get(place)?.bucket.as_ref();
         let mut all = self.routes.get(route)?.iter().chain(shared);
-        Ok(all.all(|bucket| bucket.draw().is_ok()))
+        Ok(all.all(|bucket| bucket.draw_for(cost).is_ok()))
     }
 }
 
@@ -104,9 +105,12 @@ impl<B> Stage<Authorized<B>> for Limit {
         // Before the quotas: what is not sent costs none.
         let now = authorized.routed.received.exchange.started;
         let trial = shared.pauses.enter(now).map_err(paused)?;
+        let cost = authorized.routed.operation.cost;
         // The route's own first, so that a request they refuse takes nothing from what others share.
         for bucket in route.iter().chain(&shared.bucket) {
-            bucket.draw().map_err(|spent| refusal(bucket, spent))?;
+            bucket
+                .draw_for(cost)
+                .map_err(|spent| refusal(bucket, spent))?;
         }
         Ok(Admitted { authorized, trial })
     }

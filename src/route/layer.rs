@@ -1,13 +1,18 @@
 //! The tower face of the stage.
 
-use http::{HeaderValue, Method, header};
+use std::sync::Arc;
+
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderValue, Method, header};
 use tokio::time::Instant;
 
-use super::table::{Found, Table, Tie};
-use super::{Settings, target};
+use super::table::{Asked, Found, Hit, Table, Tie};
+use super::watch::{Unwatched, Watch};
+use super::{Rule, Settings, target};
 use crate::aep::Operation;
-use crate::context::{Identified, PerRoute, Routed};
+use crate::context::{Identified, PerRoute, RouteId, Routed};
 use crate::error::{Error, Reason};
+use crate::rewrite::{Back, Rewritten, Way};
 use crate::stage::{Stage, StageLayer};
 
 /// The layer that finds routes.
@@ -17,7 +22,20 @@ pub type RouteLayer = StageLayer<FindRoute>;
 #[derive(Debug)]
 pub struct FindRoute {
     table: Table,
-    rules: PerRoute<super::Rule>,
+    rules: PerRoute<Rule>,
+}
+
+/// Which route a request takes, and as what.
+#[derive(Debug)]
+pub struct Decided<'a> {
+    /// Which route.
+    pub route: RouteId,
+    /// What it matches.
+    pub rule: &'a Rule,
+    /// Which operation of the Profile API it is.
+    pub operation: &'static Operation,
+    /// Its path as it goes upstream and how it got so, unless it is the caller's own.
+    pub rewritten: Option<(Rewritten, Arc<Way>)>,
 }
 
 impl FindRoute {
@@ -25,27 +43,30 @@ impl FindRoute {
     ///
     /// # Errors
     /// [`Tie`] when two routes would match the same requests.
-    pub fn new(settings: Settings) -> Result<Self, Tie> {
-        let table = Table::new(&settings.routes)?;
+    pub fn new(settings: Settings) -> Result<Self, Box<Tie>> {
+        let table = Table::new(&settings)?;
         Ok(Self {
             table,
             rules: settings.routes.into_iter().collect(),
         })
     }
-}
 
-impl<B> Stage<Identified<B>> for FindRoute {
-    type Out = Routed<B>;
-
-    fn pass(&self, identified: Identified<B>) -> Result<Routed<B>, Error> {
-        let Identified { received, caller } = identified;
-        let method = received.request.method();
-        let path = received.request.uri().path();
+    /// Decides which route a request takes, and tells `watch` why others are not taken.
+    ///
+    /// # Errors
+    /// The refusal, when there is none, or the path could be read in several ways.
+    pub fn decide(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        watch: &mut impl Watch,
+    ) -> Result<Decided<'_>, Error> {
         if *method == Method::CONNECT || *method == Method::TRACE {
             let detail = "the gateway serves neither CONNECT nor TRACE";
             return Err(Error::new(Reason::MethodNotRouted, detail));
         }
-        let encoded_slash = target::check(path).map_err(ambiguous)?;
+        let encoded_slash = target::check(uri.path()).map_err(ambiguous)?;
         // Whether an encoded slash is refused is for the route to say.
         let refuse_slash = || match encoded_slash {
             Some(at) => {
@@ -54,52 +75,101 @@ impl<B> Stage<Identified<B>> for FindRoute {
             }
             None => Ok(()),
         };
-        let route = match self.table.find(method, path) {
-            Found::Route(route) => route,
+        let asked = Asked {
+            method,
+            uri,
+            headers,
+            encoded_slash: encoded_slash.is_some(),
+        };
+        let hit = match self.table.find(&asked, watch) {
+            Found::Route(hit) => hit,
             Found::OtherMethods(methods) => return Err(not_for_this_method(&methods)),
             Found::Nothing => {
                 refuse_slash()?;
-                return Err(Error::new(
-                    Reason::NoRoute,
-                    "no route of this gateway takes the path",
-                ));
+                let detail = "no route of this gateway takes the request";
+                return Err(Error::new(Reason::NoRoute, detail));
             }
         };
+        let Hit {
+            route,
+            operation,
+            rewritten,
+        } = hit;
         let rule = self.rules.get(route)?;
         if !rule.encoded_slashes {
             refuse_slash()?;
         }
-        let operation = operation(method, path, encoded_slash.is_some());
-        received.exchange.route.set(Some(route));
-        received.exchange.operation.set(Some(operation));
-        let started = received.exchange.started;
+        if let Some((rewritten, _)) = &rewritten {
+            target::check(&rewritten.path).map_err(ambiguous)?;
+        }
+        Ok(Decided {
+            route,
+            rule,
+            operation,
+            rewritten,
+        })
+    }
+}
+
+impl<B> Stage<Identified<B>> for FindRoute {
+    type Out = Routed<B>;
+
+    fn pass(&self, identified: Identified<B>) -> Result<Routed<B>, Error> {
+        let Identified {
+            mut received,
+            caller,
+        } = identified;
+        let request = &mut received.request;
+        let decided = self.decide(
+            request.method(),
+            request.uri(),
+            request.headers(),
+            &mut Unwatched,
+        )?;
+        let exchange = &received.exchange;
+        exchange.route.set(Some(decided.route));
+        exchange.operation.set(Some(decided.operation));
+        let mut segment = None;
+        if let Some((rewritten, way)) = decided.rewritten {
+            *request.uri_mut() = with_path(request.uri(), &rewritten.path)?;
+            segment = rewritten.segment;
+            // A request is routed once.
+            let _ = exchange.back.set(Box::new(Back {
+                way,
+                segment: segment.clone(),
+            }));
+        }
+        let started = exchange.started;
         let mut deadline = started
-            .checked_add(rule.timeout)
+            .checked_add(decided.rule.timeout)
             .unwrap_or_else(Instant::now);
-        let total = rule.total_timeout;
+        let total = decided.rule.total_timeout;
         if let Some(ends_by) = total.and_then(|time| started.checked_add(time)) {
-            received.exchange.ends_by.set(Some(ends_by));
+            exchange.ends_by.set(Some(ends_by));
             deadline = deadline.min(ends_by);
         }
         Ok(Routed {
             received,
             caller,
-            route,
-            operation,
+            route: decided.route,
+            operation: decided.operation,
+            segment,
             deadline,
         })
     }
 }
 
-/// Reads an encoded slash as a plain one where that makes a known operation, so that it hides none.
-fn operation(method: &Method, path: &str, encoded_slash: bool) -> &'static Operation {
-    if encoded_slash {
-        let decoded = Operation::of(method, &target::with_plain_slashes(path));
-        if decoded.is_known() {
-            return decoded;
-        }
-    }
-    Operation::of(method, path)
+/// Returns the target with another path, and all else as it is.
+fn with_path(uri: &Uri, path: &str) -> Result<Uri, Error> {
+    let target = match uri.query() {
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path),
+    };
+    let internal = "the rewritten target could not be built";
+    let target = target.map_err(|error| Error::new(Reason::Internal, internal).because(error))?;
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target);
+    Uri::from_parts(parts).map_err(|error| Error::new(Reason::Internal, internal).because(error))
 }
 
 fn ambiguous(ambiguous: target::Ambiguous) -> Error {

@@ -1,6 +1,6 @@
 //! Whether a path has one meaning only.
 //!
-//! The path that picks the route is the path that is sent, byte for byte. So a path that another server could
+//! The path that picks the route is the path that is sent, byte for byte but for segments that the route rewrites. So a path that another server could
 //! read differently, by decoding or normalising it, is refused rather than repaired.
 
 use std::borrow::Cow;
@@ -58,11 +58,6 @@ impl fmt::Display for Ambiguous {
         };
         write!(f, "the path has {fault} at byte {}", self.at)
     }
-}
-
-/// Returns the path with encoded slashes decoded: what a server that decodes first would see.
-pub fn with_plain_slashes(path: &str) -> String {
-    path.replace("%2f", "/").replace("%2F", "/")
 }
 
 /// Checks that `path` means the same to every server, but for slashes: returns where its first encoded slash

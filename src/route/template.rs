@@ -3,6 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use crate::rewrite::{Prefix, is_literal};
+
 /// A path template such as `/data/core/ups/{*rest}`.
 ///
 /// One trailing slash is dropped: a template matches a path with and without it.
@@ -32,6 +34,24 @@ impl Template {
     /// Returns the template as it is shown.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the place of the segment for which the parameter `name` stands, counted from 0.
+    pub fn place_of(&self, name: &str) -> Option<usize> {
+        let mut segments = self.0.split('/').skip(1);
+        segments.position(|segment| {
+            let inner = segment.strip_prefix('{');
+            inner.and_then(|inner| inner.strip_suffix('}')) == Some(name)
+        })
+    }
+
+    /// Tells whether every path that matches begins with `prefix`, the segment at `without` left out.
+    pub fn begins_with(&self, prefix: &Prefix, without: Option<usize>) -> bool {
+        let segments = self.0.split('/').skip(1).enumerate();
+        let left = segments.filter(|(place, _)| Some(*place) != without);
+        let mut left = left.map(|(_, segment)| segment);
+        let mut wanted = prefix.as_str().split('/').skip(1);
+        wanted.all(|segment| left.next() == Some(segment))
     }
 
     /// Returns the template with its parameters renamed by position.
@@ -100,11 +120,6 @@ fn parameter(segment: &str, last: bool) -> Result<(), InvalidTemplate> {
     if named { Ok(()) } else { Err(wrong()) }
 }
 
-/// Characters that a canonical request path holds as themselves.
-fn is_literal(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "-._~!$&'()*+,=:@".contains(character)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +131,28 @@ mod tests {
         assert_eq!(shape("/a/{id}/b/"), shape("/a/{other}/b"));
         assert_eq!(shape("/a/{*rest}"), shape("/a/{*all}"));
         assert_ne!(shape("/a/{id}"), shape("/a/{*id}"));
+    }
+
+    #[test]
+    fn a_prefix_of_a_template_is_one_of_every_path_that_matches() {
+        let begins = |template: &str, prefix: &str, without| {
+            let template: Template = template.parse().unwrap();
+            template.begins_with(&prefix.parse().unwrap(), without)
+        };
+
+        assert!(begins("/crm/data/{*rest}", "/crm", None));
+        assert!(begins("/crm/data/{*rest}", "/", None));
+        assert!(begins("/crm", "/crm", None));
+        assert!(begins("/crm/{sandbox}/data", "/crm/data", Some(1)));
+        assert!(!begins("/crm/{sandbox}/data", "/crm/data", None));
+        assert!(!begins("/crmx/data", "/crm", None));
+        assert!(!begins("/{id}/data", "/crm", None) && !begins("/crm", "/crm/data", None));
+        let template: Template = "/crm/{sandbox}/{*rest}".parse().unwrap();
+        assert_eq!(template.place_of("sandbox"), Some(1));
+        assert_eq!(
+            (template.place_of("crm"), template.place_of("rest")),
+            (None, None)
+        );
     }
 
     #[test]

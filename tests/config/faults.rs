@@ -154,9 +154,204 @@ error: routes[1].match.path[1]: `HEAD /data/{other}/x/` ties with `/data/{id}/x`
    |
 10 |     match: { path: '/data/{id}/x' }
    |                    ^^^^^^^^^^^^^^
-   = help: give the two different methods or paths, or make them one route
+   = help: give the two different methods, paths or other conditions, or make them one route
 ";
     assert_eq!(faults(&text), expected);
+}
+
+#[test]
+fn routes_tie_by_host_fields_and_operations_too() {
+    let text = with(
+        "\
+routes:
+  - name: one
+    match: { prefix: /data, host: ['*.Internal', a.example], headers: [{ name: x-team, exact: crm }] }
+  - name: two
+    match: { prefix: [/other, /data/], host: '*.internal', headers: [{ name: X-Team, exact: crm }] }
+  - name: three
+    match: { operations: ['exports.*', entities.read] }
+  - name: four
+    match: { operations: [exports.list, entities.read], methods: [POST] }
+",
+    );
+
+    let expected = "\
+error: routes[1].match.prefix[1]: `DELETE *.internal/data/` ties with `*.internal/data`: neither is more specific
+  --> gateway.yaml:12:31
+   |
+12 |     match: { prefix: [/other, /data/], host: '*.internal', headers: [{ name: X-Team, exact: crm }] }
+   |                               ^^^^^^
+   = the other one is here
+  --> gateway.yaml:10:22
+   |
+10 |     match: { prefix: /data, host: ['*.Internal', a.example], headers: [{ name: x-team, exact: crm }] }
+   |                      ^^^^^
+   = help: give the two different methods, paths or other conditions, or make them one route
+
+error: routes[3].match: `POST /` ties with `/`: neither is more specific
+  --> gateway.yaml:16:5
+   |
+16 |     match: { operations: [exports.list, entities.read], methods: [POST] }
+   |     ^^^^^
+   = the other one is here
+  --> gateway.yaml:14:5
+   |
+14 |     match: { operations: ['exports.*', entities.read] }
+   |     ^^^^^
+   = help: give the two different methods, paths or other conditions, or make them one route
+";
+    assert_eq!(faults(&text), expected);
+}
+
+#[test]
+fn what_a_route_can_never_match_is_named() {
+    let route = |matching: &str, more: &str| {
+        with(&format!("routes: [{{ name: a, match: {matching}{more} }}]"))
+    };
+    for (text, expected) in [
+        (
+            route("{ methods: [GET] }", ""),
+            "match.path: is missing: nothing says which paths the route takes",
+        ),
+        (
+            route("{ host: a.example }", ""),
+            "match.path: is missing: nothing says which paths the route takes",
+        ),
+        (
+            route("{ path: /a, prefix: /b }", ""),
+            "match.prefix: excludes `path`: a path is matched whole, or by its beginning",
+        ),
+        (
+            route("{ prefix: '/{a}' }", ""),
+            "match.prefix: holds `{`; a prefix is made of literal segments",
+        ),
+        (
+            route("{ path: /a, host: 'a.example:80' }", ""),
+            "match.host: must be a host such as profile.internal, without a port, or all below one such as *.internal",
+        ),
+        (
+            route("{ path: /a, headers: [{ name: host, exact: a }] }", ""),
+            "match.headers[0].name: names Host, which `host` beside `headers` is for",
+        ),
+        (
+            route("{ path: /a, headers: [{ name: x-team }] }", ""),
+            "match.headers[0]: says nothing of the field but its name",
+        ),
+        (
+            route(
+                "{ path: /a, headers: [{ name: x-team, prefix: a, present: true }] }",
+                "",
+            ),
+            "match.headers[0].present: excludes `prefix`: a field has one condition",
+        ),
+        (
+            route(
+                "{ path: /a, headers: [{ name: x-team, exact: a }, { name: X-Team, exact: b }] }",
+                "",
+            ),
+            "match.headers[1].name: stands in the list twice: a field has one condition",
+        ),
+        (
+            route("{ path: /a, headers: [{ name: x-team, exact: ' a' }] }", ""),
+            "match.headers[0].exact: must be the value of a header field, in printable ASCII characters, without blanks around it",
+        ),
+        (
+            route("{ operations: [entity.read] }", ""),
+            "match.operations[0]: no operation is named `entity.read`",
+        ),
+        (
+            route("{ operations: ['export.*'] }", ""),
+            "match.operations[0]: no group of operations is named `export.*`",
+        ),
+        (
+            route(
+                "{ operations: ['exports.*', entities.read], kinds: [job] }",
+                "",
+            ),
+            "match.operations[1]: is of none of the `kinds`, so that nothing matches",
+        ),
+        (
+            route("{ kinds: [read, write, job, delete] }", ""),
+            "match.kinds: names every kind, which says nothing",
+        ),
+        (
+            route("{ path: /crm/a }", ", rewrite: { strip_prefix: /cr }"),
+            "rewrite.strip_prefix: is not how every path of the route begins: `/crm/a` does not",
+        ),
+        (
+            route(
+                "{ path: [/crm/a, '/{x}/b'] }",
+                ", rewrite: { replace_prefix: { from: /crm, to: /data } }",
+            ),
+            "rewrite.replace_prefix.from: is not how every path of the route begins: `/{x}/b` does not",
+        ),
+        (
+            route("{ kinds: [read] }", ", rewrite: { strip_prefix: /crm }"),
+            "rewrite.strip_prefix: is not how every path of the route begins: `/` does not",
+        ),
+        (
+            route(
+                "{ path: /a }",
+                ", rewrite: { strip_prefix: /a, replace_prefix: { from: /a, to: /b } }",
+            ),
+            "rewrite.strip_prefix: excludes `replace_prefix`",
+        ),
+        (
+            route("{ path: /a }", ", rewrite: {}"),
+            "rewrite: says nothing",
+        ),
+    ] {
+        assert_eq!(messages(&text), [format!("routes[0].{expected}")], "{text}");
+    }
+}
+
+#[test]
+fn operations_that_contradict_each_other_are_named() {
+    let text = with(
+        "\
+operations:
+  - { name: consents.read, method: GET, path: '/consents/{id}', kind: read }
+  - { name: consents.list, method: GET, path: '/Consents/{other}/', kind: read }
+",
+    );
+    let expected = "\
+error: operations[1].path: another row is of this method and path already
+  --> gateway.yaml:10:47
+   |
+10 |   - { name: consents.list, method: GET, path: '/Consents/{other}/', kind: read }
+   |                                               ^^^^^^^^^^^^^^^^^^^^
+   = the other one is here
+  --> gateway.yaml:9:47
+   |
+ 9 |   - { name: consents.read, method: GET, path: '/consents/{id}', kind: read }
+   |                                               ^^^^^^^^^^^^^^^^
+";
+    assert_eq!(faults(&text), expected);
+
+    for (row, expected) in [
+        (
+            "{ name: a.b.c, method: GET, path: /a, kind: read }",
+            "operations[0].name: must be the name of an operation such as consents.read: letters and digits, with one dot between two words, at most 64 of them",
+        ),
+        (
+            "{ name: unknown.read, method: GET, path: /a, kind: read }",
+            "operations[0].name: begins with `unknown`, which is for what no row knows",
+        ),
+        (
+            "{ name: a, method: HEAD, path: /a, kind: read }",
+            "operations[0].method: must be GET, POST, PUT, PATCH or DELETE",
+        ),
+        (
+            "{ name: a, method: GET, path: /a }",
+            "operations[0].kind: is missing",
+        ),
+        (
+            "{ name: a, method: GET, path: /a, kind: read, cost: 0 }",
+            "operations[0].cost: must be from 1 to 1000",
+        ),
+    ] {
+        assert_eq!(messages(&with(&format!("operations: [{row}]"))), [expected]);
+    }
 }
 
 #[test]
@@ -382,6 +577,14 @@ fn what_is_legal_is_accepted() {
         "routes: [{ name: a, match: { path: /a, methods: [GET] } }, { name: b, match: { path: /a, methods: [POST] } }]",
         "routes: [{ name: 1e3, match: { path: '/{a}/b' } }, { name: no, match: { path: '/{a}/{b}' } }]",
         "routes: [{ name: a, match: { path: /a }, let_through: [X-Sandbox-Id, api_key] }]",
+        "routes: [{ name: a, match: { prefix: / } }, { name: b, match: { prefix: /a } }, { name: c, match: { path: /a } }]",
+        "routes: [{ name: a, match: { kinds: [read] } }, { name: b, match: { kinds: [write, job] } }]",
+        "routes: [{ name: a, match: { operations: [entities.read] } }, { name: b, match: { operations: ['entities.*'] } }]",
+        "routes: [{ name: a, match: { path: /a, host: a.example } }, { name: b, match: { path: /a, host: '*.example' } }]",
+        "routes: [{ name: a, match: { path: /a, headers: [{ name: x, present: true }] } }, { name: b, match: { path: /a, headers: [{ name: x, present: false }] } }]",
+        "routes: [{ name: a, match: { path: '/crm/{*r}' }, rewrite: { strip_prefix: /crm/ } }]",
+        "operations: [{ name: consents.read, method: GET, path: /c, kind: read }]\nroutes: [{ name: a, match: { operations: ['consents.*'] } }]",
+        "operations: [{ name: a, method: GET, path: /a, kind: read }, { name: a, method: PUT, path: /a, kind: write }]",
     ] {
         let loaded = config::parse("gateway.yaml", &with(more), &sources());
         assert!(loaded.is_ok(), "{more}: {loaded:?}");
@@ -419,4 +622,4 @@ fn json_names_the_same_faults() {
     );
 }
 
-const KEYS: &str = "the keys here are admin, callers, credentials, drain, ims, in_flight, listeners, log, routes, sandboxes, shared, upstream, workers";
+const KEYS: &str = "the keys here are admin, callers, credentials, drain, ims, in_flight, listeners, log, operations, routes, sandboxes, shared, upstream, workers";

@@ -199,7 +199,7 @@ proptest! {
         let loaded = config::parse("a.yaml", &with(&format!("routes:\n{routes}")), &sources());
 
         match loaded {
-            Ok(settings) => prop_assert!(Table::new(&settings.route.routes).is_ok(), "{}", routes),
+            Ok(settings) => prop_assert!(Table::new(&settings.route).is_ok(), "{}", routes),
             Err(error) => prop_assert!(error.to_string().contains("ties with"), "{}", error),
         }
     }

@@ -21,6 +21,7 @@ mod life;
 mod limits;
 mod metrics;
 mod process;
+mod routing;
 mod shared;
 mod simulator;
 mod token;

@@ -1,6 +1,7 @@
 //! The callers: what they are known by, and what they may do at most.
 
 use super::Cross;
+use super::matching::kind;
 use super::named::unknown_at;
 use crate::aep;
 use crate::config::file::{Caller, File, Kind};
@@ -149,13 +150,4 @@ fn unique<T: PartialEq>(
 /// Returns kinds as the stages know them.
 pub(super) fn kinds(kinds: &[Kind]) -> aep::Kinds {
     kinds.iter().copied().map(kind).collect()
-}
-
-fn kind(kind: Kind) -> aep::Kind {
-    match kind {
-        Kind::Delete => aep::Kind::Delete,
-        Kind::Job => aep::Kind::Job,
-        Kind::Read => aep::Kind::Read,
-        Kind::Write => aep::Kind::Write,
-    }
 }

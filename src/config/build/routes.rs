@@ -1,19 +1,21 @@
 //! The routes: what each stage needs to know of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cross;
 use super::callers::Callers;
 use super::places::Places;
 use super::quotas::Quotas;
-use super::ties::{check_names, check_ties, methods_of, templates, verb};
+use super::ties::{check_names, check_ties};
+use super::{matching, operations};
 use crate::config::defaults;
 use crate::config::file::{
     ContentType, EncodedSlashes, File, Forwarded, Match, Paths, Retries, Route, Timeouts, Upstream,
 };
 use crate::config::format::Written;
 use crate::config::name::Guarded;
-use crate::config::path::{KeyPath, top};
+use crate::config::path::top;
 use crate::connect::Patience;
 use crate::ims::CredentialSettings;
 use crate::{authorize, credentials, forward, limit, route};
@@ -35,15 +37,26 @@ pub(super) fn build(
     cross: &mut Cross<'_>,
 ) -> Routes {
     let mut places = Places::new(file, callers, credentials, cross);
+    let operations = Arc::new(operations::build(file, cross));
     let default = default_route();
     let routes = if file.routes.is_empty() {
         check_default(credentials, places.sandboxes(), cross);
         std::slice::from_ref(&default)
     } else {
         check_names(&file.routes, cross);
-        check_ties(&file.routes, cross);
         file.routes.as_slice()
     };
+    let route = route::Settings {
+        operations,
+        routes: routes.iter().map(matching::rule).collect(),
+    };
+    if !file.routes.is_empty() {
+        let both = file.routes.iter().zip(&route.routes);
+        for (index, (written, rule)) in both.enumerate() {
+            matching::check(index, written, rule, &route.operations, cross);
+        }
+        check_ties(&file.routes, &route, cross);
+    }
     let mut quotas = Quotas::new(file, credentials, cross);
     let mut rules = Vec::new();
     for (index, route) in routes.iter().enumerate() {
@@ -55,7 +68,6 @@ pub(super) fn build(
             authorize,
             forward: forward_rule(route, &file.upstream),
             limit: quotas.of(route),
-            route: route_rule(route),
         });
     }
     let authorize = rules.iter().map(|rules| rules.authorize.clone());
@@ -91,9 +103,7 @@ pub(super) fn build(
                 .map(|sign| sign.0.clone())
                 .collect(),
         },
-        route: route::Settings {
-            routes: rules.into_iter().map(|rules| rules.route).collect(),
-        },
+        route,
     }
 }
 
@@ -102,7 +112,6 @@ struct Rules {
     authorize: authorize::Rule,
     forward: forward::Rule,
     limit: Vec<usize>,
-    route: route::Rule,
 }
 
 /// The route of a file without routes.
@@ -121,12 +130,20 @@ fn default_route() -> Route {
         let_through: Vec::new(),
         limits: Vec::new(),
         matching: Match {
+            headers: Vec::new(),
+            host: None,
+            kinds: None,
             methods: defaults::methods(),
-            path: Paths::Several(paths.into_iter().map(Written::known).collect()),
+            operations: None,
+            path: Some(Paths::Several(
+                paths.into_iter().map(Written::known).collect(),
+            )),
+            prefix: None,
         },
         name: Written::known("default"),
         permit: None,
         retry: defaults::retry(),
+        rewrite: None,
         sandbox: None,
         timeout: defaults::timeout(),
         timeouts: Timeouts::default(),
@@ -147,21 +164,6 @@ fn check_default(credentials: &[CredentialSettings], sandboxes: &[String], cross
     cross.fault(&top("routes"), &[], message, |fault| {
         fault.help("add `routes`, each with its `credential` and `sandbox`")
     });
-}
-
-fn route_rule(route: &Route) -> route::Rule {
-    let templates = templates(&route.matching.path, &KeyPath::default());
-    route::Rule {
-        name: route.name.0.0.clone(),
-        templates: templates
-            .into_iter()
-            .map(|(template, _)| template.clone())
-            .collect(),
-        methods: methods_of(route).into_iter().map(verb).collect(),
-        encoded_slashes: route.encoded_slashes == EncodedSlashes::Pass,
-        timeout: route.timeout.0,
-        total_timeout: optional(route.timeouts.total.as_ref()),
-    }
 }
 
 fn forward_rule(route: &Route, upstream: &Upstream) -> forward::Rule {

@@ -1,11 +1,12 @@
-//! Which requests each route takes, and that no two routes take the same.
+//! That no two routes have one name or take the same requests.
 
 use std::collections::HashMap;
 
 use super::Cross;
-use crate::config::file::{Method, Paths, Route};
+use crate::config::file::{Hosts, Paths, Prefixes, Route};
 use crate::config::path::{KeyPath, top};
-use crate::route::Template;
+use crate::route::table::{Seat, Table};
+use crate::route::{Settings, Tie};
 
 /// Reports routes that have the name of an earlier one.
 pub(super) fn check_names(routes: &[Route], cross: &mut Cross<'_>) {
@@ -24,73 +25,64 @@ pub(super) fn check_names(routes: &[Route], cross: &mut Cross<'_>) {
     }
 }
 
-/// Reports routes that tie: two of one shape and method would leave it to chance which of them a request takes.
-pub(super) fn check_ties(routes: &[Route], cross: &mut Cross<'_>) {
-    let mut seen: HashMap<(String, Method), KeyPath> = HashMap::new();
-    for (index, route) in routes.iter().enumerate() {
-        let matching = top("routes").index(index).key("match");
-        let path = matching.key("path");
-        let methods = matching.key("methods");
-        for (template, path) in templates(&route.matching.path, &path) {
-            let tied: Option<(Method, KeyPath)> = methods_of(route)
-                .into_iter()
-                .find_map(|method| Some((method, seen.get(&(template.shape(), method))?.clone())));
-            if let Some((method, first)) = tied {
-                let message = format!(
-                    "`{} {}` ties with `{}`: neither is more specific",
-                    verb(method),
-                    cross.written(&path),
-                    cross.written(&first),
-                );
-                let place = cross.root.place_of(&first);
-                cross.fault(&path, &[&first, &methods], message, |fault| {
-                    fault
-                        .also(place, "the other one is here")
-                        .help("give the two different methods or paths, or make them one route")
-                });
-            }
-            for method in methods_of(route) {
-                seen.entry((template.shape(), method))
-                    .or_insert_with(|| path.clone());
-            }
-        }
+/// Reports routes that tie: two that are alike would leave it to chance which of them a request takes.
+pub(super) fn check_ties(routes: &[Route], settings: &Settings, cross: &mut Cross<'_>) {
+    for Tie { seats, method, .. } in Table::ties(settings) {
+        let [Some(first), Some(second)] = seats.map(|seat| Place::of(routes, seat)) else {
+            continue;
+        };
+        let message = format!(
+            "`{method} {}` ties with `{}`: neither is more specific",
+            second.described(cross),
+            first.described(cross),
+        );
+        let place = cross.root.place_of(&first.path);
+        let rests_on = [&first.matching, &second.matching];
+        cross.fault(&second.path, &rests_on, message, |fault| {
+            fault.also(place, "the other one is here").help(
+                "give the two different methods, paths or other conditions, or make them one route",
+            )
+        });
     }
 }
 
-/// Returns the templates at `path`, each with its own path.
-pub(super) fn templates<'a>(paths: &'a Paths, path: &KeyPath) -> Vec<(&'a Template, KeyPath)> {
-    match paths {
-        Paths::One(template) => vec![(&template.0, path.clone())],
-        Paths::Several(templates) => templates
-            .iter()
-            .enumerate()
-            .map(|(index, template)| (&template.0, path.index(index)))
-            .collect(),
-    }
+/// Where a route says what it matches.
+struct Place {
+    matching: KeyPath,
+    /// Of the path or prefix, or else of all that is said.
+    path: KeyPath,
+    /// Whether there is a path or prefix.
+    has_path: bool,
+    host: Option<String>,
 }
 
-/// Returns the methods of a route, in the order of the file, `GET` followed by the `HEAD` it brings.
-pub(super) fn methods_of(route: &Route) -> Vec<Method> {
-    let mut methods = Vec::new();
-    for method in &route.matching.methods {
-        let brought = (*method == Method::Get).then_some(Method::Head);
-        for method in [Some(*method), brought].into_iter().flatten() {
-            if !methods.contains(&method) {
-                methods.push(method);
-            }
-        }
+impl Place {
+    fn of(routes: &[Route], seat: Seat) -> Option<Self> {
+        let route = routes.get(seat.route.0)?;
+        let matching = top("routes").index(seat.route.0).key("match");
+        let path = match (&route.matching.path, &route.matching.prefix) {
+            (Some(Paths::One(_)), _) => matching.key("path"),
+            (Some(Paths::Several(_)), _) => matching.key("path").index(seat.path),
+            (None, Some(Prefixes::One(_))) => matching.key("prefix"),
+            (None, Some(Prefixes::Several(_))) => matching.key("prefix").index(seat.path),
+            (None, None) => matching.clone(),
+        };
+        let hosts = route.matching.host.as_ref().map(Hosts::list);
+        let host = seat.host.and_then(|index| hosts?.get(index));
+        Some(Self {
+            has_path: path != matching,
+            path,
+            matching,
+            host: host.map(|host| host.0.to_string()),
+        })
     }
-    methods
-}
 
-/// Returns the method that a word of the file means.
-pub(super) fn verb(method: Method) -> http::Method {
-    match method {
-        Method::Delete => http::Method::DELETE,
-        Method::Get => http::Method::GET,
-        Method::Head => http::Method::HEAD,
-        Method::Patch => http::Method::PATCH,
-        Method::Post => http::Method::POST,
-        Method::Put => http::Method::PUT,
+    fn described(&self, cross: &Cross<'_>) -> String {
+        let path = if self.has_path {
+            cross.written(&self.path)
+        } else {
+            "/"
+        };
+        format!("{}{path}", self.host.as_deref().unwrap_or_default())
     }
 }

@@ -1,6 +1,8 @@
 //! The one definition of the configuration file. The comments here are the operator's reference.
 
 mod callers;
+mod granted;
+mod matching;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,11 +24,16 @@ use crate::connect::Origin;
 use crate::forward::Sign;
 use crate::ims::assertion::Metascope;
 use crate::listener::Address;
-use crate::route::Template;
+use crate::rewrite::Prefix;
+use crate::route::{HostPattern, Template};
 use crate::secret::Secret;
 use crate::shared::{SealingKey, Server};
 
 pub(in crate::config) use callers::{Caller, Several};
+pub(in crate::config) use granted::{
+    FoundSandbox, Kinds, Permit, RouteCaller, RouteGrant, RouteSandbox,
+};
+pub(in crate::config) use matching::{HeaderMatch, Match, Operation, Rewrite};
 
 /// The configuration of profile-gateway.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -61,6 +68,12 @@ pub(in crate::config) struct File {
     /// How the gateway logs.
     #[serde(default)]
     pub(in crate::config) log: Log,
+    /// What is known of operations of the Profile API beside what is built in, or otherwise: each row is added, or takes the
+    /// place of the built-in one with its method and path. A row can make an operation stricter or milder: routes permit by
+    /// `kind`, and `POST /data/core/ups/system/jobs`, say, is built in as a delete since it removes a whole data set. What no
+    /// row knows is classed by its method. Default: none.
+    #[serde(default)]
+    pub(in crate::config) operations: Vec<Operation>,
     /// What callers may do where; the most specific match wins. Without any, and with one credential and one
     /// sandbox, everything below /data/core/ups, /data/core/ca and /data/core/ais goes to that sandbox.
     #[serde(default)]
@@ -317,8 +330,8 @@ pub(in crate::config) struct Route {
     #[serde(default)]
     #[schemars(with = "Vec<RouteCaller>", length(min = 1))]
     pub(in crate::config) callers: Option<Vec<RouteCaller>>,
-    /// What happens to a payload without `Content-Type`, which Adobe answers with 400: `require` refuses it here,
-    /// `pass` passes it on. Default require.
+    /// What happens to a payload without `Content-Type` of an operation that takes one, which Adobe answers with 400:
+    /// `require` refuses it here, `pass` passes it on. Default require.
     #[serde(default)]
     pub(in crate::config) content_type: ContentType,
     /// The name of the credential. Default: that of the sandbox, or the only one there is.
@@ -356,6 +369,10 @@ pub(in crate::config) struct Route {
     /// What may have been executed is only repeated if the operation does no harm when it is executed twice. Default true.
     #[serde(default = "defaults::retry")]
     pub(in crate::config) retry: bool,
+    /// How paths change on their way to Adobe. Operations are told by the path that Adobe sees. Default: not at all.
+    #[serde(default)]
+    #[schemars(with = "Rewrite")]
+    pub(in crate::config) rewrite: Option<Rewrite>,
     /// Where requests work: the name of a sandbox, or a map that says how it is found. Default: the only one there is.
     #[serde(default)]
     #[schemars(with = "RouteSandbox")]
@@ -402,102 +419,6 @@ pub(in crate::config) struct Timeouts {
     /// 100ms to 24h, default: none.
     #[schemars(with = "Written<Duration>", extend("x-minimum" = "100ms", "x-maximum" = "24h"))]
     pub(in crate::config) total: Option<Written<Duration>>,
-}
-
-/// Which requests take a route.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Match {
-    /// The methods. GET brings HEAD with it. Default: GET, HEAD, POST, PUT, PATCH and DELETE.
-    #[serde(default = "defaults::methods")]
-    #[schemars(length(min = 1), extend("uniqueItems" = true))]
-    pub(in crate::config) methods: Vec<Method>,
-    /// One path template or a list of them: `{name}` stands for one segment, `{*name}` at the end for the rest.
-    /// Example: `/data/core/ups/access/entities`.
-    pub(in crate::config) path: Paths,
-}
-
-/// A caller of a route.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-pub(in crate::config) enum RouteCaller {
-    Name(Written<Name>),
-    Grant(RouteGrant),
-}
-
-/// What a route grants a caller.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct RouteGrant {
-    /// The name of the caller, or `anonymous`.
-    pub(in crate::config) name: Written<Name>,
-    /// What it may do at most: read, write, job, delete. Default: all that the route permits.
-    #[serde(default)]
-    #[schemars(with = "Vec<Kind>", length(min = 1), extend("uniqueItems" = true))]
-    pub(in crate::config) permit: Option<Vec<Kind>>,
-    /// The sandboxes that it may work in at most. Default: all that the route allows.
-    #[serde(default)]
-    #[schemars(with = "Vec<Written<SandboxName>>", length(min = 1), extend("uniqueItems" = true))]
-    pub(in crate::config) sandboxes: Option<Vec<Written<SandboxName>>>,
-}
-
-/// Kinds for all sandboxes of a route, or by sandbox.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-pub(in crate::config) enum Permit {
-    Everywhere(#[schemars(length(min = 1), extend("uniqueItems" = true))] Vec<Kind>),
-    BySandbox(
-        #[schemars(extend("propertyNames" = { "format": "sandbox-name" }, "minProperties" = 1))]
-        BTreeMap<String, Kinds>,
-    ),
-}
-
-/// Some kinds.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline, extend("minItems" = 1, "uniqueItems" = true))]
-pub(in crate::config) struct Kinds(pub(in crate::config) Vec<Kind>);
-
-/// The name of a sandbox, or how it is found.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-pub(in crate::config) enum RouteSandbox {
-    Name(Written<SandboxName>),
-    Found(FoundSandbox),
-}
-
-/// How the sandbox of a request is found.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct FoundSandbox {
-    /// The sandboxes that requests of the route may work in; others are refused, whatever names them. Default: those in
-    /// `by_caller` or `by_host`; with `from: header` it must be written.
-    #[serde(default)]
-    #[schemars(with = "Vec<Written<SandboxName>>", length(min = 1), extend("uniqueItems" = true))]
-    pub(in crate::config) allow: Option<Vec<Written<SandboxName>>>,
-    /// With `from: caller`, and only then: the sandbox of each caller, by its name.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Written<SandboxName>>", extend("propertyNames" = { "format": "name" }, "minProperties" = 1))]
-    pub(in crate::config) by_caller: Option<BTreeMap<String, Written<SandboxName>>>,
-    /// With `from: host`, and only then: the sandbox of each host that callers address, without a port.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Written<SandboxName>>", extend("propertyNames" = { "format": "host-name" }, "minProperties" = 1))]
-    pub(in crate::config) by_host: Option<BTreeMap<String, Written<SandboxName>>>,
-    /// With `from: header`, and only then: the sandbox of requests without the field. Default: none, they are refused.
-    #[serde(default)]
-    #[schemars(with = "Written<SandboxName>")]
-    pub(in crate::config) default: Option<Written<SandboxName>>,
-    /// What names the sandbox: `caller`, `header` (`x-sandbox-name`), `host`, `path` (the segment `{sandbox}` of the route's
-    /// path, which is taken off), or `route`, which has one.
-    #[serde(default)]
-    pub(in crate::config) from: SandboxFrom,
-    /// What becomes of a request whose `x-sandbox-name` is another sandbox than the one that it would work in: `refuse`
-    /// answers 403, so that nobody works elsewhere than they think; `ignore` lets it work there. Default refuse.
-    #[serde(default)]
-    pub(in crate::config) on_mismatch: OnMismatch,
 }
 
 /// How many requests may take a route.
@@ -804,6 +725,13 @@ words!(Method {
     Patch = "PATCH",
     Delete = "DELETE",
 });
+words!(OperationMethod {
+    Get = "GET",
+    Post = "POST",
+    Put = "PUT",
+    Patch = "PATCH",
+    Delete = "DELETE",
+});
 words!(#[derive(Default)] TlsVersion { #[default] Tls12 = "1.2", Tls13 = "1.3" });
 words!(#[derive(Default)] RedisMode {
     #[default]
@@ -813,6 +741,15 @@ words!(#[derive(Default)] RedisMode {
 });
 words!(Auto { Auto = "auto" });
 
+/// One host or several.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(in crate::config) enum Hosts {
+    One(Written<HostPattern>),
+    Several(#[schemars(length(min = 1))] Vec<Written<HostPattern>>),
+}
+
 /// One path template or several.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
@@ -820,6 +757,15 @@ words!(Auto { Auto = "auto" });
 pub(in crate::config) enum Paths {
     One(Written<Template>),
     Several(#[schemars(length(min = 1))] Vec<Written<Template>>),
+}
+
+/// One prefix or several.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(in crate::config) enum Prefixes {
+    One(Written<Prefix>),
+    Several(#[schemars(length(min = 1))] Vec<Written<Prefix>>),
 }
 
 /// Both times of a drain, or the second alone.
@@ -857,3 +803,20 @@ pub(in crate::config) enum Workers {
     Count(#[schemars(range(min = 1, max = 1024))] NonZeroUsize),
     Auto(Auto),
 }
+
+/// Gives the values of what is written as one or several.
+macro_rules! list {
+    ($($name:ident of $item:ty),+ $(,)?) => {
+        $(impl $name {
+            /// Returns the one, or all.
+            pub(in crate::config) fn list(&self) -> &[Written<$item>] {
+                match self {
+                    Self::One(one) => std::slice::from_ref(one),
+                    Self::Several(several) => several,
+                }
+            }
+        })+
+    };
+}
+
+list!(Hosts of HostPattern, Paths of Template, Prefixes of Prefix);

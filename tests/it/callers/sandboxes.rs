@@ -203,3 +203,57 @@ fn a_dry_run_lets_pass_and_writes_down_what_it_would_refuse() {
         "{printed}"
     );
 }
+
+#[test]
+fn a_segment_of_the_path_chooses_and_is_taken_off() {
+    let adobe = Adobe::willing();
+    let gateway = start(
+        &adobe,
+        "    sandbox: dev-2
+  - name: by-path
+    match: { path: '/crm/{sandbox}/data/core/{*rest}' }
+    sandbox: { from: path, allow: [prod, eu-prod] }
+    rewrite: { strip_prefix: /crm }",
+    );
+    let get = |path: &str, fields: &str| {
+        let fields = format!("X-Caller-Key: {CRM}\r\n{fields}");
+        loop {
+            let answer = exchange(gateway.address, crate::support::raw::get(path, &fields));
+            if answer.status != 503 {
+                break answer;
+            }
+        }
+    };
+
+    let answer = get("/crm/eu-prod/data/core/ups/audiences?a=+b%40", "");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(went(&adobe), [EU, "eu-client", "prod"]);
+    let seen = adobe.seen().pop().unwrap();
+    assert_eq!(seen.target(), "/data/core/ups/audiences?a=+b%40");
+    for (path, fields, expected) in [
+        (
+            "/crm/dev-2/data/core/ups/audiences",
+            "",
+            (403, "sandbox_not_allowed"),
+        ),
+        (
+            "/crm/pro%64/data/core/ups/audiences",
+            "",
+            (400, "malformed_request"),
+        ),
+        (
+            "/crm/%2e%2e/data/core/ups/audiences",
+            "",
+            (400, "malformed_request"),
+        ),
+        (
+            "/crm/prod/data/core/ups/audiences",
+            "x-sandbox-name: eu-prod\r\n",
+            (403, "sandbox_not_allowed"),
+        ),
+    ] {
+        let (status, reason) = get(path, fields).problem();
+        assert_eq!((status, reason.as_str()), expected, "{path}");
+    }
+    assert_eq!(adobe.seen().len(), 1);
+}
