@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::aep::{Operation, OwnedFields};
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Trial};
+use crate::peer::{CertificateNames, UnixPeer};
 
 /// The connection a request came in on.
 #[derive(Debug)]
@@ -29,6 +30,11 @@ pub struct Connection {
     pub anonymous: bool,
     /// Whether TLS is spoken on it.
     pub tls: bool,
+    /// The certificate that the caller showed, if it did: known once the handshake has been made, and in a box, since most
+    /// connections are without.
+    pub certificate: OnceCell<Box<CertificateNames>>,
+    /// The process at the other end, of a Unix socket.
+    pub unix_peer: Option<UnixPeer>,
     /// Scheme, host and port by which callers reach the listener, where that is settled.
     pub public_url: Option<Arc<str>>,
     /// Whether it was given up because the caller took nothing of what it was sent.
@@ -45,6 +51,8 @@ impl Connection {
             local,
             anonymous,
             tls: false,
+            certificate: OnceCell::new(),
+            unix_peer: None,
             public_url: None,
             stalled: Cell::new(false),
             untaken: Cell::new(false),
@@ -62,7 +70,7 @@ impl Connection {
 pub enum Endpoint {
     /// An IP address and port; an IPv4 address that came in over IPv6 is one of IPv4.
     Ip(SocketAddr),
-    /// A Unix socket of this machine, which tells nothing of who has it.
+    /// A Unix socket of this machine; who has it is in [`Connection::unix_peer`].
     Unix,
 }
 

@@ -242,6 +242,24 @@ pub(super) struct ListenerTls {
     /// A PEM file with the server's certificate, and after it those that lead to its authority. This file and the key's
     /// are looked at once a second, like all files of the configuration.
     pub(super) certificate: Written<FilePath>,
+    /// A PEM file with the authorities whose signature makes a caller's certificate good, directly or through
+    /// certificates that the caller shows with it. It is followed like the server's own. A caller whose certificate is
+    /// not good, or not made for TLS clients, cannot connect. Without it none is asked for, and with it no session is
+    /// resumed. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Written<FilePath>")]
+    pub(super) client_ca: Option<Written<FilePath>>,
+    /// Whether callers have to show a certificate of those authorities: with `request` the handshake succeeds without one,
+    /// with `require` it does not. It belongs to `client_ca`. Default `request`.
+    #[serde(default)]
+    #[schemars(with = "Demand")]
+    pub(super) client_certificate: Option<Demand>,
+    /// A PEM file with lists of certificates that authorities have revoked. With it each certificate that a caller shows
+    /// has to be of an issuer that has a list here, and be on none; a list that is past its next update counts still. It is
+    /// followed like the others, and belongs to `client_ca`. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Written<FilePath>")]
+    pub(super) client_crl: Option<Written<FilePath>>,
     /// A PEM file with the certificate's private key, in PKCS#8, PKCS#1 or SEC1, without a passphrase.
     pub(super) key: Written<FilePath>,
     /// The oldest version of TLS that is spoken: "1.2" or "1.3". Default "1.2".
@@ -653,6 +671,7 @@ macro_rules! words {
 words!(Anonymous { Allow = "allow", Refuse = "refuse" });
 words!(ClientCredentials { ClientCredentials = "client_credentials" });
 words!(#[derive(Default)] ContentType { Pass = "pass", #[default] Require = "require" });
+words!(Demand { Request = "request", Require = "require" });
 words!(#[derive(Default)] EncodedSlashes { Pass = "pass", #[default] Refuse = "refuse" });
 words!(#[derive(Default)] Forwarded { #[default] Drop = "drop", Pass = "pass" });
 words!(Kind { Read = "read", Write = "write", Job = "job", Delete = "delete" });
