@@ -74,14 +74,15 @@ impl Door {
         // With TLS 1.3 a caller hears of it after its own side of the handshake.
         let met = secured_by(self.ip(), Arc::clone(caller)).and_then(|mut met| met.read(&mut [0]));
         let error = met.expect_err("it is refused");
+        let inner = error.into_inner().expect("TLS says why");
+        let alert = match inner.downcast_ref::<rustls::Error>() {
+            Some(rustls::Error::AlertReceived(alert)) => *alert,
+            other => panic!("{other:?}"),
+        };
         eventually("count of the failure", || {
             (self.handle.failed_handshakes().get() == failed + 1).then_some(())
         });
-        let inner = error.into_inner().expect("TLS says why");
-        match inner.downcast_ref::<rustls::Error>() {
-            Some(rustls::Error::AlertReceived(alert)) => *alert,
-            other => panic!("{other:?}"),
-        }
+        alert
     }
 }
 
