@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::uri::Authority;
-use http::{HeaderValue, Method, Request, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use tokio::time::Instant;
 
 use crate::aep::{Operation, OwnedFields};
@@ -367,6 +367,9 @@ pub struct Bearer {
 pub trait Successors: fmt::Debug {
     /// Returns the token there is, if it may be used at `now`.
     fn bearer(&self, now: Instant) -> Option<Bearer>;
+
+    /// Returns the names of the fields that have a token of the credential, or a secret of its client, in a value.
+    fn echoed_in(&self, fields: &HeaderMap) -> Vec<HeaderName>;
 
     /// Returns what is shut while the upstream wants no requests with this API key.
     fn pauses(&self) -> &Arc<Gate>;

@@ -32,6 +32,8 @@ pub struct Plan {
     pub credential_of: credentials::Settings,
     /// The credentials, kept fresh on the control thread.
     pub credentials: Credentials,
+    /// What is counted of answers that gave a credential away, by all workers.
+    pub echoes: forward::Echoes,
     /// How requests are passed on.
     pub forward: forward::Settings,
     /// The bound on requests in flight, shared by all workers.
@@ -143,6 +145,7 @@ where
             pool,
             plan.limit.allowances(),
             plan.retries.clone(),
+            plan.echoes.clone(),
         )))
 }
 

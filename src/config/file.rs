@@ -16,7 +16,7 @@ use super::name::{
 use super::quantity::{ByteSize, Rate};
 use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
 use crate::connect::Origin;
-use crate::forward::Sign;
+use crate::forward::{AnswerField, Sign};
 use crate::ims::assertion::Metascope;
 use crate::listener::Address;
 use crate::route::Template;
@@ -555,6 +555,11 @@ pub(super) struct Upstream {
     /// most requests that Adobe sees at a time; more wait, see `waiting`. From 1 up, default 256.
     #[schemars(range(min = 1, max = 100_000))]
     pub(super) connections: NonZeroUsize,
+    /// Fields of Adobe's answers, and of their trailers, that callers do not get: names, or the beginnings of names with a
+    /// `*` after them. What an answer cannot be read without stays whatever it begins with. Example: `[server,
+    /// x-internal-*]`. Default: none.
+    #[schemars(extend("uniqueItems" = true))]
+    pub(super) drop_answer_fields: Vec<Written<AnswerField>>,
     /// The proxy that connections go through, by CONNECT: a URL with http:// or https://, and the login in it if it asks for
     /// one, percent-encoded; take it from a file or the environment then. `none` is none, whatever the environment says.
     /// TLS with `url` and its checks happen inside. It excludes `address`, and plain http through it needs

@@ -33,6 +33,7 @@ pub fn plan(
     let upstream = upstream(settings, settings.workers);
     warn_of_few_descriptors(&settings.upstream);
     let lasting = Lasting {
+        echoes: forward::Echoes::register(registry),
         in_flight: InFlightLayer::new(settings.in_flight.get(), in_flight),
         limit: Limit::new(&settings.limit, &pauses(settings, &credentials)?),
         retries: forward::retry::Counts::register(registry),
@@ -61,6 +62,7 @@ pub(super) fn next(
         dialer(upstream)?
     };
     let lasting = Lasting {
+        echoes: before.echoes.clone(),
         in_flight: before.in_flight.with_most(settings.in_flight.get()),
         limit: before
             .limit
@@ -78,6 +80,7 @@ pub(super) fn next(
 
 /// What goes on from one plan to the next.
 struct Lasting {
+    echoes: forward::Echoes,
     in_flight: InFlightLayer,
     limit: Limit,
     metrics: Metrics,
@@ -88,6 +91,7 @@ struct Lasting {
 impl Lasting {
     fn plan(self, settings: &Settings, credentials: Credentials, workers: NonZeroUsize) -> Plan {
         let Self {
+            echoes,
             in_flight,
             limit,
             metrics,
@@ -98,6 +102,7 @@ impl Lasting {
             authorize: settings.authorize.clone(),
             callers: callers(settings),
             credential_of: settings.credentials.clone(),
+            echoes,
             forward: forward::Settings {
                 retries: settings.forward.retries.divided(workers),
                 ..settings.forward.clone()
