@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::aep::{Operation, OwnedFields};
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Trial};
+use crate::peer::{CertificateNames, UnixPeer};
 use crate::rewrite::Back;
 
 /// The connection a request came in on.
@@ -32,6 +33,11 @@ pub struct Connection {
     pub accepts: Arc<Accepts>,
     /// Whether TLS is spoken on it.
     pub tls: bool,
+    /// The certificate that the caller showed, if it did: known once the handshake has been made, and in a box, since most
+    /// connections are without.
+    pub certificate: OnceCell<Box<CertificateNames>>,
+    /// The process at the other end, of a Unix socket.
+    pub unix_peer: Option<UnixPeer>,
     /// Scheme, host and port by which callers reach the listener, where that is settled.
     pub public_url: Option<Arc<str>>,
     /// Whether it was given up because the caller took nothing of what it was sent.
@@ -48,6 +54,8 @@ impl Connection {
             local,
             accepts,
             tls: false,
+            certificate: OnceCell::new(),
+            unix_peer: None,
             public_url: None,
             stalled: Cell::new(false),
             untaken: Cell::new(false),
@@ -87,7 +95,7 @@ impl Accepts {
 pub enum Endpoint {
     /// An IP address and port; an IPv4 address that came in over IPv6 is one of IPv4.
     Ip(SocketAddr),
-    /// A Unix socket of this machine, which tells nothing of who has it.
+    /// A Unix socket of this machine; who has it is in [`Connection::unix_peer`].
     Unix,
 }
 
@@ -420,6 +428,9 @@ pub struct Bearer {
 pub trait Successors: fmt::Debug {
     /// Returns the token there is, if it may be used at `now`.
     fn bearer(&self, now: Instant) -> Option<Bearer>;
+
+    /// Returns the names of the fields that have a token of the credential, or a secret of its client, in a value.
+    fn echoed_in(&self, fields: &HeaderMap) -> Vec<HeaderName>;
 
     /// Returns what is shut while the upstream wants no requests with this API key.
     fn pauses(&self) -> &Arc<Gate>;

@@ -32,6 +32,8 @@ pub struct Plan {
     pub credential_of: credentials::Settings,
     /// The credentials, kept fresh on the control thread.
     pub credentials: Credentials,
+    /// What is counted of answers that gave a credential away, by all workers.
+    pub echoes: forward::Echoes,
     /// How requests are passed on.
     pub forward: forward::Settings,
     /// The callers.
@@ -148,6 +150,7 @@ where
             pool,
             Rc::new(plan.limit.clone()),
             plan.retries.clone(),
+            plan.echoes.clone(),
         )))
 }
 

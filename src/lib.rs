@@ -12,6 +12,7 @@ pub mod descriptors;
 pub mod error;
 pub mod gate;
 pub mod path_tree;
+pub mod peer;
 pub mod rewrite;
 pub mod secret;
 pub mod stage;

@@ -21,6 +21,7 @@ const FLOORS: [&[&str]; 7] = [
         "error",
         "gate",
         "path_tree",
+        "peer",
         "rewrite",
         "secret",
         "stage",

@@ -186,6 +186,7 @@ impl Default for Upstream {
             connect_timeout: Written::known("3s"),
             connection_lifetime: Written::known("10m"),
             connections: NonZeroUsize::new(256).expect("it is not zero"),
+            drop_answer_fields: Vec::new(),
             egress_proxy: None,
             forwarded: Forwarded::default(),
             http2: false,

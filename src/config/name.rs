@@ -14,7 +14,7 @@ use crate::aep::fields::{API_KEY_PARAMETER, GUARDED, authority_field};
 use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
 use crate::connect::proxy::InvalidProxy;
 use crate::connect::{Origin, Proxy};
-use crate::forward::Sign;
+use crate::forward::{AnswerField, Sign};
 use crate::identify;
 use crate::ims::assertion::Metascope;
 use crate::listener::Address;
@@ -25,9 +25,10 @@ use crate::secret::Secret;
 use crate::shared::{InvalidKey, SealingKey, Server};
 
 /// Every format there is.
-pub(super) const FORMATS: [Known; 36] = [
+pub(super) const FORMATS: [Known; 37] = [
     Known::of::<Account>(),
     Known::of::<Address>(),
+    Known::of::<AnswerField>(),
     Known::of::<ByteSize>(),
     Known::of::<Cidr>(),
     Known::of::<ClientId>(),
@@ -88,6 +89,12 @@ by_text!(
     "listen-address",
     "an IP address and port such as 127.0.0.1:8080, or a Unix socket such as unix:/run/gateway.sock",
     "127.0.0.1:8080"
+);
+by_text!(
+    AnswerField,
+    "answer-field",
+    "the name of a field such as server, or the beginning of names such as x-internal-*",
+    "server"
 );
 by_text!(
     ClientId,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::{HeaderMap, HeaderName};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
@@ -150,6 +151,10 @@ struct Held(Hold);
 impl Successors for Held {
     fn bearer(&self, now: Instant) -> Option<Bearer> {
         self.0.bearer(now)
+    }
+
+    fn echoed_in(&self, fields: &HeaderMap) -> Vec<HeaderName> {
+        self.0.echoed_in(fields)
     }
 
     fn pauses(&self) -> &Arc<Gate> {

@@ -15,6 +15,7 @@ use super::again::Again;
 use super::beginning::{Beginning, beginning};
 use super::layer::{Tools, UpstreamBody};
 use super::retry::{Answer, Cause, Outcome, Wait, pause_asked, verdict};
+use super::withheld::Place;
 use super::{Download, Settings, Upload, answer, refusal};
 use crate::aep;
 use crate::clock;
@@ -388,9 +389,14 @@ where
         if let Some(trial) = self.trial.take() {
             note_open(trial);
         }
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        let successors = &self.token.successors;
+        tools
+            .withheld
+            .take_out_of(&mut head.headers, &**successors, Place::Head);
         let patience = tools.settings.routes.get(self.route)?.response_idle_timeout;
-        let body = Download::new(body, patience, Rc::clone(&self.exchange));
+        let withheld = (Rc::clone(&tools.withheld), Rc::clone(successors));
+        let body = Download::new(body, patience, withheld, Rc::clone(&self.exchange));
         Ok(Response::from_parts(head, body.after(beginning)))
     }
 }

@@ -15,7 +15,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::beginning::Beginning;
 use super::fields;
-use crate::context::Exchange;
+use super::withheld::{Place, Withheld};
+use crate::context::{Exchange, Successors};
 use crate::error::{Error, Reason, Source};
 
 pin_project! {
@@ -31,6 +32,7 @@ pin_project! {
         silence: Option<Pin<Box<Sleep>>>,
         waiting: bool,
         patience: Duration,
+        withheld: (Rc<Withheld>, Rc<dyn Successors>),
         exchange: Rc<Exchange>,
         broken: Option<Error>,
         sent_on: bool,
@@ -39,7 +41,13 @@ pin_project! {
 
 impl<B> Download<B> {
     /// Takes a body whose pieces come no further apart than `patience`, and which ends in the exchange's time if it has one.
-    pub fn new(body: B, patience: Duration, exchange: Rc<Exchange>) -> Self {
+    /// Its trailers are without what is `withheld` from callers.
+    pub(super) fn new(
+        body: B,
+        patience: Duration,
+        withheld: (Rc<Withheld>, Rc<dyn Successors>),
+        exchange: Rc<Exchange>,
+    ) -> Self {
         Self {
             body,
             beginning: None,
@@ -47,6 +55,7 @@ impl<B> Download<B> {
             silence: None,
             waiting: false,
             patience,
+            withheld,
             exchange,
             broken: None,
             sent_on: false,
@@ -98,7 +107,10 @@ where
             return Poll::Ready(Some(Err(error)));
         }
         if let Some(trailers) = this.trailers.take() {
-            return Poll::Ready(Some(Ok(passable(Frame::trailers(*trailers)))));
+            return Poll::Ready(Some(Ok(passable(
+                Frame::trailers(*trailers),
+                this.withheld,
+            ))));
         }
         let ends_by = this.exchange.ends_by.get();
         let error = match this.body.poll_frame(cx) {
@@ -106,7 +118,7 @@ where
             Poll::Ready(Some(Ok(_))) if ends_by.is_some_and(is_over) => out_of_time(),
             Poll::Ready(Some(Ok(frame))) => {
                 *this.waiting = false;
-                return Poll::Ready(Some(Ok(passable(frame))));
+                return Poll::Ready(Some(Ok(passable(frame, this.withheld))));
             }
             Poll::Ready(Some(Err(error))) => {
                 let detail = "the upstream broke its answer off";
@@ -169,9 +181,13 @@ fn out_of_time() -> Error {
 }
 
 /// Takes out of trailers what callers must not find there. Data is what it is.
-fn passable(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+fn passable(
+    mut frame: Frame<Bytes>,
+    (withheld, successors): &(Rc<Withheld>, Rc<dyn Successors>),
+) -> Frame<Bytes> {
     if let Some(trailers) = frame.trailers_mut() {
         fields::trailers(trailers);
+        withheld.take_out_of(trailers, &**successors, Place::Trailers);
     }
     frame
 }

@@ -194,7 +194,7 @@ fn remove_guarded(headers: &mut HeaderMap, let_through: &[HeaderName]) {
     }
 }
 
-fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+pub(super) fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
     let names = headers.keys().filter(|name| unwanted(name.as_str()));
     let names: Vec<HeaderName> = names.cloned().collect();
     for name in names {

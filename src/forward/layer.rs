@@ -17,6 +17,7 @@ use super::again::{Again, complete};
 use super::attempts::{Ready, Token, body_too_late, send, token_ran_out};
 use super::retry::{Budget, Counts};
 use super::upload::{self, Upload};
+use super::withheld::{Echoes, Withheld};
 use super::{ContentType, Download, Rule, Settings, fields, links, query};
 use crate::aep::OwnedFields;
 use crate::connect::{LeasedBody, Pool};
@@ -40,17 +41,21 @@ pub(super) struct Tools<B> {
     pub(super) allowance: Rc<dyn Allowance>,
     pub(super) budget: Budget,
     pub(super) retries: Counts,
+    pub(super) withheld: Rc<Withheld>,
 }
 
 impl<B> Forward<B> {
-    /// Sends through `pool`. What is sent once more draws on `allowance`, and is counted in `retries`.
+    /// Sends through `pool`. What is sent once more draws on `allowance`, and is counted in `retries`; what is taken out of
+    /// answers since it gave a credential away is counted in `echoes`.
     pub fn new(
         settings: Settings,
         pool: Pool<Upload<B>>,
         allowance: Rc<dyn Allowance>,
         retries: Counts,
+        echoes: Echoes,
     ) -> Self {
         Self(Rc::new(Tools {
+            withheld: Rc::new(Withheld::new(settings.drop_answer_fields.clone(), echoes)),
             allowance,
             budget: Budget::new(settings.retries),
             settings,

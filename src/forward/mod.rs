@@ -14,11 +14,13 @@ pub mod query;
 pub mod refusal;
 pub mod retry;
 pub mod upload;
+mod withheld;
 
 pub use download::Download;
 pub use layer::{Forward, UpstreamBody};
 pub use refusal::Sign;
 pub use upload::Upload;
+pub use withheld::{AnswerField, Echoes, InvalidAnswerField};
 
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ use crate::context::PerRoute;
 /// How requests are passed on.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Fields of answers, and of their trailers, that callers do not get. Default: none.
+    pub drop_answer_fields: Vec<AnswerField>,
     /// What becomes of fields that tell where a request came from. Default: [`Forwarded::Drop`].
     pub forwarded: Forwarded,
     /// The largest request body, in bytes. Default 10 MiB.

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::CredentialSettings;
 use super::answer::{Class, Failure};
+use super::echo::{Secrets, Tokens};
 use super::status::{Counts, Record};
-use super::token::Token;
 use crate::clock::Clock;
 use crate::context::Bearer;
 use crate::error::{Error, Reason};
@@ -28,7 +27,7 @@ pub struct Credential {
     required: AtomicBool,
     api_key: HeaderValue,
     pub(super) clock: Clock,
-    pub(super) token: ArcSwapOption<Token>,
+    pub(super) token: Tokens,
     /// What the keeper is at.
     pub(super) progress: watch::Sender<Progress>,
     /// What the keeper mints with.
@@ -46,7 +45,11 @@ pub struct Credential {
 
 /// A credential as it is held for requests. While it is, its token is kept fresh, also when it has left the configuration.
 #[derive(Debug)]
-pub struct Hold(Arc<Credential>);
+pub struct Hold {
+    credential: Arc<Credential>,
+    /// Those there were when it was taken hold of: whoever changes them has it held anew.
+    secrets: Secrets,
+}
 
 /// What the keeper is at, and what it has come to.
 #[derive(Clone, Debug)]
@@ -123,7 +126,7 @@ impl Credential {
             required: AtomicBool::new(settings.required),
             api_key: settings.client_id.to_header_value(),
             clock,
-            token: ArcSwapOption::empty(),
+            token: Tokens::none(),
             progress: watch::Sender::new(Progress {
                 phase: Phase::Calling,
                 failing: false,
@@ -146,7 +149,10 @@ impl Credential {
     /// Holds it for requests.
     pub fn hold(self: &Arc<Self>) -> Hold {
         self.holds.send_modify(|holds| *holds += 1);
-        Hold(Arc::clone(self))
+        Hold {
+            secrets: Secrets::new(&self.settings.borrow().client_secrets),
+            credential: Arc::clone(self),
+        }
     }
 
     /// Waits until nobody holds it for requests.
@@ -312,17 +318,29 @@ impl Credential {
     }
 }
 
+impl Hold {
+    /// Returns the names of the fields that have one of the credential's tokens, or a secret of its client, in a value.
+    pub fn echoed_in(&self, fields: &HeaderMap) -> Vec<HeaderName> {
+        let gives_away = |value: &HeaderValue| {
+            let value = value.as_bytes();
+            self.secrets.are_in(value) || self.credential.token.are_in(value)
+        };
+        let found = fields.iter().filter(|(_, value)| gives_away(value));
+        found.map(|(name, _)| name.clone()).collect()
+    }
+}
+
 impl Deref for Hold {
     type Target = Credential;
 
     fn deref(&self) -> &Credential {
-        &self.0
+        &self.credential
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.holds.send_modify(|holds| *holds -= 1);
+        self.credential.holds.send_modify(|holds| *holds -= 1);
     }
 }
 

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod assertion;
 pub mod claims;
 pub mod credential;
+mod echo;
 mod fingerprint;
 pub mod fleet;
 pub mod grant;

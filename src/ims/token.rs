@@ -82,6 +82,12 @@ impl Token {
         }
     }
 
+    /// Returns the token alone.
+    pub(super) fn text(&self) -> &[u8] {
+        let bearer = self.bearer.as_bytes();
+        bearer.strip_prefix(b"Bearer ").unwrap_or(bearer)
+    }
+
     /// Returns the token for a request at `now`, or `None` once it may not be used any more.
     pub(super) fn at(&self, now: Moment) -> Option<Bearer> {
         let left = self.usable_until.left(now);

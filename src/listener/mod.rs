@@ -3,6 +3,8 @@
 mod accept;
 mod activity;
 mod caller_body;
+mod certificate;
+mod clients;
 mod address;
 mod connection;
 pub mod guard;
@@ -21,6 +23,8 @@ mod tls;
 pub use accept::{Accepted, BindError, Bound};
 pub use address::{Address, InvalidAddress};
 pub use caller_body::CallerBody;
+pub use certificate::subject;
+pub use clients::{Clients, Demand, InvalidClients};
 pub use connection::serve;
 pub use identity::{Flaw, Identity, InvalidIdentity};
 pub use metrics::Metrics;

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use super::socket_file::{SocketFile, Turn};
 use super::{Address, BindError, Settings};
 use crate::context::Endpoint;
+use crate::peer::UnixPeer;
 
 /// A socket that callers connect to, of no runtime yet.
 #[derive(Debug)]
@@ -189,8 +190,9 @@ impl AsFd for Accepted {
 }
 
 impl Accepted {
-    /// Gives the socket to this thread's runtime. Also returns the end that the caller connected to.
-    pub(super) fn enter(self) -> io::Result<(Socket, Endpoint)> {
+    /// Gives the socket to this thread's runtime. Also returns the end that the caller connected to, and of a Unix socket
+    /// who it is.
+    pub(super) fn enter(self) -> io::Result<(Socket, Endpoint, Option<UnixPeer>)> {
         match self {
             Self::Tcp(socket) => {
                 socket.set_nonblocking(true)?;
@@ -198,12 +200,18 @@ impl Accepted {
                 // Small writes are whole messages here; waiting to merge them only adds latency.
                 socket.set_nodelay(true)?;
                 let local = socket.local_addr()?.into();
-                Ok((Socket::Tcp(socket), local))
+                Ok((Socket::Tcp(socket), local, None))
             }
             Self::Unix(socket) => {
                 socket.set_nonblocking(true)?;
                 let socket = UnixStream::from_std(socket)?;
-                Ok((Socket::Unix(socket), Endpoint::Unix))
+                let peer = socket.peer_cred()?;
+                let peer = UnixPeer {
+                    uid: peer.uid(),
+                    gid: peer.gid(),
+                    pid: peer.pid(),
+                };
+                Ok((Socket::Unix(socket), Endpoint::Unix, Some(peer)))
             }
         }
     }
@@ -275,12 +283,12 @@ mod tests {
         let _caller = std::net::TcpStream::connect(address).unwrap();
         let (accepted, _) = listener.accept().unwrap();
 
-        let (socket, local) = Accepted::Tcp(accepted).enter().unwrap();
+        let (socket, local, peer) = Accepted::Tcp(accepted).enter().unwrap();
 
         let Socket::Tcp(socket) = socket else {
             panic!("another kind")
         };
         assert!(socket.nodelay().unwrap());
-        assert_eq!(local, Endpoint::Ip(address));
+        assert_eq!((local, peer), (Endpoint::Ip(address), None));
     }
 }

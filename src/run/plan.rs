@@ -34,6 +34,7 @@ pub fn plan(
     let upstream = upstream(settings, settings.workers);
     warn_of_few_descriptors(&settings.upstream);
     let lasting = Lasting {
+        echoes: forward::Echoes::register(registry),
         in_flight: InFlightLayer::new(settings.in_flight.get(), in_flight),
         limit: Limit::new(&settings.limit, &pauses(settings, &credentials)?),
         retries: forward::retry::Counts::register(registry),
@@ -62,6 +63,7 @@ pub(super) fn next(
         dialer(upstream)?
     };
     let lasting = Lasting {
+        echoes: before.echoes.clone(),
         in_flight: before.in_flight.with_most(settings.in_flight.get()),
         limit: before
             .limit
@@ -79,6 +81,7 @@ pub(super) fn next(
 
 /// What goes on from one plan to the next.
 struct Lasting {
+    echoes: forward::Echoes,
     in_flight: InFlightLayer,
     limit: Limit,
     metrics: Metrics,
@@ -89,6 +92,7 @@ struct Lasting {
 impl Lasting {
     fn plan(self, settings: &Settings, credentials: Credentials, workers: NonZeroUsize) -> Plan {
         let Self {
+            echoes,
             in_flight,
             limit,
             metrics,
@@ -99,6 +103,7 @@ impl Lasting {
             authorize: settings.authorize.clone(),
             callers: callers(settings),
             credential_of: settings.credentials.clone(),
+            echoes,
             forward: forward::Settings {
                 retries: settings.forward.retries.divided(workers),
                 ..settings.forward.clone()

@@ -65,7 +65,7 @@ error: upstream.timeout: there is no such key here
   |
 6 |   timeout: 3s
   |   ^^^^^^^
-  = help: the keys here are address, allow_plain_http, breaker, ca_file, client_certificate, connect_timeout, connection_lifetime, connections, egress_proxy, forwarded, http2, idle_timeout, min_tls, request_body, response_idle_timeout, retries, rewrite_links, tls_timeout, token_refused_by, url, waiting
+  = help: the keys here are address, allow_plain_http, breaker, ca_file, client_certificate, connect_timeout, connection_lifetime, connections, drop_answer_fields, egress_proxy, forwarded, http2, idle_timeout, min_tls, request_body, response_idle_timeout, retries, rewrite_links, tls_timeout, token_refused_by, url, waiting
 
 error: credentials.loyalty.client_id: the environment variable CLIENT is not set
   --> gateway.yaml:10:16
@@ -511,6 +511,14 @@ fn what_contradicts_itself_is_named() {
             "ims.address: port 0 cannot be connected to",
         ),
         (
+            with("upstream: { drop_answer_fields: ['*'] }"),
+            "upstream.drop_answer_fields[0]: must be the name of a field such as server, or the beginning of names such as x-internal-*",
+        ),
+        (
+            with("upstream: { drop_answer_fields: [server, Content-Type] }"),
+            "upstream.drop_answer_fields[1]: is a field that an answer cannot be read without",
+        ),
+        (
             with("ims: { ca_file: /none.pem }"),
             "ims.ca_file: the file does not exist",
         ),
@@ -569,6 +577,7 @@ fn what_is_legal_is_accepted() {
         "listeners: [{ http2: '${env:HTTP2:-false}' }]",
         "upstream: { url: 'http://platform.example.com', allow_plain_http: true }",
         "upstream: { url: 'http://[::1]:9090', request_body: 0 }",
+        "upstream: { drop_answer_fields: [Server, 'X-Internal-*', 'content-*'] }",
         "upstream: { url: 'http://platform.example.com', address: '127.0.0.1:9090' }",
         "ims: { url: 'http://ims.example.com', address: '[::1]:9090' }",
         "ims: { min_tls: 1.3, egress_proxy: none, address: '10.0.0.5:443' }",

@@ -19,6 +19,12 @@ fn outside() -> Supplied {
         .with_file("/etc/group", "root:x:0:\nshop:x:1008:a,b\n")
         .with_file("/tls/certificate.pem", made.cert.pem())
         .with_file("/tls/key.pem", made.signing_key.serialize_pem())
+        .with_file("/tls/half.pem", made.cert.pem().replace("-----END", ""))
+        .with_file("/tls/forged.pem", made.cert.pem().replace("\nMII", "\nMIX"))
+        .with_file(
+            "/tls/forged-list.pem",
+            made.cert.pem().replace("CERTIFICATE", "X509 CRL"),
+        )
 }
 
 fn listener(written: &str) -> Result<Settings, Vec<String>> {
@@ -75,9 +81,34 @@ fn a_listener_with_tls_has_its_certificate_and_shows_no_key() {
 }
 
 #[test]
+fn certificates_of_callers_are_asked_for_where_an_authority_is_named() {
+    let tls = |more: &str| {
+        let files = "certificate: /tls/certificate.pem, key: /tls/key.pem";
+        let read = listener(&format!("tls: {{ {files}{more} }}"));
+        read.unwrap().tls.unwrap().clients
+    };
+    assert_eq!(tls(""), None);
+    let authority = ", client_ca: /tls/certificate.pem";
+    for (more, demand) in [
+        ("", "Request"),
+        (", client_certificate: request", "Request"),
+        (", client_certificate: require", "Require"),
+    ] {
+        let shown = format!("{:?}", tls(&format!("{authority}{more}")));
+        let expected = format!("Some(Clients({demand}, ");
+        assert!(shown.starts_with(&expected), "{shown}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_listener_is_named() {
     let long = format!("address: 'unix:/{}'", "a".repeat(107));
     let tls = |files: &str| format!("tls: {{ {files} }}");
+    let clients = |more: &str| {
+        tls(&format!(
+            "certificate: /tls/certificate.pem, key: /tls/key.pem, {more}"
+        ))
+    };
     for (written, expected) in [
         (
             "address: 'localhost:80'".to_owned(),
@@ -129,8 +160,44 @@ fn what_is_wrong_with_a_listener_is_named() {
             "tls.min_version: must be 1.2 or 1.3",
         ),
         (
-            tls("certificate: /tls/certificate.pem, key: /tls/key.pem, client_ca: /a"),
-            "tls.client_ca: there is no such key here",
+            clients("client_ca: /none.pem"),
+            "tls.client_ca: the file /none.pem does not exist",
+        ),
+        (
+            clients("client_ca: /tls/key.pem"),
+            "tls.client_ca: the file /tls/key.pem holds no certificate",
+        ),
+        (
+            clients("client_ca: /tls/half.pem"),
+            "tls.client_ca: the file /tls/half.pem is not PEM, or breaks off before its end",
+        ),
+        (
+            clients("client_ca: /tls/forged.pem"),
+            "tls.client_ca: the file /tls/forged.pem holds what is no certificate of X.509",
+        ),
+        (
+            clients("client_ca: /tls/certificate.pem, client_certificate: demand"),
+            "tls.client_certificate: must be request or require",
+        ),
+        (
+            clients("client_certificate: request"),
+            "tls.client_certificate: is of callers' certificates, and no authority of theirs is named",
+        ),
+        (
+            clients("client_crl: /tls/revoked.pem"),
+            "tls.client_crl: is of callers' certificates, and no authority of theirs is named",
+        ),
+        (
+            clients("client_ca: /tls/certificate.pem, client_crl: /none.pem"),
+            "tls.client_crl: the file /none.pem does not exist",
+        ),
+        (
+            clients("client_ca: /tls/certificate.pem, client_crl: /tls/certificate.pem"),
+            "tls.client_crl: the file /tls/certificate.pem holds no list of revoked certificates",
+        ),
+        (
+            clients("client_ca: /tls/certificate.pem, client_crl: /tls/forged-list.pem"),
+            "tls.client_crl: the file /tls/forged-list.pem holds what is no list of revoked certificates, or one of a kind that is not understood",
         ),
         (
             tls("certificate: /none.pem, key: /tls/key.pem"),

@@ -8,13 +8,15 @@ use secrecy::zeroize::Zeroizing;
 
 use super::Cross;
 use super::callers::Callers;
-use crate::config::file::{Anonymous, File, Listener, ListenerTls, Means, TlsVersion};
+use crate::config::file::{self, Anonymous, File, Listener, ListenerTls, Means, TlsVersion};
 use crate::config::format::Written;
 use crate::config::name::{Account, FieldName, FileMode, FilePath};
 use crate::config::path::{KeyPath, top};
 use crate::config::sources::reason;
 use crate::context::Accepts;
-use crate::listener::{self, Access, Address, Identity, InvalidIdentity, Tls};
+use crate::listener::{
+    self, Access, Address, Clients, Demand, Identity, InvalidClients, InvalidIdentity, Tls,
+};
 
 /// Makes the settings of the callers' listeners, and checks that all listeners can stand side by side.
 pub(super) fn build(
@@ -257,6 +259,7 @@ fn tls(
         }
     };
     Some(Tls {
+        clients: clients(file, path, cross),
         identity,
         min_version: match file.min_version {
             TlsVersion::Tls12 => listener::Version::Tls12,
@@ -264,6 +267,46 @@ fn tls(
         },
         timeout,
     })
+}
+
+/// Reads whose certificates callers may show.
+fn clients(file: &ListenerTls, path: &KeyPath, cross: &mut Cross<'_>) -> Option<Clients> {
+    let (of_authorities, of_lists) = (path.key("client_ca"), path.key("client_crl"));
+    let Some(authorities) = &file.client_ca else {
+        for key in ["client_certificate", "client_crl"] {
+            let path = path.key(key);
+            if cross.root.at(&path).is_some() {
+                let message = "is of callers' certificates, and no authority of theirs is named";
+                cross.fault(&path, &[&of_authorities], message, |fault| {
+                    fault.help("name the file of their authorities in `client_ca`, or leave it out")
+                });
+            }
+        }
+        return None;
+    };
+    let content = read(&authorities.0, &of_authorities, cross);
+    let lists = match &file.client_crl {
+        Some(lists) => Some(read(&lists.0, &of_lists, cross)?),
+        None => None,
+    };
+    let demand = match file.client_certificate {
+        Some(file::Demand::Require) => Demand::Require,
+        Some(file::Demand::Request) | None => Demand::Request,
+    };
+    let lists = lists.as_ref().map(|lists| lists.as_slice());
+    match Clients::from_pem(&content?, lists, demand) {
+        Ok(clients) => Some(clients),
+        Err(invalid) => {
+            let (path, file, flaw) = match invalid {
+                InvalidClients::Authorities(flaw) => (&of_authorities, Some(authorities), flaw),
+                InvalidClients::Revoked(flaw) => (&of_lists, file.client_crl.as_ref(), flaw),
+            };
+            let name = file.map_or(Path::new(""), |Written(FilePath(name))| name);
+            let message = format!("the file {} {}", name.display(), flaw.what);
+            cross.fault(path, &[], message, |fault| fault.help(flaw.help));
+            None
+        }
+    }
 }
 
 /// Reads a file, whose name the excerpt of a fault may have to hide.

@@ -85,6 +85,12 @@ pub(super) fn build(
         },
         credentials: credentials::Settings { places },
         forward: forward::Settings {
+            drop_answer_fields: file
+                .upstream
+                .drop_answer_fields
+                .iter()
+                .map(|field| field.0.clone())
+                .collect(),
             forwarded: match file.upstream.forwarded {
                 Forwarded::Drop => forward::Forwarded::Drop,
                 Forwarded::Pass => forward::Forwarded::Pass,

@@ -21,7 +21,7 @@ use crate::config::name::{
 };
 use crate::config::quantity::{ByteSize, Rate};
 use crate::connect::Origin;
-use crate::forward::Sign;
+use crate::forward::{AnswerField, Sign};
 use crate::ims::assertion::Metascope;
 use crate::listener::Address;
 use crate::rewrite::Prefix;
@@ -272,6 +272,24 @@ pub(in crate::config) struct ListenerTls {
     /// A PEM file with the server's certificate, and after it those that lead to its authority. This file and the key's
     /// are looked at once a second, like all files of the configuration.
     pub(in crate::config) certificate: Written<FilePath>,
+    /// A PEM file with the authorities whose signature makes a caller's certificate good, directly or through
+    /// certificates that the caller shows with it. It is followed like the server's own. A caller whose certificate is
+    /// not good, or not made for TLS clients, cannot connect. Without it none is asked for, and with it no session is
+    /// resumed. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Written<FilePath>")]
+    pub(in crate::config) client_ca: Option<Written<FilePath>>,
+    /// Whether callers have to show a certificate of those authorities: with `request` the handshake succeeds without one,
+    /// with `require` it does not. It belongs to `client_ca`. Default `request`.
+    #[serde(default)]
+    #[schemars(with = "Demand")]
+    pub(in crate::config) client_certificate: Option<Demand>,
+    /// A PEM file with lists of certificates that authorities have revoked. With it each certificate that a caller shows
+    /// has to be of an issuer that has a list here, and be on none; a list that is past its next update counts still. It is
+    /// followed like the others, and belongs to `client_ca`. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Written<FilePath>")]
+    pub(in crate::config) client_crl: Option<Written<FilePath>>,
     /// A PEM file with the certificate's private key, in PKCS#8, PKCS#1 or SEC1, without a passphrase.
     pub(in crate::config) key: Written<FilePath>,
     /// The oldest version of TLS that is spoken: "1.2" or "1.3". Default "1.2".
@@ -576,6 +594,11 @@ pub(in crate::config) struct Upstream {
     /// most requests that Adobe sees at a time; more wait, see `waiting`. From 1 up, default 256.
     #[schemars(range(min = 1, max = 100_000))]
     pub(in crate::config) connections: NonZeroUsize,
+    /// Fields of Adobe's answers, and of their trailers, that callers do not get: names, or the beginnings of names with a
+    /// `*` after them. What an answer cannot be read without stays whatever it begins with. Example: `[server,
+    /// x-internal-*]`. Default: none.
+    #[schemars(extend("uniqueItems" = true))]
+    pub(in crate::config) drop_answer_fields: Vec<Written<AnswerField>>,
     /// The proxy that connections go through, by CONNECT: a URL with http:// or https://, and the login in it if it asks for
     /// one, percent-encoded; take it from a file or the environment then. `none` is none, whatever the environment says.
     /// TLS with `url` and its checks happen inside. It excludes `address`, and plain http through it needs
@@ -692,6 +715,7 @@ macro_rules! words {
 words!(Anonymous { Allow = "allow", Refuse = "refuse" });
 words!(ClientCredentials { ClientCredentials = "client_credentials" });
 words!(#[derive(Default)] ContentType { Pass = "pass", #[default] Require = "require" });
+words!(Demand { Request = "request", Require = "require" });
 words!(#[derive(Default)] EncodedSlashes { Pass = "pass", #[default] Refuse = "refuse" });
 words!(#[derive(Default)] Forwarded { #[default] Drop = "drop", Pass = "pass" });
 words!(Means {

@@ -198,7 +198,7 @@ impl<S: TokenService, H: Shelf> Keeper<S, H> {
         );
         self.failures = 0;
         count.fetch_add(1, Ordering::Relaxed);
-        credential.token.store(Some(Arc::new(token)));
+        credential.token.store(token);
         credential.progress.send_modify(|progress| {
             progress.phase = Phase::Resting;
             progress.failing = false;

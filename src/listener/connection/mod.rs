@@ -29,7 +29,7 @@ use super::guard::{Guard, Protocol};
 use super::socket::Socket;
 use super::stall::Stall;
 use super::stream::Stream;
-use super::tls::agreed_on_http2;
+use super::tls::{agreed_on_http2, certificate};
 use super::{Accepted, Limits, Terms};
 use crate::context::{Connection, Inbound};
 use crate::error::Source;
@@ -59,7 +59,7 @@ pub async fn serve<S, R, H>(
         place: _place,
         failed_handshakes,
     } = accepted;
-    let (socket, local) = match socket.enter() {
+    let (socket, local, unix_peer) = match socket.enter() {
         Ok(entered) => entered,
         Err(error) => {
             return tracing::debug!(%peer, %error, "a connection was lost before it was used");
@@ -67,6 +67,7 @@ pub async fn serve<S, R, H>(
     };
     let connection = Rc::new(Connection {
         tls: terms.settings.tls.is_some(),
+        unix_peer,
         public_url: terms.settings.public_url.clone(),
         ..Connection::new(peer, local, Arc::clone(&terms.settings.accepts))
     });
@@ -80,7 +81,7 @@ pub async fn serve<S, R, H>(
     );
     // In a box, since a handshake needs more room than all that comes after it.
     let opened = tokio::select! {
-        opened = Box::pin(open(socket, terms)) => opened,
+        opened = Box::pin(open(socket, terms, &connection)) => opened,
         () = drained(draining.clone(), HANDSHAKE_GRACE) => return,
     };
     let (stream, may_speak) = match opened {
@@ -136,8 +137,12 @@ enum MaySpeak {
     Http2,
 }
 
-/// Makes the handshake, where the terms ask for one.
-async fn open(socket: Stall<Socket>, terms: Arc<Terms>) -> std::io::Result<(Stream, MaySpeak)> {
+/// Makes the handshake, where the terms ask for one, and notes whose certificate was shown in it.
+async fn open(
+    socket: Stall<Socket>,
+    terms: Arc<Terms>,
+    connection: &Connection,
+) -> std::io::Result<(Stream, MaySpeak)> {
     let Some(handshakes) = &terms.handshakes else {
         let may_speak = if terms.settings.http2 {
             MaySpeak::Both
@@ -147,6 +152,10 @@ async fn open(socket: Stall<Socket>, terms: Arc<Terms>) -> std::io::Result<(Stre
         return Ok((Stream::Plain(socket), may_speak));
     };
     let stream = handshakes.make(socket).await?;
+    if let Some(names) = certificate(&stream).transpose()? {
+        tracing::debug!(peer = %connection.peer, ?names, "a caller showed its certificate");
+        let _ = connection.certificate.set(Box::new(names));
+    }
     let may_speak = if agreed_on_http2(&stream) {
         MaySpeak::Http2
     } else {

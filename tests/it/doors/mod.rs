@@ -1,5 +1,6 @@
 //! The doors callers come in through: TCP over both versions of IP, Unix sockets, and TLS before either.
 
+mod certificates;
 mod handshakes;
 mod ip;
 mod reload;

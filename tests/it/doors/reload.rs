@@ -1,11 +1,14 @@
 //! Listeners of a process whose configuration changes.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use rustls::version::TLS12;
 use serde_json::Value;
 
-use super::{PATH, ROUTE, caller, made, secured};
+use super::{PATH, ROUTE, caller, made, secured, secured_by};
 use crate::support::adobe::Adobe;
+use crate::support::authority::Authority;
 use crate::support::raw::{Raw, get};
 use crate::support::running::{CREDENTIAL, Running, eventually};
 
@@ -51,6 +54,41 @@ fn a_certificate_is_taken_from_its_files_while_callers_stay_connected() {
         "{printed}"
     );
     assert!(!printed.contains("takes effect at the next start"));
+}
+
+#[test]
+fn authorities_of_callers_are_taken_from_their_file() {
+    let adobe = Adobe::echoing();
+    let (made, old, new) = (made(), Authority::new("old"), Authority::new("new"));
+    let tls = TLS.replace(
+        " }",
+        ", client_ca: $FOLDER/ca.pem, client_certificate: require }",
+    );
+    let text = configuration(&adobe.url(), &format!("address: '127.0.0.1:0', {tls}"));
+    let files = [
+        ("certificate.pem", made.certificate.as_str()),
+        ("key.pem", &made.key),
+        ("ca.pem", &old.pem()),
+    ];
+    let gateway = Running::start(&text, &files);
+    let shown = new.client("a", &["urn:a"]);
+    let config = Arc::new(shown.config(&made.certificate, &[&TLS12]));
+    let connects = || secured_by(gateway.address, Arc::clone(&config));
+    assert!(connects().is_err());
+
+    gateway.write("ca.pem", "");
+    assert_eq!(gateway.reload_by_signal(), "refused");
+    gateway.write("ca.pem", &new.pem());
+    assert_eq!(gateway.reload_by_signal(), "applied");
+
+    let mut raw = Raw::over(connects().unwrap());
+    raw.write(get(PATH, ""));
+    assert_eq!(raw.answer(false).unwrap().status, 200);
+    let printed = gateway.stop();
+    assert!(
+        printed.contains("listeners[127.0.0.1:0].tls.client_ca"),
+        "{printed}"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod requests;
 mod fields;
 mod answers;
 mod links;
+mod withheld;
 mod streaming;
 mod faults;
 mod retries;

@@ -62,11 +62,21 @@ impl Client {
             .add(CertificateDer::from_pem_slice(certificate_pem.as_bytes()).unwrap())
             .unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        Self::connect_as(address, config, name, speaks).await
+    }
+
+    /// Connects with TLS as `config` says, and checks that the server chose `speaks`.
+    pub(crate) async fn connect_as(
+        address: SocketAddr,
+        mut config: ClientConfig,
+        name: &'static str,
+        speaks: Speaks,
+    ) -> io::Result<Self> {
         let protocol: &[u8] = match speaks {
             Speaks::H1 => b"http/1.1",
             Speaks::H2 => b"h2",

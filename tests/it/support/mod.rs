@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod adobe;
+pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod frames;
 pub(crate) mod gateway;
