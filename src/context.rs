@@ -70,13 +70,21 @@ impl Connection {
 
 /// By what a listener lets callers be known.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says of one means whether it counts, and none rests on another"
+)]
 pub struct Accepts {
     /// Whether whoever shows nothing is served.
     pub anonymous: bool,
     /// The field in which API keys are shown, if they count here.
     pub api_key: Option<HeaderName>,
+    /// Whether certificates count that are shown in the TLS handshake.
+    pub client_certificate: bool,
     /// Whether it counts where a connection comes from.
     pub network: bool,
+    /// Whether it counts who is at the other end of a Unix socket.
+    pub unix_peer: bool,
 }
 
 impl Accepts {
@@ -85,7 +93,9 @@ impl Accepts {
         Arc::new(Self {
             anonymous: served,
             api_key: None,
+            client_certificate: false,
             network: false,
+            unix_peer: false,
         })
     }
 }

@@ -25,11 +25,12 @@ use crate::secret::Secret;
 use crate::shared::{InvalidKey, SealingKey, Server};
 
 /// Every format there is.
-pub(super) const FORMATS: [Known; 37] = [
+pub(super) const FORMATS: [Known; 38] = [
     Known::of::<Account>(),
     Known::of::<Address>(),
     Known::of::<AnswerField>(),
     Known::of::<ByteSize>(),
+    Known::of::<CertificateText>(),
     Known::of::<Cidr>(),
     Known::of::<ClientId>(),
     Known::of::<EgressProxy>(),
@@ -232,6 +233,28 @@ impl Format for Pem {
 
     fn show(&self) -> String {
         "(secret)".to_owned()
+    }
+}
+
+/// What a certificate says of whom it was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CertificateText(pub(super) String);
+
+impl Format for CertificateText {
+    const NAME: &'static str = "certificate-name";
+    const WHAT: &'static str = "what is in a certificate, such as spiffe://corp/nightly";
+    const EXAMPLE: &'static str = "spiffe://corp/nightly";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let legal = |character: char| !character.is_control();
+        if text.is_empty() || text.len() > 1024 || !text.chars().all(legal) {
+            return Err(format!("must be {}", Self::WHAT));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who is who.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -7,33 +8,46 @@ use http::HeaderValue;
 use ipnet::IpNet;
 
 use super::unknown::Unknown;
-use super::{KeyDigest, Proofs, Settings};
+use super::{CertificateName, KeyDigest, Proofs, Settings, UnixAccount};
+use crate::clock;
 use crate::context::{CallerId, Connection, Identity, Means};
 use crate::error::Error;
+use crate::peer::{CertificateNames, UnixPeer};
 
 /// The callers, by what they are known by.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// By the beginning of the digest, so that all that share one are compared whole.
     api_keys: HashMap<u64, Vec<(KeyDigest, CallerId)>>,
+    certificates: Vec<(CertificateName, CallerId)>,
     /// The smallest networks first.
     networks: Vec<(IpNet, CallerId)>,
+    /// Those that say most first, and a user before a group.
+    unix_peers: Vec<(UnixAccount, CallerId)>,
 }
 
 impl Known {
     /// Prepares the callers.
     pub fn new(settings: &Settings) -> Self {
         let mut api_keys: HashMap<u64, Vec<_>> = HashMap::new();
-        let mut networks = Vec::new();
+        let (mut certificates, mut networks, mut unix_peers) = (Vec::new(), Vec::new(), Vec::new());
         for (id, caller) in settings.callers.iter() {
             for digest in &caller.api_keys {
                 let same = api_keys.entry(digest.start()).or_default();
                 same.push((*digest, id));
             }
+            certificates.extend(caller.certificates.iter().map(|name| (name.clone(), id)));
             networks.extend(caller.networks.iter().map(|network| (*network, id)));
+            unix_peers.extend(caller.unix_peers.iter().map(|account| (*account, id)));
         }
-        networks.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
-        Self { api_keys, networks }
+        unix_peers.sort_by_key(|(account, _)| (Reverse(account.weight()), account.uid.is_none()));
+        networks.sort_by_key(|(network, _)| Reverse(network.prefix_len()));
+        Self {
+            api_keys,
+            certificates,
+            networks,
+            unix_peers,
+        }
     }
 
     /// Returns who calls over `connection` with a request that shows `proofs`.
@@ -44,6 +58,17 @@ impl Known {
     pub fn identify(&self, connection: &Connection, proofs: &Proofs) -> Result<Identity, Error> {
         let accepts = &connection.accepts;
         let mut shown = None;
+        if accepts.client_certificate
+            && let Some(names) = connection.certificate.get()
+        {
+            for caller in self.by_certificate(names) {
+                if !names.is_valid_at(clock::since_epoch()) {
+                    return Err(Unknown::Expired.told(accepts));
+                }
+                agree(&mut shown, caller, Means::ClientCertificate)
+                    .map_err(|differ| differ.told(accepts))?;
+            }
+        }
         if let Some(key) = &proofs.api_key {
             let caller = self.by_api_key(key);
             let caller = caller.ok_or_else(|| Unknown::ApiKey.told(accepts))?;
@@ -51,6 +76,13 @@ impl Known {
         }
         if let Some(identity) = shown {
             return Ok(identity);
+        }
+        if accepts.unix_peer
+            && let Some(peer) = connection.unix_peer
+            && let Some(caller) = self.by_unix_peer(peer)
+        {
+            let by = Means::UnixPeer;
+            return Ok(Identity { caller, by });
         }
         if accepts.network
             && let Some(address) = connection.peer.ip()
@@ -69,6 +101,24 @@ impl Known {
         let digest = KeyDigest::of(key.as_bytes());
         let same = self.api_keys.get(&digest.start())?;
         let found = same.iter().find(|(known, _)| *known == digest);
+        found.map(|(_, caller)| *caller)
+    }
+
+    /// Returns all callers that a name in the certificate is of. Usually there is one, or none: that it was verified does
+    /// not make a certificate anybody's here.
+    fn by_certificate(&self, names: &CertificateNames) -> impl Iterator<Item = CallerId> {
+        let of = |name: &CertificateName| match name {
+            CertificateName::Dns(name) => names.has_dns(name),
+            CertificateName::Subject(name) => names.subject.as_deref() == Some(name),
+            CertificateName::Uri(uri) => names.has_uri(uri),
+        };
+        let all = self.certificates.iter().filter(move |(name, _)| of(name));
+        all.map(|(_, caller)| *caller)
+    }
+
+    fn by_unix_peer(&self, peer: UnixPeer) -> Option<CallerId> {
+        let mut accounts = self.unix_peers.iter();
+        let found = accounts.find(|(account, _)| account.is(peer));
         found.map(|(_, caller)| *caller)
     }
 
@@ -125,7 +175,9 @@ mod tests {
         Arc::new(Accepts {
             anonymous,
             api_key: Some(FIELD),
+            client_certificate: false,
             network: true,
+            unix_peer: true,
         })
     }
 

@@ -18,6 +18,7 @@ pub use layer::{Identify, IdentifyLayer};
 pub use proof::Proofs;
 
 use crate::context::PerCaller;
+use crate::peer::UnixPeer;
 
 /// The callers.
 #[derive(Clone, Debug)]
@@ -35,11 +36,62 @@ pub struct Caller {
     pub name: String,
     /// Digests of its API keys.
     pub api_keys: Vec<KeyDigest>,
+    /// What its certificates name.
+    pub certificates: Vec<CertificateName>,
     /// The networks its connections come from.
     pub networks: Vec<IpNet>,
+    /// Who it is on this machine.
+    pub unix_peers: Vec<UnixAccount>,
+}
+
+/// A name in a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateName {
+    /// A DNS name among the alternative names, in lower case.
+    Dns(String),
+    /// The whole subject, as a text of RFC 4514.
+    Subject(String),
+    /// A URI among the alternative names, such as a SPIFFE id.
+    Uri(String),
+}
+
+/// A user, a group, or a user in a group. What is not said does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnixAccount {
+    /// The user.
+    pub uid: Option<u32>,
+    /// The main group.
+    pub gid: Option<u32>,
+}
+
+impl UnixAccount {
+    fn is(self, peer: UnixPeer) -> bool {
+        let either = |said: Option<u32>, is: u32| said.is_none_or(|said| said == is);
+        either(self.uid, peer.uid) && either(self.gid, peer.gid)
+    }
+
+    /// Returns how much it says.
+    fn weight(self) -> usize {
+        usize::from(self.uid.is_some()) + usize::from(self.gid.is_some())
+    }
 }
 
 impl Caller {
+    /// Tells whether nothing makes anybody it.
+    pub fn is_known_by_nothing(&self) -> bool {
+        let Self {
+            name: _,
+            api_keys,
+            certificates,
+            networks,
+            unix_peers,
+        } = self;
+        api_keys.is_empty()
+            && certificates.is_empty()
+            && networks.is_empty()
+            && unix_peers.is_empty()
+    }
+
     /// Makes one that is known by nothing.
     pub fn unknown(name: String) -> Self {
         Self {

@@ -10,6 +10,8 @@ use crate::error::{Error, Reason};
 pub(super) enum Unknown {
     #[error("no caller has the API key that was shown")]
     ApiKey,
+    #[error("the certificate that was shown in the handshake has expired since")]
+    Expired,
     #[error("nothing was shown")]
     Nothing,
     #[error("more than one proof of a kind was shown")]
@@ -27,7 +29,7 @@ impl Unknown {
             (Self::Repeated, Some(counts)) => {
                 format!("show who calls once, and no more; what counts is {counts}")
             }
-            (Self::ApiKey | Self::Several, Some(counts)) => {
+            (Self::ApiKey | Self::Expired | Self::Several, Some(counts)) => {
                 format!(
                     "what the request shows of its caller does not count here; what does is {counts}"
                 )
@@ -48,8 +50,13 @@ impl Unknown {
     }
 }
 
-/// Says what counts at a listener of what a request can show.
+/// Says what counts at a listener of what a caller can show.
 fn counts(accepts: &Accepts) -> Option<String> {
-    let field = accepts.api_key.as_ref()?;
-    Some(format!("an API key in {field}"))
+    let key = accepts.api_key.as_ref();
+    let key = key.map(|field| format!("an API key in {field}"));
+    let certificate = accepts
+        .client_certificate
+        .then(|| "a client certificate".to_owned());
+    let all: Vec<_> = certificate.into_iter().chain(key).collect();
+    (!all.is_empty()).then(|| all.join(", or "))
 }

@@ -4,12 +4,13 @@ use super::Cross;
 use super::matching::kind;
 use super::named::unknown_at;
 use crate::aep;
-use crate::config::file::{Caller, File, Kind};
+use crate::config::file::{Caller, Certificate, File, Kind, Means, Several};
 use crate::config::format::Written;
-use crate::config::name::{Cidr, FieldName, KeyDigest};
+use crate::config::name::{CertificateText, Cidr, FieldName, HostName, KeyDigest};
 use crate::config::path::{KeyPath, top};
 use crate::context::{ANONYMOUS, CallerId};
-use crate::identify;
+use crate::identify::{self, CertificateName, UnixAccount};
+use crate::listener;
 
 /// The callers, whoever shows nothing first.
 pub(super) struct Callers {
@@ -23,6 +24,19 @@ impl Callers {
     pub(super) fn id(&self, name: &str) -> Option<CallerId> {
         let place = self.names.iter().position(|known| known == name);
         place.map(CallerId)
+    }
+
+    /// Tells whether any is known by this.
+    pub(super) fn has(&self, means: Means) -> bool {
+        self.settings
+            .callers
+            .iter()
+            .any(|(_, caller)| !match means {
+                Means::ApiKey => caller.api_keys.is_empty(),
+                Means::ClientCertificate => caller.certificates.is_empty(),
+                Means::Network => caller.networks.is_empty(),
+                Means::UnixPeer => caller.unix_peers.is_empty(),
+            })
     }
 
     /// Tells whether there are any but whoever shows nothing.
@@ -61,9 +75,9 @@ pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Callers {
             }
         }
         let known = one(name, caller, &path, &mut taken, cross);
-        if known.api_keys.is_empty() && known.networks.is_empty() {
+        if known.is_known_by_nothing() {
             cross.fault(&path, &[], "has nothing that it is known by", |fault| {
-                fault.help("add `api_key` or `network`")
+                fault.help("add `client_certificate`, `api_key`, `unix_peer` or `network`")
             });
         }
         callers.push(known);
@@ -88,7 +102,9 @@ pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Callers {
 #[derive(Default)]
 struct Taken {
     api_keys: Vec<(identify::KeyDigest, KeyPath)>,
+    certificates: Vec<(CertificateName, KeyPath)>,
     networks: Vec<(ipnet::IpNet, KeyPath)>,
+    unix_peers: Vec<(UnixAccount, KeyPath)>,
 }
 
 fn one(
@@ -99,21 +115,33 @@ fn one(
     cross: &mut Cross<'_>,
 ) -> identify::Caller {
     let mut known = identify::Caller::unknown(name.to_owned());
-    if let Some(keys) = &caller.api_key {
-        let path = path.key("api_key");
-        let one = matches!(keys, crate::config::file::Several::One(_));
-        for (index, key) in keys.all().iter().enumerate() {
-            let path = if one { path.clone() } else { path.index(index) };
-            let Written(KeyDigest(digest)) = key.sha256;
-            unique(
-                &mut taken.api_keys,
-                digest,
-                path.key("sha256"),
-                "API key",
-                cross,
-            );
-            known.api_keys.push(digest);
+    for (key, path) in places(caller.api_key.as_ref(), &path.key("api_key")) {
+        let Written(KeyDigest(digest)) = key.sha256;
+        let path = path.key("sha256");
+        unique(&mut taken.api_keys, digest, path, "API key", cross);
+        known.api_keys.push(digest);
+    }
+    let of_caller = path.key("client_certificate");
+    for (certificate, path) in places(caller.client_certificate.as_ref(), &of_caller) {
+        let Some((name, key)) = name_in(certificate, &path, cross) else {
+            continue;
+        };
+        let path = path.key(key);
+        unique(&mut taken.certificates, name.clone(), path, "name", cross);
+        known.certificates.push(name);
+    }
+    for (peer, path) in places(caller.unix_peer.as_ref(), &path.key("unix_peer")) {
+        let account = UnixAccount {
+            uid: peer.uid,
+            gid: peer.gid,
+        };
+        if account.uid.is_none() && account.gid.is_none() {
+            cross.fault(&path, &[], "says nothing of who it is", |fault| {
+                fault.help("add `uid`, `gid` or both")
+            });
         }
+        unique(&mut taken.unix_peers, account, path, "account", cross);
+        known.unix_peers.push(account);
     }
     if let Some(network) = &caller.network {
         for (index, Written(Cidr(net))) in network.cidr.iter().enumerate() {
@@ -123,6 +151,72 @@ fn one(
         }
     }
     known
+}
+
+/// Returns what is written once or in a list, each with its place.
+fn places<'a, T>(
+    all: Option<&'a Several<T>>,
+    path: &KeyPath,
+) -> impl Iterator<Item = (&'a T, KeyPath)> {
+    let alone = matches!(all, Some(Several::One(_)));
+    let all = all.into_iter().flat_map(Several::all).enumerate();
+    all.map(move |(index, one)| {
+        let path = if alone {
+            path.clone()
+        } else {
+            path.index(index)
+        };
+        (one, path)
+    })
+}
+
+/// Returns the one name that is given of a certificate, with its key.
+fn name_in(
+    file: &Certificate,
+    path: &KeyPath,
+    cross: &mut Cross<'_>,
+) -> Option<(CertificateName, &'static str)> {
+    let dns = file.dns.as_ref();
+    let dns = dns.map(|Written(HostName(name))| (CertificateName::Dns(name.clone()), "dns"));
+    let text = |text: &Option<Written<CertificateText>>| {
+        text.as_ref()
+            .map(|Written(CertificateText(text))| text.clone())
+    };
+    let subject = text(&file.subject).map(|text| {
+        let same_form = listener::subject(&text);
+        if same_form.is_none() {
+            cross.fault(
+                &path.key("subject"),
+                &[],
+                "is no subject of a certificate",
+                |fault| {
+                    fault.help("write it as openssl x509 -noout -subject -nameopt RFC2253 shows it")
+                },
+            );
+        }
+        (
+            CertificateName::Subject(same_form.unwrap_or(text)),
+            "subject",
+        )
+    });
+    let uri = text(&file.uri).map(|text| (CertificateName::Uri(text), "uri"));
+    let mut said = [uri, dns, subject].into_iter().flatten();
+    let first = said.next();
+    let message = match (&first, said.next()) {
+        (Some(_), None) => return first,
+        (Some((_, key)), Some((_, other))) => {
+            let message = format!("excludes `{key}`: one name makes the caller known");
+            cross.fault(&path.key(other), &[], message, |fault| {
+                fault.help("write a list, if either shall do")
+            });
+            return first;
+        }
+        (None, _) => "names nothing of a certificate",
+    };
+    cross.fault(path, &[], message, |fault| {
+        fault.help("add `uri`, `dns` or `subject`")
+    });
+    None
 }
 
 /// Reports what a caller is known by if another one is known by it already.

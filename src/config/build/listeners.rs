@@ -158,10 +158,14 @@ fn one(
 
 /// Says by what callers may be known at a listener.
 fn accepts(listener: &Listener, local: bool, callers: &Callers) -> Accepts {
-    let by = |means| match &listener.identify {
-        None => callers.are_known(),
-        Some(listed) => callers.are_known() && listed.contains(&means),
+    let by = |means| {
+        let listed = listener.identify.as_ref();
+        callers.has(means) && listed.is_none_or(|listed| listed.contains(&means))
     };
+    let asks = listener
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_ca.is_some());
     let default = local && !callers.are_known();
     let Written(FieldName(api_key)) = &listener.api_key_header;
     Accepts {
@@ -169,7 +173,9 @@ fn accepts(listener: &Listener, local: bool, callers: &Callers) -> Accepts {
             .anonymous
             .map_or(default, |anonymous| anonymous == Anonymous::Allow),
         api_key: by(Means::ApiKey).then(|| api_key.clone()),
+        client_certificate: asks && by(Means::ClientCertificate),
         network: by(Means::Network),
+        unix_peer: matches!(listener.address.0, Address::Unix(_)) && by(Means::UnixPeer),
     }
 }
 

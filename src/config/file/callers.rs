@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Kind;
 use crate::aep::SandboxName;
 use crate::config::format::Written;
-use crate::config::name::{Cidr, KeyDigest};
+use crate::config::name::{CertificateText, Cidr, HostName, KeyDigest};
 
 /// One map, or a list of them.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -36,6 +36,11 @@ pub(in crate::config) struct Caller {
     #[serde(default)]
     #[schemars(with = "Several<ApiKey>")]
     pub(in crate::config) api_key: Option<Several<ApiKey>>,
+    /// Names in certificates that the caller shows in the TLS handshake, for listeners with `tls.client_ca`: one, or a list. A
+    /// certificate that names nobody is none of anybody's. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Several<Certificate>")]
+    pub(in crate::config) client_certificate: Option<Several<Certificate>>,
     /// Networks that the caller's connections come from. It is the weakest proof: it counts only for requests that show
     /// nothing else, and everybody in the network is the caller. Default: none.
     #[serde(default)]
@@ -49,6 +54,43 @@ pub(in crate::config) struct Caller {
     #[serde(default)]
     #[schemars(with = "Vec<Written<SandboxName>>", length(min = 1), extend("uniqueItems" = true))]
     pub(in crate::config) sandboxes: Option<Vec<Written<SandboxName>>>,
+    /// Who the caller is on this machine, for listeners at a Unix socket: one, or a list. It counts only for requests that
+    /// show nothing else. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Several<Peer>")]
+    pub(in crate::config) unix_peer: Option<Several<Peer>>,
+}
+
+/// A name in a certificate: one of the three.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Certificate {
+    /// A DNS name among its alternative names. Example: nightly.corp.example.
+    #[serde(default)]
+    #[schemars(with = "Written<HostName>")]
+    pub(in crate::config) dns: Option<Written<HostName>>,
+    /// Its whole subject, as a text of RFC 4514. Example: CN=nightly,O=Corp.
+    #[serde(default)]
+    #[schemars(with = "Written<CertificateText>")]
+    pub(in crate::config) subject: Option<Written<CertificateText>>,
+    /// A URI among its alternative names; a SPIFFE id has to be the only one. Example: `spiffe://corp/nightly`.
+    #[serde(default)]
+    #[schemars(with = "Written<CertificateText>")]
+    pub(in crate::config) uri: Option<Written<CertificateText>>,
+}
+
+/// A user, a group, or a user in a group.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Peer {
+    /// The number of the main group; supplementary groups are not told. Default: any.
+    #[serde(default)]
+    #[schemars(with = "u32")]
+    pub(in crate::config) gid: Option<u32>,
+    /// The number of the user. Default: any.
+    #[serde(default)]
+    #[schemars(with = "u32")]
+    pub(in crate::config) uid: Option<u32>,
 }
 
 /// An API key of a caller.

@@ -29,7 +29,7 @@ use crate::route::{HostPattern, Template};
 use crate::secret::Secret;
 use crate::shared::{SealingKey, Server};
 
-pub(in crate::config) use callers::{Caller, Several};
+pub(in crate::config) use callers::{Caller, Certificate, Several};
 pub(in crate::config) use granted::{
     FoundSandbox, Kinds, Permit, RouteCaller, RouteGrant, RouteSandbox,
 };
@@ -238,7 +238,7 @@ pub(in crate::config) struct Listener {
     pub(in crate::config) group: Option<Written<Account>>,
     /// Whether HTTP/2 is spoken besides HTTP/1.1: in clear text with prior knowledge, over TLS by ALPN. Default true.
     pub(in crate::config) http2: bool,
-    /// By what callers may be known here: `api_key`, `network`. What is not listed is not looked at. Default: all of
+    /// By what callers may be known here: `client_certificate`, `api_key`, `unix_peer`, `network`. What is not listed is not looked at. Default: all of
     /// them.
     #[schemars(with = "Vec<Means>", length(min = 1), extend("uniqueItems" = true))]
     pub(in crate::config) identify: Option<Vec<Means>>,
@@ -720,7 +720,9 @@ words!(#[derive(Default)] EncodedSlashes { Pass = "pass", #[default] Refuse = "r
 words!(#[derive(Default)] Forwarded { #[default] Drop = "drop", Pass = "pass" });
 words!(Means {
     ApiKey = "api_key",
+    ClientCertificate = "client_certificate",
     Network = "network",
+    UnixPeer = "unix_peer",
 });
 words!(#[derive(Default)] OnMismatch { Ignore = "ignore", #[default] Refuse = "refuse" });
 words!(#[derive(Default)] SandboxFrom {
