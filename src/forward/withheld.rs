@@ -3,17 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::header::{HeaderMap, HeaderName};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
-use tokio::time::Instant;
 
 use super::fields::remove_where;
 use crate::context::Successors;
+use crate::telemetry::Seldom;
 
 /// Fields of answers that callers do not get: one by its name, or all whose names begin alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,15 +139,7 @@ impl Place {
 #[derive(Clone, Debug)]
 pub struct Echoes {
     counts: Family<Labels, Counter>,
-    told: Arc<Told>,
-}
-
-/// When it was told last, so that an upstream which does it with every answer does not fill the log.
-#[derive(Debug)]
-struct Told {
-    begun: Instant,
-    /// Seconds since `begun`, and as many more as there have to be between two times.
-    last: AtomicU64,
+    told: Arc<Seldom>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -168,13 +159,9 @@ impl Echoes {
             "Fields of answers that were taken out since a token or a client secret was in them",
             counts.clone(),
         );
-        let told = Told {
-            begun: Instant::now(),
-            last: AtomicU64::new(0),
-        };
         Self {
             counts,
-            told: Arc::new(told),
+            told: Arc::default(),
         }
     }
 
@@ -192,22 +179,6 @@ impl Echoes {
     }
 }
 
-impl Told {
-    /// Tells whether it may be told now, and takes it for told.
-    fn is_due(&self) -> bool {
-        let now = self.begun.elapsed().as_secs() + MINUTE;
-        let last = self.last.load(Ordering::Relaxed);
-        now >= last + MINUTE
-            && self
-                .last
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-    }
-}
-
-/// Seconds.
-const MINUTE: u64 = 60;
-
 impl From<Place> for Labels {
     fn from(place: Place) -> Self {
         Self {
@@ -218,10 +189,6 @@ impl From<Place> for Labels {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::time::advance;
-
     use super::*;
 
     #[test]
@@ -243,19 +210,5 @@ mod tests {
             let read: Result<AnswerField, _> = text.parse();
             assert_eq!(read, Err(InvalidAnswerField::Needed), "{text}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn it_is_told_once_a_minute_at_most() {
-        let told = Echoes::register(&mut Registry::default()).told;
-        let mut due = Vec::new();
-        for pause in [0, 0, 59, 1, 1, 58, 1, 3600, 0] {
-            advance(Duration::from_secs(pause)).await;
-            due.push(told.is_due());
-        }
-        assert_eq!(
-            due,
-            [true, false, false, true, false, false, true, true, false]
-        );
     }
 }

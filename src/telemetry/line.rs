@@ -198,7 +198,7 @@ const SECONDS: usize = 20;
 
 impl Stamp {
     /// Adds `since_epoch`, to the millisecond.
-    fn write(&self, buffer: &mut Vec<u8>, since_epoch: Duration) {
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, since_epoch: Duration) {
         let second = since_epoch.as_secs();
         if self.second.get() != second || self.text.get() == [0; SECONDS] {
             self.remember(second);

@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
 
-use super::sink::{Sink, Writing};
+use super::sink::{Sink, Stdout, Writing};
 use super::{Format, Settings};
 
 /// The process's log.
@@ -42,7 +42,7 @@ impl Log {
             Format::Human => false,
             Format::Json => true,
         };
-        let (sink, writing) = Sink::start(io::stdout())?;
+        let (sink, writing) = Sink::start(Stdout)?;
         Ok(Self {
             sink,
             json,

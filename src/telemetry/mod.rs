@@ -1,5 +1,6 @@
 //! Logs and metrics.
 
+pub mod audit;
 pub mod histogram;
 mod json;
 pub mod line;
@@ -8,6 +9,7 @@ pub mod log;
 pub mod metrics;
 pub mod recorder;
 pub mod reloads;
+pub mod seldom;
 pub mod sink;
 
 use tracing::Level;
@@ -18,6 +20,7 @@ pub use log::Log;
 pub use metrics::Metrics;
 pub use recorder::{Blame, Names, Outcome, Recorder};
 pub use reloads::{Outcome as ReloadOutcome, Reloads};
+pub use seldom::Seldom;
 pub use sink::Sink;
 
 /// How the gateway logs.

@@ -48,15 +48,23 @@ const PAUSE: Duration = Duration::from_millis(10);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Sink {
-    /// Starts the thread that writes to `to`.
+    /// Starts the log's thread, which writes to `to`.
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn start(to: impl Write + Send + 'static) -> io::Result<(Self, Writing)> {
+        Self::named("log", to)
+    }
+
+    /// Starts a thread called `name` that writes to `to`.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn named(name: &str, to: impl Write + Send + 'static) -> io::Result<(Self, Writing)> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
-            .name("log".to_owned())
+            .name(name.to_owned())
             .spawn(move || theirs.write_all(to))?;
         Ok((Self(Arc::clone(&shared)), Writing(shared)))
     }
@@ -128,8 +136,23 @@ impl Shared {
     }
 }
 
+/// Standard output, which takes all of what is written at once, so that no line of another thread comes between.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write_whole(&mut io::stdout().lock(), bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
 /// Writes all of `bytes`, with patience: another process may have made the pipe one that does not wait.
-fn write_whole(to: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_whole(to: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match to.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
