@@ -15,6 +15,7 @@ use crate::forward;
 use crate::gate::Gate;
 use crate::gateway::{Plan, PlanError};
 use crate::ims::{CredentialId, Credentials};
+use crate::issuers::Issuers;
 use crate::limit::Limit;
 use crate::respond::InFlightLayer;
 use crate::telemetry::{Labels, Metrics, Named};
@@ -33,6 +34,7 @@ pub fn plan(
     let upstream = upstream(settings, settings.workers);
     warn_of_few_descriptors(&settings.upstream);
     let lasting = Lasting {
+        issuers: Issuers::new(&settings.issuers)?,
         in_flight: InFlightLayer::new(settings.in_flight.get(), in_flight),
         limit: Limit::new(&settings.limit, &pauses(settings, &credentials)?),
         retries: forward::retry::Counts::register(registry),
@@ -61,6 +63,7 @@ pub(super) fn next(
         dialer(upstream)?
     };
     let lasting = Lasting {
+        issuers: before.issuers.renewed(&settings.issuers)?,
         in_flight: before.in_flight.with_most(settings.in_flight.get()),
         limit: before
             .limit
@@ -79,6 +82,7 @@ pub(super) fn next(
 /// What goes on from one plan to the next.
 struct Lasting {
     in_flight: InFlightLayer,
+    issuers: Issuers,
     limit: Limit,
     metrics: Metrics,
     retries: forward::retry::Counts,
@@ -89,6 +93,7 @@ impl Lasting {
     fn plan(self, settings: &Settings, credentials: Credentials, workers: NonZeroUsize) -> Plan {
         let Self {
             in_flight,
+            issuers,
             limit,
             metrics,
             retries,
@@ -103,6 +108,7 @@ impl Lasting {
                 ..settings.forward.clone()
             },
             in_flight,
+            issuers,
             labels: labels(settings, &credentials),
             limit,
             metrics,

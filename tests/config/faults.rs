@@ -421,4 +421,4 @@ fn json_names_the_same_faults() {
     );
 }
 
-const KEYS: &str = "the keys here are admin, credentials, drain, ims, in_flight, listeners, log, routes, sandboxes, shared, upstream, workers";
+const KEYS: &str = "the keys here are admin, credentials, drain, ims, in_flight, issuers, listeners, log, routes, sandboxes, shared, upstream, workers";

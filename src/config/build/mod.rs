@@ -3,6 +3,7 @@
 mod certificates;
 mod credentials;
 mod grants;
+mod issuers;
 mod listeners;
 mod named;
 mod origins;
@@ -56,6 +57,7 @@ pub(super) fn build(
         },
         ims: origins::ims(&file.ims, credentials, &mut cross),
         in_flight: file.in_flight,
+        issuers: issuers::build(&file.issuers, &mut cross),
         limit: routes.limit,
         listeners: listeners::build(file, &mut cross),
         log: telemetry::Settings {
