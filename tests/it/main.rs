@@ -16,6 +16,7 @@ mod faults;
 mod forwarding;
 mod grants;
 mod hostile;
+mod issuers;
 mod life;
 mod limits;
 mod metrics;
