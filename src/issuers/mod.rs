@@ -123,7 +123,16 @@ pub struct IssuerId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Wanted {
     issuer: IssuerId,
-    newer_than: u64,
+    newer_than: Newer,
+}
+
+/// What newer keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Newer {
+    /// Keys that have been fetched after this many fetches that brought some, be they the same.
+    Fetch(u64),
+    /// Other keys than those of this generation.
+    Generation(u64),
 }
 
 impl Wanted {
@@ -256,7 +265,7 @@ impl Issuers {
     pub async fn first_keys(&self, deadline: Instant) -> Vec<&str> {
         let mut without = Vec::new();
         for issuer in self.iter() {
-            if !issuer.supply.newer(0, deadline).await {
+            if !issuer.supply.newer(Newer::Fetch(0), deadline).await {
                 without.push(issuer.name());
             }
         }

@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout_at};
 
+use super::Newer;
 use super::fetch::Failure;
 use super::keys::KeySet;
 use super::status::Counts;
@@ -36,6 +37,8 @@ pub(super) struct Snapshot {
     pub(super) set: Arc<KeySet>,
     /// Which of the issuer's sets it is, counted from 1. A set that is fetched again stays what it is.
     pub(super) generation: u64,
+    /// How many fetches have brought keys, this one counted.
+    pub(super) fetch: u64,
     pub(super) fetched: Moment,
 }
 
@@ -136,16 +139,30 @@ impl Supply {
         self.current.store(Some(Arc::new(Snapshot {
             set,
             generation,
+            fetch: self.fetch() + 1,
             fetched: self.clock.now(),
         })));
     }
 
-    /// Waits for a set after that of `generation`, until `deadline`. Tells whether there is one.
+    /// Returns how many fetches have brought keys.
+    pub(super) fn fetch(&self) -> u64 {
+        let current = self.current.load();
+        current.as_ref().map_or(0, |snapshot| snapshot.fetch)
+    }
+
+    fn has(&self, newer_than: Newer) -> bool {
+        match newer_than {
+            Newer::Fetch(fetch) => self.fetch() > fetch,
+            Newer::Generation(generation) => self.generation() > generation,
+        }
+    }
+
+    /// Waits for keys that are newer than these, until `deadline`. Tells whether there are.
     ///
     /// # Cancel safety
     /// The fetch is the keeper's: nothing is lost.
-    pub(super) async fn newer(&self, generation: u64, deadline: Instant) -> bool {
-        if self.generation() > generation {
+    pub(super) async fn newer(&self, newer_than: Newer, deadline: Instant) -> bool {
+        if self.has(newer_than) {
             return true;
         }
         // Tokens with keys that nobody has are easily made, and whoever waits takes room from others.
@@ -161,7 +178,7 @@ impl Supply {
         loop {
             {
                 let seen = progress.borrow_and_update();
-                if self.generation() > generation {
+                if self.has(newer_than) {
                     return true;
                 }
                 let is_over = seen.begun > fetch || (seen.begun == fetch && !seen.is_fetching);
@@ -176,7 +193,7 @@ impl Supply {
                 }
             }
             if !matches!(timeout_at(deadline, progress.changed()).await, Ok(Ok(()))) {
-                return self.generation() > generation;
+                return self.has(newer_than);
             }
         }
     }

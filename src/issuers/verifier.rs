@@ -8,7 +8,7 @@ use aws_lc_rs::digest;
 use tokio::time::Instant;
 
 use super::token::{Claims, Refusal, Unproven};
-use super::{IssuerId, Issuers, Wanted};
+use super::{IssuerId, Issuers, Newer, Wanted};
 use crate::clock::Moment;
 
 /// Verifies tokens. Each worker has its own; nothing in it is shared but the issuers' keys, which are read without a lock.
@@ -75,16 +75,15 @@ impl Issuers {
         let unproven = Unproven::read(token)?;
         let name = unproven.issuer()?;
         let (id, issuer) = self.issued_by(name).ok_or(Refusal::Issuer)?;
-        let snapshot = issuer.snapshot(now);
-        let wanted = Wanted {
+        let wanted = |newer_than| Wanted {
             issuer: id,
-            newer_than: issuer.keys().generation(),
+            newer_than,
         };
-        let snapshot = snapshot.ok_or(Refusal::NoKeys(wanted))?;
-        let wanted = Wanted {
-            newer_than: snapshot.generation,
-            ..wanted
-        };
+        // Counted before the keys are looked at, so that a fetch in between is not missed.
+        let fetch = issuer.keys().fetch();
+        let snapshot = issuer.snapshot(now);
+        let snapshot = snapshot.ok_or(Refusal::NoKeys(wanted(Newer::Fetch(fetch))))?;
+        let wanted = wanted(Newer::Generation(snapshot.generation));
         let claims = unproven.prove(id, issuer.rules(), &snapshot.set, wanted, now.wall)?;
         Ok((claims, snapshot.generation))
     }

@@ -16,7 +16,7 @@ pub(super) const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"a",
 
 fn load(issuers: &str) -> Settings {
     let text = with(&format!("issuers:\n  {issuers}\n"));
-    config::parse("gateway.yaml", &text, &sources()).unwrap_or_else(|faults| panic!("{faults}"))
+    config::parse("gateway.yaml", &text, &sources()).expect("the issuers are sound")
 }
 
 fn issuer(of: &str) -> IssuerSettings {
@@ -29,10 +29,11 @@ fn issuer(of: &str) -> IssuerSettings {
 }
 
 fn server(of: &str) -> Server {
-    match issuer(of).source {
-        Source::Server(server) => *server,
-        Source::File(_) => panic!("{of} is a server"),
-    }
+    let server = match issuer(of).source {
+        Source::Server(server) => Some(*server),
+        Source::File(_) => None,
+    };
+    server.expect("the keys come from a server")
 }
 
 fn url_of(of: &str) -> (String, bool) {

@@ -125,6 +125,11 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// Returns the algorithm of each key.
+    pub fn algorithms(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(Key::algorithm)
+    }
+
     /// Returns the keys that are not used.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out

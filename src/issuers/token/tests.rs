@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::clock::Moment;
 use crate::issuers::signer::{Signer, set, signed};
-use crate::issuers::{IssuerSettings, Issuers, Settings, Source, Verifier};
+use crate::issuers::{IssuerSettings, Issuers, Newer, Settings, Source, Verifier};
 
 const HEADER: &str = r#"{"alg":"RS256","kid":"k1","typ":"JWT"}"#;
 const ISSUER: &str = "https://issuer.example";
@@ -61,13 +61,10 @@ fn claims(changes: &Value) -> String {
     });
     let members = claims.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
-        match value {
-            Value::Null => {
-                members.remove(name);
-            }
-            value => {
-                members.insert(name.clone(), value.clone());
-            }
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            members.insert(name.clone(), value.clone());
         }
     }
     claims.to_string()
@@ -93,7 +90,7 @@ fn with(changes: &Value) -> String {
 fn unknown_key() -> Refusal {
     Refusal::UnknownKey(Wanted {
         issuer: IssuerId(0),
-        newer_than: 1,
+        newer_than: Newer::Generation(1),
     })
 }
 
@@ -520,7 +517,7 @@ fn a_token_has_one_spelling() {
     let last = signature.chars().last().unwrap();
     // 342 characters hold 2052 bits, four more than the signature has.
     let next = char::from_u32(u32::from(last) + 1).unwrap();
-    let other_end = format!("{}{next}", &signature[..signature.len() - 1]);
+    let other_end = format!("{}{next}", signature.split_at(signature.len() - 1).0);
     for token in [
         String::new(),
         ".".to_owned(),
@@ -546,7 +543,7 @@ fn a_token_has_one_spelling() {
         format!("{good},{good}"),
         format!("{good} {good}"),
         format!("{header}.{claims}.{other_end}"),
-        format!("{header}.{claims}.+/{}", &signature[2..]),
+        format!("{header}.{claims}.+/{}", signature.split_at(2).1),
         format!("{}.{claims}.{signature}", STANDARD.encode("not json")),
         format!("{}.{claims}.{signature}", URL_SAFE_NO_PAD.encode("[]")),
         format!(
@@ -562,9 +559,9 @@ fn a_token_has_one_spelling() {
         assert_eq!(refused(&token), Refusal::Malformed, "{token:?}");
     }
     for end in 0..good.len() {
-        assert!(verify(&good[..end]).is_err(), "{end}");
+        assert!(verify(good.split_at(end).0).is_err(), "{end}");
     }
-    assert!(verify(&good[1..]).is_err());
+    assert!(verify(good.split_at(1).1).is_err());
     let bytes = [good.as_bytes(), b"\xff"].concat();
     assert_eq!(verifier().verify(&bytes, at(NOW)), Err(Refusal::Malformed));
 }
@@ -613,7 +610,7 @@ fn a_remembered_token_is_believed_only_while_its_keys_are_the_same() {
         Signer::rsa().jwk(&json!({ "kid": "k1" })),
         Signer::other_rsa().jwk(&json!({ "kid": "k2" })),
     );
-    let made = Issuers::new(&issuers(&[old.clone()])).unwrap();
+    let made = Issuers::new(&issuers(std::slice::from_ref(&old))).unwrap();
     let verifier = Verifier::new(made.clone());
     let supply = &made.get(IssuerId(0)).unwrap().supply;
     let read = |keys: &[Value]| KeySet::read(&set(keys)).unwrap();
@@ -628,7 +625,7 @@ fn a_remembered_token_is_believed_only_while_its_keys_are_the_same() {
         verify().unwrap_err().wanted(),
         Some(Wanted {
             issuer: IssuerId(0),
-            newer_than: 3
+            newer_than: Newer::Generation(3)
         })
     );
 }
@@ -655,9 +652,9 @@ proptest! {
         let from = from.index(GOOD.len());
         let to = (from + length).min(GOOD.len());
         let token = if twice {
-            format!("{}{}", &GOOD[..to], &GOOD[from..])
+            format!("{}{}", GOOD.split_at(to).0, GOOD.split_at(from).1)
         } else {
-            format!("{}{}", &GOOD[..from], &GOOD[to..])
+            format!("{}{}", GOOD.split_at(from).0, GOOD.split_at(to).1)
         };
 
         prop_assert!(VERIFIER.with(|verifier| verifier.verify(token.as_bytes(), at(NOW))).is_err());

@@ -7,11 +7,11 @@ mod rotation;
 mod server;
 
 use std::future::Future;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto, encode};
-use profile_gateway::clock::Clock;
+use profile_gateway::clock::{Clock, since_epoch};
 use profile_gateway::config::{self, Supplied};
 use profile_gateway::issuers::{Claims, Issuers, Keepers, Refusal, Settings, Verifier};
 use serde_json::{Value, json};
@@ -49,8 +49,7 @@ impl Signer {
 
     /// Returns a token as a cluster makes them, which counts for an hour.
     fn token(&self, issuer: &str) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let now = now.as_secs();
+        let now = since_epoch().as_secs();
         let header = Header {
             kid: Some(self.kid.to_owned()),
             ..Header::new(Algorithm::RS256)

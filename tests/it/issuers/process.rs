@@ -86,10 +86,11 @@ fn readiness_waits_for_the_keys_of_issuers_that_are_required() {
 
     let (status, text) = gateway.readiness();
     assert!(status == 200 && text.starts_with("ready\n"), "{text}");
-    let metric = |of: &str| gateway.metric(&format!("profile_gateway_issuer_{of}"));
-    assert_eq!(metric("keys{issuer=\"cluster\"}") as u64, 2);
-    assert_eq!(metric("keys{issuer=\"other\"}") as u64, 0);
-    assert!(metric("keys_age_seconds{issuer=\"cluster\"}") < 100.0);
+    let count = |of: &str| gateway.count(&format!("profile_gateway_issuer_{of}"));
+    assert_eq!(count("keys{issuer=\"cluster\"}"), 2);
+    assert_eq!(count("keys{issuer=\"other\"}"), 0);
+    let age = gateway.metric("profile_gateway_issuer_keys_age_seconds{issuer=\"cluster\"}");
+    assert!(age < 100.0, "{age}");
     let fetches = |outcome: &str| {
         gateway.count(&format!(
             "profile_gateway_issuer_fetches_total{{issuer=\"cluster\",outcome=\"{outcome}\"}}"
