@@ -127,6 +127,9 @@ reasons! {
     /// A fault of the gateway's own.
     Internal = "internal", INTERNAL_SERVER_ERROR, Gateway, Unsure, "proxy_internal_error",
         "The gateway failed.";
+    /// There are no keys that the token of the caller could be verified with.
+    KeysUnavailable = "keys_unavailable", SERVICE_UNAVAILABLE, Gateway, Later, "proxy_internal_response",
+        "The gateway has no keys to verify the token with.";
     /// The request has come through the gateway several times already.
     LoopDetected = "loop_detected", LOOP_DETECTED, Gateway, Never, "proxy_loop_detected",
         "The gateway is its own upstream.";

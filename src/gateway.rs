@@ -16,6 +16,7 @@ use crate::error::{Error, Source};
 use crate::forward::{self, Forward, Upload};
 use crate::identify::{self, Identify, IdentifyLayer};
 use crate::ims::Credentials;
+use crate::issuers::Issuers;
 use crate::limit::{Limit, LimitLayer};
 use crate::respond::{AccessLogLayer, CatchPanicLayer, InFlightLayer, ProblemsLayer};
 use crate::route::{self, FindRoute, RouteLayer};
@@ -40,6 +41,8 @@ pub struct Plan {
     pub identify: identify::Settings,
     /// The bound on requests in flight, shared by all workers.
     pub in_flight: InFlightLayer,
+    /// Who signs the tokens of callers, with keys that are kept fresh on the control thread.
+    pub issuers: Issuers,
     /// What callers are called in logs.
     pub callers: PerCaller<Named>,
     /// What places are called in logs.

@@ -22,8 +22,9 @@ pub mod connect;
 pub mod shared;
 pub mod telemetry;
 
-// Floor 2: the life of tokens; a simulated Adobe.
+// Floor 2: the life of tokens; who signs those of callers; a simulated Adobe.
 pub mod ims;
+pub mod issuers;
 pub mod simulator;
 
 // Floor 3: the stages, in the order a request meets them.

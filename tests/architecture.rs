@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 7] = [
         "stage",
     ],
     &["connect", "shared", "telemetry"],
-    &["ims", "simulator"],
+    &["ims", "issuers", "simulator"],
     &[
         "identify",
         "route",

@@ -1,9 +1,8 @@
 //! What operators are told about the credentials, as JSON.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use serde_json::{Map, Value, json};
 
+use super::words::{date, seconds};
 use crate::ims::{Credentials, Status};
 
 /// Returns the facts about all credentials.
@@ -45,14 +44,4 @@ fn facts(status: &Status) -> Value {
         "refusals": status.refusals,
         "replacements": status.replacements,
     })
-}
-
-/// To the millisecond, which is what people can compare.
-fn seconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-fn date(since_epoch: Duration) -> String {
-    let date = UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH);
-    humantime::format_rfc3339_millis(date).to_string()
 }

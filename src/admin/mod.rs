@@ -1,6 +1,8 @@
-//! The operator's listener: liveness, readiness, credentials and metrics.
+//! The operator's listener: liveness, readiness, credentials, issuers and metrics.
 
 mod credentials;
+mod issuers;
+mod words;
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,6 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::ims::{Current, Status};
+use crate::issuers::Issuer;
 
 /// Where operators look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Bound {
 pub struct Facts {
     /// The credentials, whose tokens decide readiness.
     pub credentials: Current,
+    /// Who signs the tokens of callers.
+    pub issuers: crate::issuers::Current,
     /// Whether the gateway is stopping.
     pub stopping: watch::Receiver<bool>,
     /// The metrics.
@@ -115,11 +120,16 @@ fn pages(facts: Facts) -> Router {
                 Json(credentials::page(&facts.credentials.get()))
             }),
         )
+        .route(
+            "/issuers",
+            get(async |State(facts): State<Facts>| Json(issuers::page(&facts.issuers.get()))),
+        )
         .route("/metrics", get(metrics))
         .with_state(facts)
 }
 
-/// Ready when every credential that is required has a token that may be used, and the gateway is not stopping.
+/// Ready when every credential that is required has a token that may be used and every issuer that is required has keys,
+/// and the gateway is not stopping.
 ///
 /// The text says what is missing. An outage of IMS does not end readiness before a token has run out.
 async fn readyz(State(facts): State<Facts>) -> Response {
@@ -133,13 +143,24 @@ async fn readyz(State(facts): State<Facts>) -> Response {
         .map(|credential| credential.status())
         .filter(|status| status.usable_for.is_none())
         .collect();
-    let ready = missing.iter().all(|status| !status.required);
+    let unknown: Vec<_> = facts
+        .issuers
+        .get()
+        .iter()
+        .map(Issuer::status)
+        .filter(|status| status.keys == 0)
+        .collect();
+    let ready = missing.iter().all(|status| !status.required)
+        && unknown.iter().all(|status| !status.required);
     let mut text = String::new();
     if ready {
         text.push_str("ready\n");
     }
     for status in missing {
         text.push_str(&missing_line(&status));
+    }
+    for status in unknown {
+        text.push_str(&issuers::missing_line(&status));
     }
     let code = if ready {
         StatusCode::OK

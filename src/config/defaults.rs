@@ -19,8 +19,28 @@ pub(super) fn timeout() -> Written<Duration> {
     Written::known("65s")
 }
 
+pub(super) fn issuer_timeout() -> Written<Duration> {
+    Written::known("5s")
+}
+
+pub(super) fn leeway() -> Written<Duration> {
+    Written::known("10s")
+}
+
+pub(super) fn min_refresh() -> Written<Duration> {
+    Written::known("10s")
+}
+
+pub(super) fn min_tls() -> MinTls {
+    MinTls::Tls12
+}
+
 pub(super) fn prefix() -> Written<Name> {
     Written::known("profile-gateway")
+}
+
+pub(super) fn refresh() -> Written<Duration> {
+    Written::known("5m")
 }
 
 pub(super) fn required() -> bool {
@@ -37,6 +57,10 @@ pub(super) fn retry() -> bool {
 
 pub(super) fn shared_timeout() -> Written<Duration> {
     Written::known("250ms")
+}
+
+pub(super) fn stale() -> Written<Duration> {
+    Written::known("24h")
 }
 
 pub(super) fn tls() -> bool {

@@ -34,8 +34,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    admin, authorize, connect, credentials, forward, identify, ims, limit, listener, route, shared,
-    telemetry,
+    admin, authorize, connect, credentials, forward, identify, ims, issuers, limit, listener,
+    route, shared, telemetry,
 };
 
 pub use diagnostics::Diagnostics;
@@ -73,6 +73,8 @@ pub struct Settings {
     pub in_flight: NonZeroUsize,
     /// The quotas.
     pub limit: limit::Settings,
+    /// Who signs the tokens of callers.
+    pub issuers: issuers::Settings,
     /// The callers' listeners, at least one.
     pub listeners: Vec<listener::Settings>,
     /// How the gateway logs.

@@ -17,6 +17,7 @@ use crate::connect::{Origin, Proxy};
 use crate::forward::{AnswerField, Sign};
 use crate::identify;
 use crate::ims::assertion::Metascope;
+use crate::issuers::Url;
 use crate::listener::Address;
 use crate::rewrite::Prefix;
 use crate::route::condition::is_operation_name;
@@ -25,13 +26,14 @@ use crate::secret::Secret;
 use crate::shared::{InvalidKey, SealingKey, Server};
 
 /// Every format there is.
-pub(super) const FORMATS: [Known; 38] = [
+pub(super) const FORMATS: [Known; 40] = [
     Known::of::<Account>(),
     Known::of::<Address>(),
     Known::of::<AnswerField>(),
     Known::of::<ByteSize>(),
     Known::of::<CertificateText>(),
     Known::of::<Cidr>(),
+    Known::of::<Claim>(),
     Known::of::<ClientId>(),
     Known::of::<EgressProxy>(),
     Known::of::<FieldName>(),
@@ -62,6 +64,7 @@ pub(super) const FORMATS: [Known; 38] = [
     Known::of::<std::time::Duration>(),
     Known::of::<TechnicalAccount>(),
     Known::of::<Template>(),
+    Known::of::<Url>(),
     Known::of::<UrlPath>(),
     Known::of::<Username>(),
 ];
@@ -168,6 +171,13 @@ by_text!(
     "path-template",
     "a path template such as /data/core/ups/{*rest}",
     "/data/core/ups/{*rest}"
+);
+
+by_text!(
+    Url,
+    "document-url",
+    "a URL such as https://login.example.com/keys",
+    "https://login.example.com/keys"
 );
 
 impl Format for SocketAddr {
@@ -457,6 +467,32 @@ impl Format for Name {
     }
 }
 
+/// What a token says of who signed it, or for whom.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Claim(pub(super) String);
+
+impl Format for Claim {
+    const NAME: &'static str = "claim";
+    const WHAT: &'static str = "a text such as https://login.example.com or profile-gateway";
+    const EXAMPLE: &'static str = "profile-gateway";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let legal = |letter: char| !letter.is_control() && !letter.is_whitespace();
+        if text.chars().all(legal) && (1..=MOST_CLAIM_BYTES).contains(&text.len()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "must be {}, without blanks, of {MOST_CLAIM_BYTES} bytes at most",
+                Self::WHAT
+            ))
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
 /// The absolute path of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FilePath(pub(super) PathBuf);
@@ -712,6 +748,7 @@ impl Format for OperationName {
 }
 
 const MOST_NAME_BYTES: usize = 64;
+const MOST_CLAIM_BYTES: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -727,6 +764,7 @@ mod tests {
                     .all(|other| other.name != known.name)
             );
         }
+        assert!(Claim::parse(Claim::EXAMPLE).is_ok() && Url::parse(Url::EXAMPLE).is_ok());
         assert!(Name::parse(Name::EXAMPLE).is_ok() && Scope::parse(Scope::EXAMPLE).is_ok());
         assert!(
             Template::parse(Template::EXAMPLE).is_ok() && Origin::parse(Origin::EXAMPLE).is_ok()
@@ -793,6 +831,21 @@ mod tests {
         );
         for wrong in ["", "a b", "a:b", "4294967295", "99999999999"] {
             assert!(Account::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_claim_has_no_blanks_and_an_end() {
+        for right in [
+            "https://a.example/t",
+            "kubernetes/serviceaccount",
+            "a:b|c",
+            &"a".repeat(512),
+        ] {
+            assert!(Claim::parse(right).is_ok(), "{right}");
+        }
+        for wrong in ["", " a", "a b", "a\n", "a\u{0}", &"a".repeat(513)] {
+            assert!(Claim::parse(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -97,7 +97,7 @@ impl fmt::Display for KeyPath {
 pub(super) fn speaks_of_secret(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     // A proxy's URL may have a password in it.
-    ["secret", "password", "key", "private", "proxy"]
+    ["bearer", "secret", "password", "key", "private", "proxy"]
         .iter()
         .any(|word| text.contains(word))
 }

@@ -1,4 +1,4 @@
-//! The control thread: tokens and the operators' pages, away from the requests.
+//! The control thread: tokens, issuers' keys and the operators' pages, away from the requests.
 
 use std::thread::JoinHandle;
 
@@ -9,6 +9,7 @@ use super::StartError;
 use super::reload::Reloader;
 use crate::admin;
 use crate::ims::Keepers;
+use crate::issuers;
 
 /// What the control thread takes with it.
 #[derive(Debug)]
@@ -47,9 +48,11 @@ impl Control {
             mut stop,
         } = self;
         keepers.keep(&facts.credentials.get());
+        let mut issuers = issuers::Keepers::default();
+        issuers.keep(&facts.issuers.get());
         let reloads = async {
             if let Some(reloader) = reloader {
-                reloader.follow(&mut keepers).await;
+                reloader.follow(&mut keepers, &mut issuers).await;
             }
             // Tokens are kept fresh even then.
             std::future::pending::<()>().await;

@@ -29,6 +29,7 @@ use crate::connect::PoolMetrics;
 use crate::connect::dial::SetupError;
 use crate::gateway::PlanError;
 use crate::ims::{Credentials, Current, Keepers};
+use crate::issuers::{self, NotReached};
 use crate::listener::{self, Address, BindError, Bound};
 use crate::shared::{self, Store};
 use crate::telemetry::{Log, Reloads, Sink};
@@ -83,6 +84,12 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
+impl From<NotReached> for StartError {
+    fn from(NotReached { origin, source }: NotReached) -> Self {
+        Self::Connect { origin, source }
+    }
+}
+
 impl Gateway {
     /// Takes every address, then starts the threads. Returns while the first tokens are still being fetched.
     ///
@@ -116,6 +123,8 @@ impl Gateway {
         let current = Current::new(credentials.clone());
         let plan = Arc::new(plan(settings, credentials, &mut registry)?);
         registry.register_collector(Box::new(current.clone()));
+        let issuers = issuers::Current::new(plan.issuers.clone());
+        registry.register_collector(Box::new(issuers.clone()));
         register_dropped(&mut registry, log);
         registry.register_collector(Box::new(listener::Metrics::of(&listeners)));
         let pools = PoolMetrics::default();
@@ -151,6 +160,7 @@ impl Gateway {
             admin,
             facts: admin::Facts {
                 credentials: current.clone(),
+                issuers: issuers.clone(),
                 stopping: stop_begins,
                 registry: Arc::new(registry),
             },
@@ -160,6 +170,7 @@ impl Gateway {
                     crew,
                     current,
                     drain,
+                    issuers,
                     log: Arc::clone(log),
                     reloads,
                     store,

@@ -16,6 +16,7 @@ use crate::forward;
 use crate::gate::Gate;
 use crate::gateway::{Plan, PlanError};
 use crate::ims::{CredentialId, Credentials};
+use crate::issuers::Issuers;
 use crate::limit::Limit;
 use crate::respond::InFlightLayer;
 use crate::telemetry::{Labels, Metrics, Named};
@@ -35,6 +36,7 @@ pub fn plan(
     warn_of_few_descriptors(&settings.upstream);
     let lasting = Lasting {
         echoes: forward::Echoes::register(registry),
+        issuers: Issuers::new(&settings.issuers)?,
         in_flight: InFlightLayer::new(settings.in_flight.get(), in_flight),
         limit: Limit::new(&settings.limit, &pauses(settings, &credentials)?),
         retries: forward::retry::Counts::register(registry),
@@ -64,6 +66,7 @@ pub(super) fn next(
     };
     let lasting = Lasting {
         echoes: before.echoes.clone(),
+        issuers: before.issuers.renewed(&settings.issuers)?,
         in_flight: before.in_flight.with_most(settings.in_flight.get()),
         limit: before
             .limit
@@ -83,6 +86,7 @@ pub(super) fn next(
 struct Lasting {
     echoes: forward::Echoes,
     in_flight: InFlightLayer,
+    issuers: Issuers,
     limit: Limit,
     metrics: Metrics,
     retries: forward::retry::Counts,
@@ -94,6 +98,7 @@ impl Lasting {
         let Self {
             echoes,
             in_flight,
+            issuers,
             limit,
             metrics,
             retries,
@@ -110,6 +115,7 @@ impl Lasting {
             },
             identify: settings.identify.clone(),
             in_flight,
+            issuers,
             limit,
             metrics,
             places: places(settings, &credentials),

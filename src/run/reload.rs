@@ -18,6 +18,7 @@ use crate::config::{Diagnostics, Drain, Outline, Settings, Watch};
 use crate::connect::Dialer;
 use crate::gateway::Plan;
 use crate::ims::{Credential, Credentials, Current, Keepers};
+use crate::issuers::{self, Issuers};
 use crate::listener::{self, Handle};
 use crate::shared::{Prepared, Store};
 use crate::telemetry::{Log, ReloadOutcome, Reloads};
@@ -38,6 +39,7 @@ pub(super) struct Lasting {
     pub(super) crew: Crew,
     pub(super) current: Current,
     pub(super) drain: watch::Sender<Drain>,
+    pub(super) issuers: issuers::Current,
     pub(super) log: Arc<Log>,
     pub(super) reloads: Reloads,
     pub(super) store: Option<Store>,
@@ -134,7 +136,7 @@ impl Reloader {
     }
 
     /// Looks at the files for ever, and puts in place what is new and sound.
-    pub(super) async fn follow(mut self, keepers: &mut Keepers) {
+    pub(super) async fn follow(mut self, keepers: &mut Keepers, issuers: &mut issuers::Keepers) {
         let mut looks = interval(BETWEEN_LOOKS);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -162,7 +164,7 @@ impl Reloader {
             self.files = files;
             match prepared {
                 None => {}
-                Some(Ok(ready)) => self.apply(*ready, keepers).await,
+                Some(Ok(ready)) => self.apply(*ready, keepers, issuers).await,
                 Some(Err(not)) => self.leave(not),
             }
         }
@@ -170,7 +172,7 @@ impl Reloader {
 
     /// Puts a configuration in place. Nothing here can fail but to change the file of a Unix socket, which others may have
     /// replaced.
-    async fn apply(&mut self, ready: Ready, keepers: &mut Keepers) {
+    async fn apply(&mut self, ready: Ready, keepers: &mut Keepers, issuers: &mut issuers::Keepers) {
         let Ready {
             settings,
             plan,
@@ -184,6 +186,7 @@ impl Reloader {
             crew,
             current,
             drain,
+            issuers: current_issuers,
             log,
             reloads,
             store: shared,
@@ -212,8 +215,13 @@ impl Reloader {
         // Before requests ask for them.
         plan.credentials.update(&settings.ims);
         keepers.keep(&plan.credentials);
-        self.wait_for_first_tokens(&plan.credentials).await;
+        issuers.keep(&plan.issuers);
+        tokio::join!(
+            self.wait_for_first_tokens(&plan.credentials),
+            wait_for_first_keys(&plan.issuers),
+        );
         current.set(plan.credentials.clone());
+        current_issuers.set(plan.issuers.clone());
         if !crew.hand_over(&plan).await {
             tracing::error!("a worker has not taken the new configuration yet");
         }
@@ -288,6 +296,16 @@ impl Reloader {
                 "a part of the configuration takes effect at the next start"
             );
         }
+    }
+}
+
+/// Gives issuers that have come the time for their keys.
+async fn wait_for_first_keys(issuers: &Issuers) {
+    for issuer in issuers.first_keys(Instant::now() + FIRST_TOKENS).await {
+        tracing::warn!(
+            issuer,
+            "an issuer has no keys yet; its tokens are answered with 503 until it has"
+        );
     }
 }
 
@@ -398,7 +416,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// How long a configuration waits for tokens of credentials that it brings.
+/// How long a configuration waits for tokens of credentials that it brings, and for keys of issuers.
 const FIRST_TOKENS: Duration = Duration::from_secs(10);
 
 /// With the two looks that a change takes, and the time that a kubelet takes, soon enough.

@@ -10,6 +10,7 @@ mod egress;
 mod examples;
 mod faults;
 mod grants;
+mod issuers;
 mod listeners;
 #[path = "../it/support/open.rs"]
 mod open;
@@ -34,6 +35,16 @@ fn sources() -> Supplied {
         .with_file("/hidden", HIDDEN)
         .with_file("/no-certificate.pem", "hello\n")
         .with_file("/etc/profile-gateway/redis-ca.pem", certificate())
+        .with_file("/keys.json", issuers::KEYS)
+        .with_file("/no-keys.json", r#"{"keys":[]}"#)
+        .with_file(
+            "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+            certificate(),
+        )
+        .with_file(
+            "/var/run/secrets/kubernetes.io/serviceaccount/token",
+            "bearer\n",
+        )
         .with_file("/var/run/secrets/redis/password", "password\n")
         .with_file("/var/run/secrets/shared/k1", ONE_KEY)
         .with_file("/var/run/secrets/shared/k2", OTHER_KEY)

@@ -17,6 +17,7 @@ mod faults;
 mod forwarding;
 mod grants;
 mod hostile;
+mod issuers;
 mod life;
 mod limits;
 mod metrics;

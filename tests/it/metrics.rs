@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::support::adobe::{Act, Adobe};
 use crate::support::gateway::{Gateway, ROUTES};
 use crate::support::raw::{exchange, get};
+use crate::support::running::eventually;
 
 /// Returns the names of all series that are scraped, as those who query them write them.
 fn scraped(gateway: &Gateway) -> BTreeSet<String> {
@@ -29,10 +30,24 @@ fn documented() -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
+/// The key of RFC 7515, appendix A.3.
+const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256",
+"x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+
 #[test]
 fn the_readme_lists_the_metrics_that_are_scraped_and_no_others() {
-    let adobe = Adobe::start(|_| Act::json("500 Oops", ""));
-    let gateway = Gateway::start(&adobe.url(), ROUTES);
+    let adobe = Adobe::start(|seen| match seen.target() {
+        "/keys" => Act::json("200 OK", KEYS),
+        _ => Act::json("500 Oops", ""),
+    });
+    let url = adobe.url();
+    let issuers =
+        format!("issuers: {{ a: {{ issuer: x, audiences: [y], jwks_url: '{url}/keys' }} }}\n");
+    let gateway = Gateway::start(&url, &format!("{ROUTES}{issuers}"));
+    eventually("keys", || {
+        let age = "profile_gateway_issuer_keys_age_seconds";
+        scraped(&gateway).contains(age).then_some(())
+    });
     // What has never been counted has no series in some families.
     exchange(gateway.address, get("/data/core/ups/audiences", ""));
 

@@ -60,7 +60,8 @@ pub(super) fn client(
     }
 }
 
-fn content(
+/// Reads the file named at `path`.
+pub(super) fn content(
     Written(FilePath(file)): &Written<FilePath>,
     path: &KeyPath,
     cross: &mut Cross<'_>,

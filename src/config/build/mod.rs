@@ -6,6 +6,7 @@ mod credentials;
 mod found;
 mod granted;
 mod grants;
+mod issuers;
 mod listeners;
 mod matching;
 mod named;
@@ -61,6 +62,7 @@ pub(super) fn build(
         identify: callers.settings,
         ims: origins::ims(&file.ims, credentials, &mut cross),
         in_flight: file.in_flight,
+        issuers: issuers::build(&file.issuers, &mut cross),
         limit: routes.limit,
         log: telemetry::Settings {
             format: match file.log.format {

@@ -104,14 +104,14 @@ fn breaker(file: &Breaker) -> Option<connect::breaker::Settings> {
     })
 }
 
-fn min_tls(written: MinTls) -> connect::MinTls {
+pub(super) fn min_tls(written: MinTls) -> connect::MinTls {
     match written {
         MinTls::Tls12 => connect::MinTls::Tls12,
         MinTls::Tls13 => connect::MinTls::Tls13,
     }
 }
 
-fn address(
+pub(super) fn address(
     written: Option<&Written<SocketAddr>>,
     path: &KeyPath,
     cross: &mut Cross<'_>,
@@ -152,10 +152,9 @@ fn require_tls(
     });
 }
 
-// The token service is called rarely, and once at a time for a credential, so these matter little there and have no
-// keys.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const TLS_TIMEOUT: Duration = Duration::from_secs(3);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
-const LIFETIME: Duration = Duration::from_mins(10);
-const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");
+// The token service and issuers are called rarely, and once at a time, so these matter little there and have no keys.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const TLS_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+pub(super) const LIFETIME: Duration = Duration::from_mins(10);
+pub(super) const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(64).expect("it is not zero");
