@@ -222,7 +222,9 @@ fn order(known: &[u8], segment: &[u8]) -> Ordering {
 /// The same for a known segment in lower case. Most segments of paths are in lower case too.
 fn folded_order(known: &[u8], segment: &[u8]) -> Ordering {
     let by_length = known.len().cmp(&segment.len());
-    by_length.then_with(|| {
+    let first = |segment: &[u8]| segment.first().map(u8::to_ascii_lowercase);
+    let by_first = || first(known).cmp(&first(segment));
+    by_length.then_with(by_first).then_with(|| {
         if known == segment {
             return Ordering::Equal;
         }

@@ -35,7 +35,7 @@ pub struct Decided<'a> {
     /// Which operation of the Profile API it is.
     pub operation: &'static Operation,
     /// Its path as it goes upstream and how it got so, unless it is the caller's own.
-    pub rewritten: Option<(Rewritten, Arc<Way>)>,
+    pub rewritten: Option<Box<(Rewritten, Arc<Way>)>>,
 }
 
 impl FindRoute {
@@ -99,8 +99,8 @@ impl FindRoute {
         if !rule.encoded_slashes {
             refuse_slash()?;
         }
-        if let Some((rewritten, _)) = &rewritten {
-            target::check(&rewritten.path).map_err(ambiguous)?;
+        if let Some(rewritten) = &rewritten {
+            target::check(&rewritten.0.path).map_err(ambiguous)?;
         }
         Ok(Decided {
             route,
@@ -130,7 +130,8 @@ impl<B> Stage<Identified<B>> for FindRoute {
         exchange.route.set(Some(decided.route));
         exchange.operation.set(Some(decided.operation));
         let mut segment = None;
-        if let Some((rewritten, way)) = decided.rewritten {
+        if let Some(rewritten) = decided.rewritten {
+            let (rewritten, way) = *rewritten;
             *request.uri_mut() = with_path(request.uri(), &rewritten.path)?;
             segment = rewritten.segment;
             // A request is routed once.

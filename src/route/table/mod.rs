@@ -98,8 +98,9 @@ pub struct Hit {
     pub route: RouteId,
     /// What it means upstream.
     pub operation: &'static Operation,
-    /// The path as it goes there and how it got so, unless it is the caller's own.
-    pub rewritten: Option<(Rewritten, Arc<Way>)>,
+    /// The path as it goes there and how it got so, unless it is the caller's own. In a box, since few routes have it and all
+    /// hand it on.
+    pub rewritten: Option<Box<(Rewritten, Arc<Way>)>>,
 }
 
 impl Table {
@@ -271,7 +272,7 @@ struct Search<'t, 'a, W> {
 struct Meaning<'t> {
     way: Option<&'t Arc<Way>>,
     operation: &'static Operation,
-    rewritten: Option<Rewritten>,
+    rewritten: Option<Box<(Rewritten, Arc<Way>)>>,
 }
 
 impl<'t, W: Watch> Search<'t, '_, W> {
@@ -337,11 +338,10 @@ impl<'t, W: Watch> Search<'t, '_, W> {
         {
             return Err(miss);
         }
-        let way = candidate.way.as_ref().map(Arc::clone);
         Ok(Hit {
             route: candidate.route,
             operation: meaning.operation,
-            rewritten: meaning.rewritten.take().zip(way),
+            rewritten: meaning.rewritten.take(),
         })
     }
 
@@ -355,10 +355,10 @@ impl<'t, W: Watch> Search<'t, '_, W> {
         if !self.meaning.as_ref().is_some_and(same) {
             let path = self.asked.uri.path();
             let rewritten = match way {
-                Some(way) => Some(way.there(path)?),
+                Some(way) => Some(Box::new((way.there(path)?, Arc::clone(way)))),
                 None => None,
             };
-            let path = rewritten.as_ref().map_or(path, |it| it.path.as_str());
+            let path = rewritten.as_ref().map_or(path, |it| it.0.path.as_str());
             let operations = &self.table.operations;
             let operation = if self.asked.encoded_slash {
                 operations.of_encoded(self.asked.method, path)

@@ -291,7 +291,7 @@ fn operations_are_those_of_the_path_that_goes_upstream() {
     ]);
     let found = |method, path| match request(method, path).find_by(&table, &mut Unwatched) {
         Found::Route(hit) => {
-            let (rewritten, _) = hit.rewritten.unwrap();
+            let (rewritten, _) = *hit.rewritten.unwrap();
             let segment = rewritten.segment.map(String::from);
             Some((hit.operation.name, rewritten.path, segment))
         }
@@ -749,7 +749,7 @@ proptest! {
                 Found::Route(hit) => {
                     prop_assert_eq!(Some(hit.route.0), wanted.map(|it| it.route), "{:?}", asked);
                     let way = &wanted.unwrap().way;
-                    let path = hit.rewritten.as_ref().map_or(asked.path, |(it, _)| it.path.as_str());
+                    let path = hit.rewritten.as_ref().map_or(asked.path, |it| it.0.path.as_str());
                     let there = way.there(asked.path).unwrap().path;
                     prop_assert_eq!(path, there.as_str());
                     prop_assert_eq!(hit.operation, Operation::of(&asked.method, path));
