@@ -85,6 +85,8 @@ pub struct Accepts {
     pub network: bool,
     /// Whether it counts who is at the other end of a Unix socket.
     pub unix_peer: bool,
+    /// The field in which workload tokens are shown, if they count here.
+    pub workload_token: Option<HeaderName>,
 }
 
 impl Accepts {
@@ -96,6 +98,7 @@ impl Accepts {
             client_certificate: false,
             network: false,
             unix_peer: false,
+            workload_token: None,
         })
     }
 }

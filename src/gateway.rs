@@ -14,7 +14,7 @@ use crate::context::{Inbound, PerCaller, PerPlace, PerRoute};
 use crate::credentials::{self, AttachCredentialsLayer};
 use crate::error::{Error, Source};
 use crate::forward::{self, Forward, Upload};
-use crate::identify::{self, Identify, IdentifyLayer};
+use crate::identify::{self, IdentifyLayer};
 use crate::ims::Credentials;
 use crate::issuers::Issuers;
 use crate::limit::{Limit, LimitLayer};
@@ -131,7 +131,7 @@ where
         // Before any work, since it protects what does the work; held until the answer's last byte.
         .layer(plan.in_flight.clone())
         // Who calls comes first: everything granted is granted to somebody. Received → Identified.
-        .layer(IdentifyLayer::new(Rc::new(Identify::new(&plan.identify))))
+        .layer(IdentifyLayer::new(&plan.identify, &plan.issuers))
         // The canonical path decides the route, the operation and the deadline. Identified → Routed.
         .layer(RouteLayer::new(Rc::new(FindRoute::new(
             plan.route.clone(),

@@ -1,5 +1,6 @@
 //! The shape of a stage that decides on the request head alone, and its tower face.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -117,6 +118,68 @@ where
                 .take()
                 .expect("a future is not polled after it is ready"))),
         }
+    }
+}
+
+pin_project! {
+    /// The future of a service that seldom has to wait before it can decide: the inner one, or one in a box.
+    pub struct WaitingFuture<F: Future> {
+        #[pin]
+        state: Waiting<F>,
+    }
+}
+
+pin_project! {
+    #[project = WaitingProjection]
+    enum Waiting<F: Future> {
+        Passed { #[pin] future: F },
+        Waiting { future: Pin<Box<dyn Future<Output = F::Output>>> },
+    }
+}
+
+impl<F, R> WaitingFuture<F>
+where
+    F: Future<Output = Result<R, Error>>,
+    R: 'static,
+{
+    /// Ends at once.
+    pub fn refused(refusal: Error) -> Self {
+        Self::waiting(std::future::ready(Err(refusal)))
+    }
+}
+
+impl<F: Future> WaitingFuture<F> {
+    /// Is the inner service's future.
+    pub fn passed(future: F) -> Self {
+        Self {
+            state: Waiting::Passed { future },
+        }
+    }
+
+    /// Waits first.
+    pub fn waiting(future: impl Future<Output = F::Output> + 'static) -> Self {
+        Self {
+            state: Waiting::Waiting {
+                future: Box::pin(future),
+            },
+        }
+    }
+}
+
+impl<F: Future> Future for WaitingFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project().state.project() {
+            WaitingProjection::Passed { future } => future.poll(cx),
+            WaitingProjection::Waiting { future } => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<F: Future> fmt::Debug for WaitingFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitingFuture").finish_non_exhaustive()
     }
 }
 

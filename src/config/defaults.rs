@@ -159,6 +159,7 @@ impl Default for Listener {
             public_url: None,
             reuse_port: false,
             tls: None,
+            token_header: Written::known("authorization"),
         }
     }
 }

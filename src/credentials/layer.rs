@@ -17,6 +17,7 @@ use crate::deadline;
 use crate::error::{Error, Reason};
 use crate::gate::{Gate, Trial};
 use crate::ims::{Credentials, Hold};
+use crate::stage::WaitingFuture;
 
 /// The layer that attaches credentials.
 #[derive(Clone, Debug)]
@@ -76,7 +77,7 @@ where
 {
     type Response = S::Response;
     type Error = Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = WaitingFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx)
@@ -89,7 +90,7 @@ where
         } = admitted;
         let credential = match self.places.get(authorized.place) {
             Ok(credential) => credential,
-            Err(error) => return ResponseFuture::waiting(async move { Err(error) }),
+            Err(error) => return WaitingFuture::waiting(async move { Err(error) }),
         };
         // The request began a moment ago.
         let now = authorized.routed.received.exchange.started;
@@ -97,14 +98,12 @@ where
             let future = self
                 .inner
                 .call(attach(authorized, trial, credential, bearer));
-            return ResponseFuture {
-                state: State::Passed { future },
-            };
+            return WaitingFuture::passed(future);
         }
         let credential = Rc::clone(credential);
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        ResponseFuture::waiting(async move {
+        WaitingFuture::waiting(async move {
             let routed = &mut authorized.routed;
             let Received { request, exchange } = &mut routed.received;
             routed.deadline = deadline::shorten(request.headers_mut(), exchange, routed.deadline)?;
@@ -171,48 +170,5 @@ impl Successors for Held {
         deadline: Instant,
     ) -> Pin<Box<dyn Future<Output = Option<Bearer>> + '_>> {
         Box::pin(self.0.successor(generation, deadline))
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// The future of [`AttachCredentials`]: the inner one, or one that first waits for a token.
-    pub struct ResponseFuture<F: Future> {
-        #[pin]
-        state: State<F>,
-    }
-}
-
-pin_project_lite::pin_project! {
-    #[project = StateProjection]
-    enum State<F: Future> {
-        Passed { #[pin] future: F },
-        Waiting { future: Pin<Box<dyn Future<Output = F::Output>>> },
-    }
-}
-
-impl<F: Future> ResponseFuture<F> {
-    fn waiting(future: impl Future<Output = F::Output> + 'static) -> Self {
-        Self {
-            state: State::Waiting {
-                future: Box::pin(future),
-            },
-        }
-    }
-}
-
-impl<F: Future> Future for ResponseFuture<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        match self.project().state.project() {
-            StateProjection::Passed { future } => future.poll(cx),
-            StateProjection::Waiting { future } => future.as_mut().poll(cx),
-        }
-    }
-}
-
-impl<F: Future> std::fmt::Debug for ResponseFuture<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

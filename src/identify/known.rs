@@ -8,10 +8,11 @@ use http::HeaderValue;
 use ipnet::IpNet;
 
 use super::unknown::Unknown;
-use super::{CertificateName, KeyDigest, Proofs, Settings, UnixAccount};
+use super::{CertificateName, KeyDigest, Proofs, Settings, Subject, UnixAccount};
 use crate::clock;
 use crate::context::{CallerId, Connection, Identity, Means};
 use crate::error::Error;
+use crate::issuers::Claims;
 use crate::peer::{CertificateNames, UnixPeer};
 
 /// The callers, by what they are known by.
@@ -22,6 +23,8 @@ pub struct Known {
     certificates: Vec<(CertificateName, CallerId)>,
     /// The smallest networks first.
     networks: Vec<(IpNet, CallerId)>,
+    /// By issuer, in the order of their places.
+    subjects: Vec<HashMap<Box<str>, CallerId>>,
     /// Those that say most first, and a user before a group.
     unix_peers: Vec<(UnixAccount, CallerId)>,
 }
@@ -30,7 +33,9 @@ impl Known {
     /// Prepares the callers.
     pub fn new(settings: &Settings) -> Self {
         let mut api_keys: HashMap<u64, Vec<_>> = HashMap::new();
-        let (mut certificates, mut networks, mut unix_peers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut certificates, mut networks) = (Vec::new(), Vec::new());
+        let mut subjects: Vec<HashMap<Box<str>, CallerId>> = Vec::new();
+        let mut unix_peers = Vec::new();
         for (id, caller) in settings.callers.iter() {
             for digest in &caller.api_keys {
                 let same = api_keys.entry(digest.start()).or_default();
@@ -38,6 +43,14 @@ impl Known {
             }
             certificates.extend(caller.certificates.iter().map(|name| (name.clone(), id)));
             networks.extend(caller.networks.iter().map(|network| (*network, id)));
+            for Subject { issuer, subject } in &caller.subjects {
+                if subjects.len() <= issuer.0 {
+                    subjects.resize_with(issuer.0 + 1, HashMap::new);
+                }
+                if let Some(of_issuer) = subjects.get_mut(issuer.0) {
+                    of_issuer.insert(subject.as_str().into(), id);
+                }
+            }
             unix_peers.extend(caller.unix_peers.iter().map(|account| (*account, id)));
         }
         unix_peers.sort_by_key(|(account, _)| (Reverse(account.weight()), account.uid.is_none()));
@@ -46,18 +59,31 @@ impl Known {
             api_keys,
             certificates,
             networks,
+            subjects,
             unix_peers,
         }
     }
 
-    /// Returns who calls over `connection` with a request that shows `proofs`.
+    /// Returns who calls over `connection` with a request that shows `proofs`, and a workload token with these `claims`, if it
+    /// shows one.
     ///
     /// # Errors
     /// [`crate::error::Reason::CallerUnknown`] when something is shown that is wrong, when what is shown belongs to different callers,
     /// and when nothing is shown where something has to be. Why goes to the log; the caller is told what would count.
-    pub fn identify(&self, connection: &Connection, proofs: &Proofs) -> Result<Identity, Error> {
+    pub fn identify(
+        &self,
+        connection: &Connection,
+        proofs: &Proofs,
+        claims: Option<&Claims>,
+    ) -> Result<Identity, Error> {
         let accepts = &connection.accepts;
         let mut shown = None;
+        if let Some(claims) = claims {
+            let caller = self.by_subject(claims);
+            let caller = caller.ok_or_else(|| Unknown::Subject.told(accepts))?;
+            agree(&mut shown, caller, Means::WorkloadToken)
+                .map_err(|differ| differ.told(accepts))?;
+        }
         if accepts.client_certificate
             && let Some(names) = connection.certificate.get()
         {
@@ -114,6 +140,11 @@ impl Known {
         };
         let all = self.certificates.iter().filter(move |(name, _)| of(name));
         all.map(|(_, caller)| *caller)
+    }
+
+    fn by_subject(&self, claims: &Claims) -> Option<CallerId> {
+        let of_issuer = self.subjects.get(claims.issuer.0)?;
+        of_issuer.get(&*claims.subject).copied()
     }
 
     fn by_unix_peer(&self, peer: UnixPeer) -> Option<CallerId> {
@@ -178,6 +209,7 @@ mod tests {
             client_certificate: false,
             network: true,
             unix_peer: true,
+            workload_token: None,
         })
     }
 
@@ -190,8 +222,9 @@ mod tests {
         let connection = Connection::new((peer, 1).into(), Endpoint::Unix, accepts);
         let proofs = Proofs {
             api_key: key.map(HeaderValue::from_static),
+            token: None,
         };
-        let identity = known().identify(&connection, &proofs);
+        let identity = known().identify(&connection, &proofs, None);
         identity
             .map(|who| (who.caller.0, who.by))
             .map_err(|error| error.detail().to_owned())

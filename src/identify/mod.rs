@@ -14,10 +14,11 @@ use ipnet::IpNet;
 
 pub use digest::{InvalidDigest, KeyDigest};
 pub use known::Known;
-pub use layer::{Identify, IdentifyLayer};
-pub use proof::Proofs;
+pub use layer::{Identify, IdentifyLayer, Identifying};
+pub use proof::{Proofs, Token};
 
 use crate::context::PerCaller;
+use crate::issuers::IssuerId;
 use crate::peer::UnixPeer;
 
 /// The callers.
@@ -40,8 +41,19 @@ pub struct Caller {
     pub certificates: Vec<CertificateName>,
     /// The networks its connections come from.
     pub networks: Vec<IpNet>,
+    /// Whom issuers of workload tokens name when they mean it.
+    pub subjects: Vec<Subject>,
     /// Who it is on this machine.
     pub unix_peers: Vec<UnixAccount>,
+}
+
+/// Whom an issuer of workload tokens names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The issuer.
+    pub issuer: IssuerId,
+    /// Its name for the caller: `sub`, compared exactly.
+    pub subject: String,
 }
 
 /// A name in a certificate.
@@ -84,11 +96,13 @@ impl Caller {
             api_keys,
             certificates,
             networks,
+            subjects,
             unix_peers,
         } = self;
         api_keys.is_empty()
             && certificates.is_empty()
             && networks.is_empty()
+            && subjects.is_empty()
             && unix_peers.is_empty()
     }
 

@@ -1,6 +1,6 @@
 //! What a request shows of who sends it.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::unknown::Unknown;
 use crate::context::Accepts;
@@ -11,7 +11,32 @@ use crate::error::Error;
 pub struct Proofs {
     /// The value of the listener's field for API keys.
     pub api_key: Option<HeaderValue>,
+    /// The value of its field for workload tokens.
+    pub token: Option<Token>,
 }
+
+/// A workload token, as it is shown.
+#[derive(Clone, Debug)]
+pub struct Token {
+    value: HeaderValue,
+    /// Whether the value says `Bearer` before the token.
+    has_scheme: bool,
+}
+
+impl Token {
+    /// Returns the token itself. `None`: the value is of another scheme.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        let value = self.value.as_bytes();
+        if !self.has_scheme {
+            return Some(value);
+        }
+        // RFC 9110 §11.1 and RFC 6750 §2.1: the scheme's case does not matter, and one space follows.
+        let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+        scheme.eq_ignore_ascii_case(SCHEME).then_some(token)
+    }
+}
+
+const SCHEME: &[u8] = b"Bearer ";
 
 impl Proofs {
     /// Takes all fields out of a request that may hold a proof, and returns those that the listener looks at. `fields` are
@@ -28,6 +53,13 @@ impl Proofs {
         if let Some(field) = &accepts.api_key {
             let only = only(headers, field);
             proofs.api_key = only.map_err(|repeated| repeated.told(accepts))?;
+        }
+        if let Some(field) = &accepts.workload_token {
+            let only = only(headers, field).map_err(|repeated| repeated.told(accepts))?;
+            proofs.token = only.map(|value| Token {
+                value,
+                has_scheme: *field == AUTHORIZATION,
+            });
         }
         for field in fields {
             headers.remove(field);

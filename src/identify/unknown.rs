@@ -4,6 +4,7 @@ use http::{HeaderValue, header};
 
 use crate::context::Accepts;
 use crate::error::{Error, Reason};
+use crate::issuers::Refusal;
 
 /// Why a caller is not known, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,8 +17,14 @@ pub(super) enum Unknown {
     Nothing,
     #[error("more than one proof of a kind was shown")]
     Repeated,
+    #[error("the field for tokens holds something else")]
+    Scheme,
     #[error("what was shown belongs to different callers")]
     Several,
+    #[error("the token is good, and of nobody who is known here")]
+    Subject,
+    #[error(transparent)]
+    Token(#[from] Refusal),
 }
 
 impl Unknown {
@@ -29,24 +36,39 @@ impl Unknown {
             (Self::Repeated, Some(counts)) => {
                 format!("show who calls once, and no more; what counts is {counts}")
             }
-            (Self::ApiKey | Self::Expired | Self::Several, Some(counts)) => {
+            (_, Some(counts)) => {
                 format!(
                     "what the request shows of its caller does not count here; what does is {counts}"
                 )
             }
         };
         let error = Error::new(Reason::CallerUnknown, detail).because(self);
-        match &accepts.api_key {
+        match self.challenge(accepts) {
+            Some(challenge) => error.with_field(header::WWW_AUTHENTICATE, challenge),
             None => error,
-            Some(field) => {
-                // RFC 9110 §15.5.2 asks for one. There is no registered scheme for a key in a field of its own.
-                let challenge = format!("ApiKey realm=\"profile-gateway\", header=\"{field}\"");
-                match HeaderValue::from_str(&challenge) {
-                    Ok(value) => error.with_field(header::WWW_AUTHENTICATE, value),
-                    Err(_) => error,
-                }
-            }
         }
+    }
+
+    /// Returns what RFC 9110 §15.5.2 asks for. There is no registered scheme for a key in a field of its own.
+    fn challenge(self, accepts: &Accepts) -> Option<HeaderValue> {
+        let token = accepts.workload_token.as_ref().map(|_| match self {
+            // RFC 6750 §3.1
+            Self::Subject | Self::Token(_) => {
+                "Bearer realm=\"profile-gateway\", error=\"invalid_token\"".to_owned()
+            }
+            Self::ApiKey
+            | Self::Expired
+            | Self::Nothing
+            | Self::Repeated
+            | Self::Scheme
+            | Self::Several => "Bearer realm=\"profile-gateway\"".to_owned(),
+        });
+        let key = accepts.api_key.as_ref();
+        let key = key.map(|field| format!("ApiKey realm=\"profile-gateway\", header=\"{field}\""));
+        let all: Vec<_> = token.into_iter().chain(key).collect();
+        (!all.is_empty())
+            .then(|| HeaderValue::from_str(&all.join(", ")).ok())
+            .flatten()
     }
 }
 
@@ -54,9 +76,18 @@ impl Unknown {
 fn counts(accepts: &Accepts) -> Option<String> {
     let key = accepts.api_key.as_ref();
     let key = key.map(|field| format!("an API key in {field}"));
+    let token = accepts.workload_token.as_ref();
+    let token = token.map(|field| {
+        if *field == header::AUTHORIZATION {
+            "a workload token in authorization, after Bearer".to_owned()
+        } else {
+            format!("a workload token in {field}")
+        }
+    });
     let certificate = accepts
         .client_certificate
         .then(|| "a client certificate".to_owned());
-    let all: Vec<_> = certificate.into_iter().chain(key).collect();
+    let all = token.into_iter().chain(certificate).chain(key);
+    let all: Vec<_> = all.collect();
     (!all.is_empty()).then(|| all.join(", or "))
 }

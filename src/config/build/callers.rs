@@ -6,10 +6,11 @@ use super::named::unknown_at;
 use crate::aep;
 use crate::config::file::{Caller, Certificate, File, Kind, Means, Several};
 use crate::config::format::Written;
-use crate::config::name::{CertificateText, Cidr, FieldName, HostName, KeyDigest};
+use crate::config::name::{CertificateText, Cidr, Claim, FieldName, HostName, KeyDigest, Name};
 use crate::config::path::{KeyPath, top};
 use crate::context::{ANONYMOUS, CallerId};
-use crate::identify::{self, CertificateName, UnixAccount};
+use crate::identify::{self, CertificateName, Subject, UnixAccount};
+use crate::issuers::IssuerId;
 use crate::listener;
 
 /// The callers, whoever shows nothing first.
@@ -36,6 +37,7 @@ impl Callers {
                 Means::ClientCertificate => caller.certificates.is_empty(),
                 Means::Network => caller.networks.is_empty(),
                 Means::UnixPeer => caller.unix_peers.is_empty(),
+                Means::WorkloadToken => caller.subjects.is_empty(),
             })
     }
 
@@ -77,14 +79,14 @@ pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Callers {
         let known = one(name, caller, &path, &mut taken, cross);
         if known.is_known_by_nothing() {
             cross.fault(&path, &[], "has nothing that it is known by", |fault| {
-                fault.help("add `client_certificate`, `api_key`, `unix_peer` or `network`")
+                fault.help("add `workload_token`, `client_certificate`, `api_key`, `unix_peer` or `network`")
             });
         }
         callers.push(known);
     }
-    let fields = file.listeners.iter().map(|listener| {
-        let Written(FieldName(field)) = &listener.api_key_header;
-        field.clone()
+    let fields = file.listeners.iter().flat_map(|listener| {
+        let both = [&listener.api_key_header, &listener.token_header];
+        both.map(|Written(FieldName(field))| field.clone())
     });
     let mut fields: Vec<_> = fields.collect();
     fields.sort_by(|one, other| one.as_str().cmp(other.as_str()));
@@ -104,6 +106,7 @@ struct Taken {
     api_keys: Vec<(identify::KeyDigest, KeyPath)>,
     certificates: Vec<(CertificateName, KeyPath)>,
     networks: Vec<(ipnet::IpNet, KeyPath)>,
+    subjects: Vec<(Subject, KeyPath)>,
     unix_peers: Vec<(UnixAccount, KeyPath)>,
 }
 
@@ -142,6 +145,35 @@ fn one(
         }
         unique(&mut taken.unix_peers, account, path, "account", cross);
         known.unix_peers.push(account);
+    }
+    let issuers = cross.names("issuers");
+    for (token, path) in places(caller.workload_token.as_ref(), &path.key("workload_token")) {
+        let Written(Name(name)) = &token.issuer;
+        let Some(issuer) = issuers.iter().position(|known| known == name) else {
+            let names = issuers.iter().map(String::as_str);
+            unknown_at(
+                "issuer",
+                name,
+                &path.key("issuer"),
+                &top("issuers"),
+                names,
+                cross,
+            );
+            continue;
+        };
+        let Written(Claim(subject)) = &token.subject;
+        let subject = Subject {
+            issuer: IssuerId(issuer),
+            subject: subject.clone(),
+        };
+        unique(
+            &mut taken.subjects,
+            subject.clone(),
+            path.key("subject"),
+            "subject",
+            cross,
+        );
+        known.subjects.push(subject);
     }
     if let Some(network) = &caller.network {
         for (index, Written(Cidr(net))) in network.cidr.iter().enumerate() {

@@ -86,6 +86,15 @@ fn one(
             )
         });
     }
+    if listener.api_key_header == listener.token_header {
+        let message = "is the field for tokens, too";
+        cross.fault(
+            &path.key("api_key_header"),
+            &[&path.key("token_header")],
+            message,
+            |fault| fault.help("a field shows one or the other; choose another one"),
+        );
+    }
     let limits = &listener.limits;
     if limits.target.0.0 > limits.head.0.0 {
         let path = path.key("limits");
@@ -168,6 +177,7 @@ fn accepts(listener: &Listener, local: bool, callers: &Callers) -> Accepts {
         .is_some_and(|tls| tls.client_ca.is_some());
     let default = local && !callers.are_known();
     let Written(FieldName(api_key)) = &listener.api_key_header;
+    let Written(FieldName(token)) = &listener.token_header;
     Accepts {
         anonymous: listener
             .anonymous
@@ -175,6 +185,7 @@ fn accepts(listener: &Listener, local: bool, callers: &Callers) -> Accepts {
         api_key: by(Means::ApiKey).then(|| api_key.clone()),
         client_certificate: asks && by(Means::ClientCertificate),
         network: by(Means::Network),
+        workload_token: by(Means::WorkloadToken).then(|| token.clone()),
         unix_peer: matches!(listener.address.0, Address::Unix(_)) && by(Means::UnixPeer),
     }
 }

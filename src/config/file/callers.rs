@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Kind;
 use crate::aep::SandboxName;
 use crate::config::format::Written;
-use crate::config::name::{CertificateText, Cidr, HostName, KeyDigest};
+use crate::config::name::{CertificateText, Cidr, Claim, HostName, KeyDigest, Name};
 
 /// One map, or a list of them.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -59,6 +59,22 @@ pub(in crate::config) struct Caller {
     #[serde(default)]
     #[schemars(with = "Several<Peer>")]
     pub(in crate::config) unix_peer: Option<Several<Peer>>,
+    /// Whom tokens of an issuer speak for that make their bearer the caller: one, or a list. A request shows a token in the
+    /// field `listeners[].token_header`. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Several<WorkloadToken>")]
+    pub(in crate::config) workload_token: Option<Several<WorkloadToken>>,
+}
+
+/// Whom an issuer's tokens speak for.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct WorkloadToken {
+    /// The name of the issuer, of `issuers`.
+    pub(in crate::config) issuer: Written<Name>,
+    /// `sub` of the token, compared exactly. That of a service account of Kubernetes is
+    /// `system:serviceaccount:NAMESPACE:NAME`. Example: `system:serviceaccount:shop:checkout`.
+    pub(in crate::config) subject: Written<Claim>,
 }
 
 /// A name in a certificate: one of the three.

@@ -327,7 +327,7 @@ pub(in crate::config) struct Listener {
     pub(in crate::config) group: Option<Written<Account>>,
     /// Whether HTTP/2 is spoken besides HTTP/1.1: in clear text with prior knowledge, over TLS by ALPN. Default true.
     pub(in crate::config) http2: bool,
-    /// By what callers may be known here: `client_certificate`, `api_key`, `unix_peer`, `network`. What is not listed is not looked at. Default: all of
+    /// By what callers may be known here: `workload_token`, `client_certificate`, `api_key`, `unix_peer`, `network`. What is not listed is not looked at. Default: all of
     /// them.
     #[schemars(with = "Vec<Means>", length(min = 1), extend("uniqueItems" = true))]
     pub(in crate::config) identify: Option<Vec<Means>>,
@@ -352,6 +352,10 @@ pub(in crate::config) struct Listener {
     /// TLS. Default: none, callers speak clear text.
     #[schemars(with = "ListenerTls")]
     pub(in crate::config) tls: Option<ListenerTls>,
+    /// The field in which callers show a workload token: in `authorization` after the word `Bearer`, in any other by itself.
+    /// It ends here, whatever is in it. Where it is `authorization`, whatever else callers send there, such as a token of
+    /// Adobe's, is refused, unless no caller can be known by a token. Default authorization.
+    pub(in crate::config) token_header: Written<FieldName>,
 }
 
 /// TLS towards callers.
@@ -812,6 +816,7 @@ words!(Means {
     ClientCertificate = "client_certificate",
     Network = "network",
     UnixPeer = "unix_peer",
+    WorkloadToken = "workload_token",
 });
 words!(#[derive(Default)] OnMismatch { Ignore = "ignore", #[default] Refuse = "refuse" });
 words!(#[derive(Default)] SandboxFrom {
