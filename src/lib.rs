@@ -39,6 +39,7 @@ pub mod respond;
 // Floor 4: sockets and assembly.
 pub mod listener;
 pub mod gateway;
+pub mod explain;
 pub mod admin;
 
 // Floor 5: file and environment.

@@ -37,7 +37,7 @@ const FLOORS: [&[&str]; 7] = [
         "forward",
         "respond",
     ],
-    &["listener", "gateway", "admin"],
+    &["listener", "gateway", "explain", "admin"],
     &["config"],
     &["run", "cli"],
 ];

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 
 use super::refusal::Refusal;
-use super::{Allowed, Callers, Grant, OnMismatch, Places, Rule, Settings, Source};
+use super::{Allowed, Bounds, Callers, Grant, OnMismatch, Places, Rule, Settings, Source};
 use crate::aep::fields::X_SANDBOX_NAME;
 use crate::aep::{Kind, Kinds};
 use crate::context::{CallerId, PlaceId, RouteId};
@@ -125,7 +125,7 @@ impl Policy {
             if !(granted.places.contain(allowed.place) && bounds.places.contain(allowed.place)) {
                 reach = Err(Refusal::OutOfReach(allowed.place));
             }
-            let permit = allowed.permit.and(granted.permit).and(bounds.permit);
+            let permit = permit(allowed, granted, bounds);
             if !permit.contains(asked.kind) {
                 kind = Err(Refusal::Kind {
                     kind: asked.kind,
@@ -158,6 +158,26 @@ impl Policy {
         let within =
             |place: &PlaceId| grant.places.contain(*place) && bounds.places.contain(*place);
         Ok(all.filter(within).collect())
+    }
+
+    /// Returns what `caller` may do in a place of the route, whether or not it may work there. `None`: the route has no such
+    /// place, or is not for the caller.
+    ///
+    /// # Errors
+    /// When they are of another configuration.
+    pub fn permit(
+        &self,
+        route: RouteId,
+        caller: CallerId,
+        place: PlaceId,
+    ) -> Result<Option<Kinds>, Error> {
+        let rule = self.0.routes.get(route)?;
+        let bounds = self.0.callers.get(caller)?;
+        let mut all = rule.allow.iter();
+        let allowed = all.find(|allowed| allowed.place == place);
+        let granted = rule.callers.grant(caller);
+        let both = allowed.zip(granted);
+        Ok(both.map(|(allowed, granted)| permit(*allowed, granted, bounds)))
     }
 
     fn place(&self, rule: &Rule, asked: &Asked<'_>) -> Result<Result<Allowed, Refusal>, Error> {
@@ -210,6 +230,11 @@ impl Policy {
         }
         Ok(None)
     }
+}
+
+/// Returns what is permitted by everybody who has a say.
+fn permit(allowed: Allowed, granted: &Grant, bounds: &Bounds) -> Kinds {
+    allowed.permit.and(granted.permit).and(bounds.permit)
 }
 
 impl Callers {

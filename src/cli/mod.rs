@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod limits;
 mod serve;
 mod simulate;
@@ -32,6 +33,8 @@ enum Command {
     Run(Config),
     /// Check a configuration and list everything wrong with it; exits with 1 if there is anything.
     Check(Check),
+    /// Say what the gateway would do with a request and why, or everything that callers may do. Nothing is sent.
+    Explain(explain::Options),
     /// Run a gateway and a simulated Adobe in one process, with nothing to configure.
     Demo(demo::Options),
     /// Run the simulated Adobe alone: IMS and the Profile API, to develop and test against.
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Run(options) => serve::run(&options.config),
         Command::Check(options) => check::check(&options.config.config, options.format),
         Command::Demo(options) => demo::demo(&options),
+        Command::Explain(options) => explain::explain(&options),
         Command::Simulate(options) => simulate::simulate(options),
         Command::Token(options) => token::token(&options),
         Command::Schema => {

@@ -12,6 +12,7 @@ mod environment;
 mod exposed;
 mod file;
 mod format;
+mod lines;
 mod load;
 mod name;
 pub(crate) mod nearest;
@@ -40,6 +41,7 @@ use crate::{
 
 pub use diagnostics::Diagnostics;
 pub use exposed::Exposed;
+pub use lines::{Lines, Said};
 pub use outline::Outline;
 pub use schema::schema;
 pub use sources::{Process, Sources, Supplied};
@@ -118,6 +120,19 @@ fn load_from(
 ) -> Result<Settings, Diagnostics> {
     let mut report = Report::default();
     let root = load::read(path, files, &mut report);
+    finish(root, sources, report).map(|(settings, _)| settings)
+}
+
+/// Loads as [`load`] does, and returns besides where everything is said.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub fn load_with_lines(
+    path: &Path,
+    sources: &dyn Sources,
+) -> Result<(Settings, Lines), Diagnostics> {
+    let mut report = Report::default();
+    let root = load::read(path, &Process, &mut report);
     finish(root, sources, report)
 }
 
@@ -130,7 +145,7 @@ fn load_from(
 pub fn parse(name: &str, text: &str, sources: &dyn Sources) -> Result<Settings, Diagnostics> {
     let mut report = Report::default();
     let root = yaml::read(name, text, &mut report);
-    finish(root, sources, report)
+    finish(root, sources, report).map(|(settings, _)| settings)
 }
 
 /// Tells whether `text`, read as a duration, a size and a rate, is what it says, if it is one: for the fuzzer.
@@ -145,7 +160,7 @@ fn finish(
     mut root: Node,
     sources: &dyn Sources,
     mut report: Report,
-) -> Result<Settings, Diagnostics> {
+) -> Result<(Settings, Lines), Diagnostics> {
     references::fill(&mut root, &KeyPath::default(), sources, &mut report);
     let value = check::check(&root, &schema::CHECKED, &mut report);
     let settings = match File::deserialize(&value) {
@@ -167,7 +182,7 @@ fn finish(
         }
     };
     if report.is_clean() {
-        Ok(settings)
+        Ok((settings, Lines::new(root, &report)))
     } else {
         Err(report.into_diagnostics())
     }

@@ -54,7 +54,7 @@ impl KeyPath {
     fn secret_step(&self) -> Option<usize> {
         // A name of the operator's own says nothing about what stands below it.
         let own = match self.0.first() {
-            Some(Step::Key(key)) if key == "credentials" || key == "sandboxes" => Some(1),
+            Some(Step::Key(key)) if OWN_NAMES.contains(&key.as_str()) => Some(1),
             _ => None,
         };
         self.0
@@ -72,6 +72,9 @@ impl KeyPath {
         Self(steps)
     }
 }
+
+/// Maps whose keys are names of the operator's own.
+const OWN_NAMES: [&str; 4] = ["callers", "credentials", "issuers", "sandboxes"];
 
 impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

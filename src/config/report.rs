@@ -67,6 +67,14 @@ impl Report {
         self.texts.get(place.text).map_or("", Text::name)
     }
 
+    /// Returns the names of all texts, in their order.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.texts
+            .iter()
+            .map(|text| text.name().to_owned())
+            .collect()
+    }
+
     /// Hides what stands at `place` from every excerpt.
     pub(super) fn hide(&mut self, place: Place) {
         if let Some(text) = self.texts.get_mut(place.text) {

@@ -13,6 +13,7 @@ mod authority;
 mod callers;
 mod doors;
 mod egress;
+mod explain;
 mod faults;
 mod forwarding;
 mod grants;

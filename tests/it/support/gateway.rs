@@ -58,13 +58,17 @@ impl Gateway {
     }
 
     fn run(more: &str, files: &Supplied) -> Self {
-        let settings = settings(more, files);
+        Self::settled(&settings(more, files))
+    }
+
+    /// Starts a gateway with settings that a test has made.
+    pub(crate) fn settled(settings: &config::Settings) -> Self {
         let log = Log::open(Settings {
             format: Format::Json,
             level: Level::ERROR,
         })
         .unwrap();
-        let running = run::Gateway::start(&settings, &Arc::new(log), None).unwrap();
+        let running = run::Gateway::start(settings, &Arc::new(log), None).unwrap();
         let address = running.listeners()[0].ip().unwrap_or(NOWHERE);
         let admin = running.admin();
         Self {

@@ -1,0 +1,153 @@
+//! `explain`: what the gateway would do with a request and why, or everything that is allowed. It sends nothing.
+
+mod matrix;
+mod steps;
+
+use clap::Args;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::uri::{PathAndQuery, Uri};
+use http::{Method, header};
+
+use self::steps::Steps;
+use super::terminal::{complain, complain_of, print};
+use super::{Config, Exit, Output};
+use crate::config::{self, Lines, Process, Settings};
+use crate::context::{ANONYMOUS, CallerId};
+use crate::explain::{Decider, Request};
+
+/// What to explain.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    /// The method of the request.
+    #[arg(required_unless_present = "all", requires = "url")]
+    method: Option<Method>,
+    /// Its URL, or its path and query.
+    #[arg(required_unless_present = "all")]
+    url: Option<String>,
+    /// Who sends it: a name of `callers`.
+    #[arg(long, default_value = ANONYMOUS, conflicts_with = "all")]
+    caller: String,
+    /// A field of the request, such as 'x-sandbox-name: dev-2'; may be repeated.
+    #[arg(
+        short = 'H',
+        long = "header",
+        value_name = "FIELD: VALUE",
+        conflicts_with = "all"
+    )]
+    headers: Vec<String>,
+    /// Print everything that callers may do, and where.
+    #[arg(long, conflicts_with_all = ["method", "url"])]
+    all: bool,
+    #[command(flatten)]
+    config: Config,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    format: Output,
+}
+
+/// Explains a request to the configuration at hand, or the whole of it.
+pub(super) fn explain(options: &Options) -> Exit {
+    let (settings, lines) = match config::load_with_lines(&options.config.config, &Process) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            match options.format {
+                Output::Human => complain(&faults.to_string()),
+                Output::Json => print(&faults.to_json().to_string()),
+            }
+            return Exit::Configuration;
+        }
+    };
+    let decider = Decider::new(&settings.identify, &settings.route, &settings.authorize);
+    let decider = match decider {
+        Ok(decider) => decider,
+        Err(error) => {
+            complain_of(&error);
+            return Exit::Failure;
+        }
+    };
+    if options.all {
+        return matrix::print_all(&decider, &settings, options.format);
+    }
+    match one(options, &decider, &settings, &lines) {
+        Ok(text) => {
+            print(&text);
+            Exit::Success
+        }
+        Err(Wrong::Usage(message)) => {
+            complain(&format!("profile-gateway: {message}"));
+            Exit::Usage
+        }
+        Err(Wrong::Decided(error)) => {
+            complain(&format!("profile-gateway: {}", error.chain()));
+            Exit::Failure
+        }
+    }
+}
+
+/// Why nothing is explained.
+enum Wrong {
+    Usage(String),
+    Decided(crate::error::Error),
+}
+
+fn one(
+    options: &Options,
+    decider: &Decider,
+    settings: &Settings,
+    lines: &Lines,
+) -> Result<String, Wrong> {
+    let caller = caller(&options.caller, settings).map_err(Wrong::Usage)?;
+    let request = request(options).map_err(Wrong::Usage)?;
+    let explanation = decider.explain(&request, caller).map_err(Wrong::Decided)?;
+    let steps = Steps::of(
+        &request,
+        caller,
+        &explanation,
+        decider.policy(),
+        settings,
+        lines,
+    );
+    Ok(match options.format {
+        Output::Human => steps.in_words(),
+        Output::Json => steps.to_json().to_string(),
+    })
+}
+
+fn caller(name: &str, settings: &Settings) -> Result<CallerId, String> {
+    let all = || settings.identify.callers.iter();
+    let found = all().find(|(_, caller)| caller.name == name);
+    found.map(|(id, _)| id).ok_or_else(|| {
+        let names: Vec<_> = all().map(|(_, caller)| caller.name.as_str()).collect();
+        format!("no caller is named {name}; there are {}", names.join(", "))
+    })
+}
+
+fn request(options: &Options) -> Result<Request, String> {
+    let (Some(method), Some(url)) = (&options.method, &options.url) else {
+        return Err("a method and a URL are needed".to_owned());
+    };
+    let uri: Uri = url
+        .parse()
+        .map_err(|error| format!("{url} is no URL: {error}"))?;
+    let mut headers = HeaderMap::new();
+    for field in &options.headers {
+        let wrong = || format!("{field} is no field; write it as in 'x-sandbox-name: dev-2'");
+        let (name, value) = field.split_once(':').ok_or_else(wrong)?;
+        let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| wrong())?;
+        let value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;
+        headers.append(name, value);
+    }
+    // As it arrives: in origin form, with the host in its field.
+    if let Some(authority) = uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        headers.entry(header::HOST).or_insert(host);
+    }
+    let target = uri.path_and_query().cloned();
+    let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
+    Ok(Request {
+        method: method.clone(),
+        uri: Uri::from(target),
+        headers,
+    })
+}

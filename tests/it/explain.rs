@@ -1,0 +1,367 @@
+//! What `explain` says is what the gateway does.
+
+use std::fmt::Write;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::Value;
+
+use profile_gateway::config::{self, Supplied};
+use profile_gateway::context::CallerId;
+use profile_gateway::explain::{Decider, Request, Verdict};
+use profile_gateway::identify::KeyDigest;
+
+use crate::support::adobe::Adobe;
+use crate::support::gateway::Gateway;
+use crate::support::process::Process;
+use crate::support::raw::exchange;
+
+const KEYS: [(&str, &str); 3] = [("crm", "k-crm"), ("reports", "k-reports"), ("web", "k-web")];
+
+/// What all configurations have: two organisations, whose sandboxes Adobe calls alike, and three callers.
+fn base() -> String {
+    let of = |(name, key): (&str, &str), bounds: &str| {
+        let digest = KeyDigest::of(key.as_bytes());
+        format!("  {name}: {{ api_key: {{ sha256: {digest} }}{bounds} }}\n")
+    };
+    let [crm, reports, web] = KEYS;
+    format!(
+        "credentials:
+  us:
+    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
+    client_id: us-client
+    client_secrets: [one]
+  eu:
+    organization: 5B4A39281706F5E4D3C2B1A0@AdobeOrg
+    client_id: eu-client
+    client_secrets: [two]
+sandboxes:
+  prod: {{ credential: us }}
+  dev-2: {{ credential: us }}
+  eu-prod: {{ name: prod, credential: eu }}
+callers:
+{}{}{}",
+        of(crm, ""),
+        of(reports, ", sandboxes: [prod, eu-prod]"),
+        of(web, ", permit: [read]")
+    )
+}
+
+/// Routes of which some may tie, or say what does not go together: such configurations are left out.
+fn routes() -> impl Strategy<Value = String> {
+    let matching = select(vec![
+        "path: /data/core/ups/access/entities",
+        "path: '/data/core/{*rest}'",
+        "path: '/data/core/ups/{*rest}', methods: [GET, POST]",
+        "prefix: /crm",
+        "path: '/{sandbox}/data/core/{*rest}'",
+        "operations: [entities.read, 'exports.*']",
+        "kinds: [delete, job]",
+    ]);
+    let more = select(vec![
+        "",
+        ", host: '*.internal'",
+        ", host: us.internal",
+        ", headers: [{ name: x-team, exact: crm }]",
+        ", headers: [{ name: x-team, present: false }]",
+    ]);
+    let sandbox = select(vec![
+        "prod",
+        "dev-2",
+        "{ allow: [eu-prod], on_mismatch: ignore }",
+        "{ from: header, allow: [prod, dev-2] }",
+        "{ from: header, allow: [eu-prod, dev-2], default: dev-2 }",
+        "{ from: host, by_host: { us.internal: prod, eu.internal: eu-prod } }",
+        "{ from: caller, by_caller: { crm: dev-2, reports: eu-prod } }",
+        "{ from: path, allow: [dev-2, prod] }",
+    ]);
+    let rest = select(vec![
+        "",
+        "    permit: [read, write, job, delete]\n",
+        "    permit: [write]\n",
+        "    callers: [crm, { name: reports, permit: [read, job] }]\n",
+        "    callers: [anonymous, web]\n",
+        "    callers: [reports]\n    dry_run: true\n",
+    ]);
+    let rewrite = select(vec!["", "    rewrite: { strip_prefix: /crm }\n"]);
+    let route = (matching, more, sandbox, rest, rewrite).prop_map(
+        |(matching, more, sandbox, rest, rewrite)| {
+            let rewrite = if matching.contains("/crm") {
+                rewrite
+            } else {
+                ""
+            };
+            format!("    match: {{ {matching}{more} }}\n    sandbox: {sandbox}\n{rest}{rewrite}")
+        },
+    );
+    prop::collection::vec(route, 1..5).prop_map(|routes| {
+        let named = routes.iter().enumerate();
+        let routes = named.map(|(index, route)| format!("  - name: r{index}\n{route}"));
+        format!("routes:\n{}", routes.collect::<String>())
+    })
+}
+
+/// A request: method, path, and fields.
+fn request() -> impl Strategy<
+    Value = (
+        &'static str,
+        &'static str,
+        Vec<(&'static str, &'static str)>,
+    ),
+> {
+    let fields = subsequence(
+        vec![
+            ("x-sandbox-name", "dev-2"),
+            ("x-sandbox-name", "prod"),
+            ("x-sandbox-name", "eu-prod"),
+            ("x-team", "crm"),
+            ("host", "us.internal:8080"),
+            ("x-caller-key", "k-crm"),
+            ("x-caller-key", "k-reports"),
+            ("x-caller-key", "k-web"),
+        ],
+        0..4,
+    );
+    (
+        select(vec!["GET", "POST", "PUT", "DELETE", "HEAD"]),
+        select(vec![
+            "/data/core/ups/access/entities",
+            "/data/core/ups/export/jobs",
+            "/data/core/ups/system/jobs/",
+            "/data/core/ups/SYSTEM/jobs",
+            "/data/core/ca/attributes",
+            "/crm/data/core/ups/audiences/x",
+            "/dev-2/data/core/ups/access/entities",
+            "/eu-prod/data/core/ups/access/entities",
+            "/data/core/../core/ups",
+            "/other",
+        ]),
+        fields,
+    )
+}
+
+fn head(fields: &[(&str, &str)]) -> HeaderMap {
+    let pair = |(name, value): &(&'_ str, &'_ str)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        (name, HeaderValue::from_str(value).unwrap())
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields.iter().map(pair) {
+        headers.append(name, value);
+    }
+    headers
+        .entry(header::HOST)
+        .or_insert(HeaderValue::from_static("a"));
+    headers
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_global_rejects: 4096, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_explained_is_what_happens(
+        routes in routes(),
+        requests in prop::collection::vec(request(), 20),
+    ) {
+        let adobe = Adobe::willing();
+        let url = adobe.url();
+        let listener = "listeners: [{ address: '127.0.0.1:0', anonymous: allow }]\nadmin: { address: '127.0.0.1:0' }\n";
+        let text = format!("{listener}ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}' }}\n{}{routes}", base());
+        let parsed = config::parse("generated.yaml", &text, &Supplied::default());
+        prop_assume!(parsed.is_ok());
+        let settings = parsed.unwrap();
+        let decider = Decider::new(&settings.identify, &settings.route, &settings.authorize).unwrap();
+        let gateway = Gateway::settled(&settings);
+
+        for (method, path, fields) in requests {
+            let headers = head(&fields);
+            let keys: Vec<_> = fields.iter().filter(|(name, _)| *name == "x-caller-key").collect();
+            let caller = match keys[..] {
+                [] => CallerId::ANONYMOUS,
+                [(_, key)] => {
+                    let place = KEYS.iter().position(|(_, known)| known == key).unwrap();
+                    // In the order of their names, after whoever shows nothing.
+                    CallerId(place + 1)
+                }
+                _ => continue,
+            };
+            let explained = decider
+                .explain(
+                    &Request { method: method.parse().unwrap(), uri: path.parse().unwrap(), headers: headers.clone() },
+                    caller,
+                )
+                .unwrap();
+            let mut head = format!("{method} {path} HTTP/1.1\r\nContent-Type: a/b\r\nContent-Length: 0\r\n");
+            for (name, value) in &headers {
+                write!(head, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
+            }
+            let before = adobe.seen().len();
+            let answer = loop {
+                let answer = exchange(gateway.address, format!("{head}Connection: close\r\n\r\n"));
+                if answer.status != 503 { break answer; }
+            };
+
+            let place = explained.routed.as_ref().ok().and_then(|routed| routed.verdict.place());
+            let told = format!("{text}\n{method} {path} {fields:?}: {explained:?}");
+            if let Some(reason) = explained.refused() {
+                prop_assert_eq!(answer.status, reason.meaning().status.as_u16(), "{}", told);
+                if method != "HEAD" {
+                    prop_assert_eq!(answer.reason(), reason.meaning().code, "{}", told);
+                }
+                prop_assert_eq!(adobe.seen().len(), before, "{}", told);
+                continue;
+            }
+            prop_assert_eq!(answer.status, 200, "{}", told);
+            let seen = adobe.seen().pop().unwrap();
+            let place = settings.authorize.places.get(place.unwrap()).unwrap();
+            prop_assert_eq!(seen.values("x-sandbox-name"), [place.name.as_str()], "{}", told);
+            let organization = place.organization.to_string();
+            prop_assert_eq!(seen.values("x-gw-ims-org-id"), [organization.as_str()], "{}", told);
+            let routed = explained.routed.unwrap();
+            prop_assert!(!matches!(routed.verdict, Verdict::Refused(_)));
+            prop_assert_eq!(seen.target(), routed.path, "{}", told);
+        }
+    }
+}
+
+/// Runs `explain` for a configuration, and returns what it printed and its exit code.
+fn explain(text: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    std::fs::write(&file, text).unwrap();
+    let config = ["--config", file.to_str().unwrap()];
+    let all: Vec<_> = ["explain"]
+        .iter()
+        .chain(arguments)
+        .chain(&config)
+        .copied()
+        .collect();
+    let (code, printed) = Process::start(&all, &[]).finish();
+    (code, printed.replace(folder.path().to_str().unwrap(), ""))
+}
+
+fn example() -> String {
+    format!(
+        "{}routes:
+  - name: lookups
+    match: {{ path: /data/core/ups/access/entities }}
+    sandbox: {{ from: header, allow: [prod, eu-prod], default: prod }}
+    limits: [{{ rate: 50/s }}]
+  - name: trials
+    match: {{ path: '/{{sandbox}}/data/core/{{*rest}}', host: '*.internal' }}
+    sandbox: {{ from: path, allow: [dev-2] }}
+    callers: [crm]
+",
+        base()
+    )
+}
+
+#[test]
+fn each_step_names_the_rule_behind_it_and_where_it_stands() {
+    let url = "http://a.internal/dev-2/data/core/ups/system/jobs";
+
+    let (code, words) = explain(&example(), &["POST", url, "--caller", "crm"]);
+    assert_eq!(code, Some(0), "{words}");
+    for line in [
+        "route       trials [routes[1].match at /gateway.yaml:24]",
+        "operation   systemJobs.create, a delete",
+        "path        goes on as /data/core/ups/system/jobs [routes[1].sandbox at /gateway.yaml:25]",
+        "granted     the route is for crm [routes[1].callers at /gateway.yaml:26]",
+        "sandbox     dev-2, by the path, in 0A1B2C3D4E5F60718293A4B5@AdobeOrg",
+        "permitted   read, write, job, delete [routes[1].permit, by default; callers.crm.permit, by default]",
+        "credential  us [credentials.us at /gateway.yaml:2]",
+        "\nallowed",
+    ] {
+        assert!(words.contains(line), "{line} in\n{words}");
+    }
+
+    let entities = "/data/core/ups/access/entities";
+    let (code, text) = explain(
+        &example(),
+        &[
+            "DELETE",
+            entities,
+            "--caller",
+            "reports",
+            "-H",
+            "x-sandbox-name: eu-prod",
+            "--format",
+            "json",
+        ],
+    );
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        (&told["verdict"], &told["status"], &told["reason"]),
+        (
+            &"refused".into(),
+            &403.into(),
+            &"production_read_only".into()
+        )
+    );
+    let steps = told["steps"].as_array().unwrap();
+    let sandbox = steps.iter().find(|step| step["step"] == "sandbox").unwrap();
+    assert_eq!(sandbox["rules"][0]["key"], "routes[0].sandbox");
+    assert_eq!(sandbox["rules"][0]["at"], "/gateway.yaml:21");
+}
+
+#[test]
+fn the_matrix_has_what_is_allowed_and_nothing_else() {
+    let (code, text) = explain(&example(), &["--all", "--format", "json"]);
+    assert_eq!(code, Some(0));
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let allowed = told["allowed"].as_array().unwrap();
+    let has = |caller: &str, operation: &str, sandbox: &str| {
+        allowed.iter().any(|grant| {
+            grant["caller"] == caller
+                && grant["operation"] == operation
+                && grant["sandbox"] == sandbox
+        })
+    };
+
+    assert!(has("crm", "systemJobs.create", "dev-2") && has("crm", "entities.read", "eu-prod"));
+    assert!(has("web", "entities.read", "prod"));
+    assert!(!has("web", "systemJobs.create", "dev-2") && !has("reports", "entities.read", "dev-2"));
+    assert!(!has("anonymous", "entities.read", "prod") && !has("crm", "entities.delete", "prod"));
+
+    let (_, words) = explain(&example(), &["--all"]);
+    let row = words
+        .lines()
+        .find(|line| line.contains("entities.read"))
+        .unwrap();
+    let cells: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(
+        cells,
+        ["entities.read", "read", "trials", "lookups", "lookups"],
+        "{words}"
+    );
+    assert!(
+        words.starts_with("anonymous\n  may do nothing\n"),
+        "{words}"
+    );
+}
+
+#[test]
+fn what_cannot_be_explained_is_told_with_its_side() {
+    for (arguments, code, told) in [
+        (
+            &["GET", "/a", "--caller", "nobody"][..],
+            2,
+            "no caller is named nobody; there are anonymous, crm, reports, web",
+        ),
+        (
+            &["GET", "/a", "-H", "no field"],
+            2,
+            "write it as in 'x-sandbox-name: dev-2'",
+        ),
+        (&["GET"], 2, "required"),
+        (&["GET", "/a", "--all"], 2, "cannot be used with"),
+    ] {
+        let (exit, text) = explain(&example(), arguments);
+        assert_eq!(exit, Some(code), "{text}");
+        assert!(text.contains(told), "{text}");
+    }
+    let (exit, text) = explain("routes: 1\n", &["GET", "/a"]);
+    assert_eq!(exit, Some(78), "{text}");
+}
