@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use profile_gateway::config::{self, Supplied};
 use profile_gateway::error::Reason;
@@ -34,6 +35,10 @@ fn supplied() -> Supplied {
     Supplied::default()
         .with_variable("IMS_CLIENT_ID", "0a1b2c3d4e5f")
         .with_variable("IMS_CLIENT_SECRET", "p8e-secret")
+        .with_variable("US_CLIENT_ID", "us")
+        .with_variable("US_SECRET", "p8e-us")
+        .with_variable("EU_CLIENT_ID", "eu")
+        .with_variable("EU_SECRET", "p8e-eu")
         .with_file(format!("{folder}/client_id"), "0a1b2c3d4e5f\n")
         .with_file(format!("{folder}/client_secret"), "p8e-secret\n")
         .with_file(
@@ -51,7 +56,7 @@ fn every_configuration_in_the_readme_loads() {
     let readme = read("README.md");
     let examples = blocks(&readme, "yaml");
 
-    assert_eq!(examples.len(), 4);
+    assert_eq!(examples.len(), 5);
     for example in examples {
         // What an example leaves out is in those before it.
         let missing = ["credentials:", "sandboxes:"];
@@ -68,6 +73,32 @@ fn every_configuration_in_the_readme_loads() {
         config::parse("README.md", &format!("{before}{example}"), &supplied())
             .unwrap_or_else(|faults| panic!("{faults}"));
     }
+}
+
+#[test]
+fn what_the_readme_shows_of_explain_is_what_it_prints() {
+    let readme = read("README.md");
+    let example = blocks(&readme, "yaml")
+        .into_iter()
+        .find(|example| example.contains("\ncallers:"))
+        .unwrap();
+    let (command, shown) = readme
+        .split_once("$ profile-gateway ")
+        .and_then(|(_, rest)| rest.split_once('\n'))
+        .unwrap();
+    let shown = shown.split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("gateway.yaml"), example).unwrap();
+
+    let output = Command::new(env!("CARGO_BIN_EXE_profile-gateway"))
+        .current_dir(folder.path())
+        .args(command.split(' '))
+        .args(["--config", "gateway.yaml"])
+        .envs(["US_CLIENT_ID", "US_SECRET", "EU_CLIENT_ID", "EU_SECRET"].map(|name| (name, "x")))
+        .output()
+        .unwrap();
+
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), shown);
 }
 
 const CREDENTIALS: &str = "credentials:

@@ -111,7 +111,7 @@ fn tell(error: &Error, exchange: &Exchange) {
     // Told once, as it began, and then answered at once to everybody who comes.
     let held_back = matches!(
         error.reason(),
-        Reason::UpstreamFailing | Reason::UpstreamPaused
+        Reason::KeysUnavailable | Reason::UpstreamFailing | Reason::UpstreamPaused
     );
     match error.reason().meaning().side {
         _ if held_back => {
