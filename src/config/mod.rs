@@ -123,7 +123,7 @@ fn load_from(
     finish(root, sources, report).map(|(settings, _)| settings)
 }
 
-/// Loads as [`load`] does, and returns besides where everything is said.
+/// Loads as [`load()`] does, and returns besides where everything is said.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
