@@ -115,7 +115,7 @@ const CONFIGURATION: &str = "
 workers: 2
 in_flight: 20000
 ims: { url: '$IMS', timeout: 60s }
-upstream: { url: '$ADOBE', http2: true, waiting: 20000 }
+upstream: { url: '$ADOBE', http2: true, waiting: 20000, connect_timeout: 60s, tls_timeout: 60s }
 credentials:
   demo:
     organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
