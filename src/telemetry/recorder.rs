@@ -276,3 +276,68 @@ fn method(method: &Method) -> &str {
         _ => "_OTHER",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::context::{Accepts, Connection, Endpoint, Identity, PlaceId};
+
+    fn exchange(method: Method, path: &str) -> Exchange {
+        let connection = Connection::new(Endpoint::Unix, Endpoint::Unix, Accepts::anybody(true));
+        let id = HeaderValue::from_static("a");
+        let operation = Operation::of(&method, path);
+        let exchange = Exchange::new(method, Version::HTTP_11, id, Rc::new(connection));
+        exchange.caller.set(Some(Identity::ANONYMOUS));
+        exchange.operation.set(Some(operation));
+        exchange.place.set(Some(PlaceId(0)));
+        exchange
+    }
+
+    fn read() -> Exchange {
+        exchange(Method::GET, "/data/core/ups/audiences")
+    }
+
+    fn delete() -> Exchange {
+        exchange(Method::POST, "/data/core/ups/system/jobs")
+    }
+
+    #[test]
+    fn reads_that_are_let_pass_are_not_accounted_for_and_what_changes_something_is() {
+        assert_eq!(decision(&read()), None);
+        assert_eq!(decision(&delete()), Some(Decision::Allowed));
+        // It did not come to that.
+        let early = delete();
+        early.place.set(None);
+        assert_eq!(decision(&early), None);
+    }
+
+    #[test]
+    fn what_the_gateway_decided_against_is_told_from_what_failed() {
+        for reason in Reason::ALL {
+            let (read, delete) = (read(), delete());
+            for exchange in [&read, &delete] {
+                exchange.reason.set(Some(*reason));
+            }
+            let decided = reason.is_decision() || *reason == Reason::MalformedRequest;
+            let refused = decided.then_some(Decision::Refused);
+            assert_eq!(decision(&read), refused, "{reason}");
+            let of_delete = refused.or(Some(Decision::Allowed));
+            assert_eq!(decision(&delete), of_delete, "{reason}");
+        }
+        let nobodys = read();
+        nobodys.caller.set(None);
+        nobodys.reason.set(Some(Reason::MalformedRequest));
+        assert_eq!(decision(&nobodys), None);
+    }
+
+    #[test]
+    fn a_dry_run_is_told_unless_something_else_refused() {
+        let tried = read();
+        tried.would_refuse.set(Some(Reason::NotGranted));
+        assert_eq!(decision(&tried), Some(Decision::WouldRefuse));
+        tried.reason.set(Some(Reason::Quota));
+        assert_eq!(decision(&tried), Some(Decision::Refused));
+    }
+}

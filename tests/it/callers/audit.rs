@@ -106,6 +106,15 @@ fn change(gateway: &Running, id: &str, key: &str) {
 
 const MERGE_POLICIES: &str = "/data/core/ups/config/mergePolicies";
 
+/// Tells whether the process has the file in its folder open.
+fn is_open(gateway: &Running, file: &str) -> bool {
+    let process = gateway.process.pid().as_raw_nonzero();
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let path = folder(gateway).join(file);
+    let mut open = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    open.any(|open| open == path)
+}
+
 fn events_in(text: &str) -> Vec<Value> {
     let lines = text.lines().filter(|line| line.contains("\"audit\""));
     lines
@@ -411,8 +420,11 @@ fn a_reload_goes_on_in_another_file_and_leaves_what_it_cannot_open() {
     change(&gateway, "one", CRM);
     events(&written("one.log"), "one");
     assert_eq!(at("other.log"), "applied");
+    // At once, also where nothing is written.
+    eventually("close", || (!is_open(&gateway, "one.log")).then_some(()));
     change(&gateway, "other", CRM);
     events(&written("other.log"), "other");
+    assert!(is_open(&gateway, "other.log"));
     assert_eq!(at("missing/audit.log"), "refused");
     gateway.process.wait_for("missing/audit.log");
     change(&gateway, "still", CRM);
