@@ -199,6 +199,22 @@ reasons! {
 }
 
 impl Reason {
+    /// Tells whether the gateway decided against the request: by who calls, by where it goes, by what its caller may, or by
+    /// what its caller has used up. All else is a fault of somebody's, or a want of room.
+    pub fn is_decision(self) -> bool {
+        matches!(
+            self,
+            Self::CallerUnknown
+                | Self::KeysUnavailable
+                | Self::MethodNotRouted
+                | Self::NoRoute
+                | Self::NotGranted
+                | Self::ProductionReadOnly
+                | Self::Quota
+                | Self::SandboxNotAllowed
+        )
+    }
+
     /// Tells whether there was no connection, so that nothing of the request can have been sent.
     pub fn is_connecting(self) -> bool {
         matches!(

@@ -20,13 +20,15 @@ use crate::issuers::Issuers;
 use crate::limit::{Limit, LimitLayer};
 use crate::respond::{AccessLogLayer, CatchPanicLayer, InFlightLayer, ProblemsLayer};
 use crate::route::{self, FindRoute, RouteLayer};
-use crate::telemetry::{Labels, Metrics, Named, Names, Recorder};
+use crate::telemetry::{Labels, Metrics, Named, Names, Recorder, audit};
 
 /// Everything the stack is made from. Workers share it and make a stack each.
 ///
 /// Tables of one plan belong together: a [`crate::context::RouteId`] of one means nothing in another.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// How requests are audited, if they are.
+    pub audit: Option<audit::Settings>,
     /// What each route permits.
     pub authorize: authorize::Settings,
     /// Which credential is used in each place.

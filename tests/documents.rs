@@ -152,6 +152,21 @@ fn the_readme_lists_every_reason_with_its_status_and_side() {
 }
 
 #[test]
+fn the_readme_lists_what_the_audit_counts_as_refused() {
+    let readme = read("README.md");
+    let row = readme
+        .lines()
+        .find(|line| line.starts_with("| what counts as refused | "))
+        .unwrap();
+    for reason in Reason::ALL {
+        // That one counts where its caller is known.
+        let counts = reason.is_decision() || *reason == Reason::MalformedRequest;
+        let code = format!("`{}`", reason.meaning().code);
+        assert_eq!(row.contains(&code), counts, "{code}");
+    }
+}
+
+#[test]
 fn the_readmes_figures_say_when_where_and_by_which_command_they_were_made() {
     let readme = read("README.md");
     let table = readme

@@ -31,7 +31,11 @@ fn prepare(json: bool) -> Work {
         Names {
             callers: only(Named::caller("anonymous".to_owned())),
             routes: only(Named::route("lookups".to_owned())),
-            places: only(Labels::new("prod".to_owned(), "loyalty".to_owned())),
+            places: only(Labels::new(
+                "prod".to_owned(),
+                "loyalty".to_owned(),
+                String::new(),
+            )),
         },
         Metrics::register(&mut Registry::default(), &names),
     );

@@ -4,12 +4,26 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use super::file::{
-    Admin, Auto, Breaker, ClientCredentials, Drain, DrainTimes, Forwarded, Grant, Ims, Listener,
-    ListenerLimits, Log, LogFormat, LogLevel, Method, MinTls, Retries, Scopes, Upstream, Workers,
+    Admin, AuditTarget, Auto, Breaker, ClientCredentials, Drain, DrainTimes, Forwarded, Grant, Ims,
+    Listener, ListenerLimits, Log, LogFormat, LogLevel, Method, MinTls, Retries, Scopes, Stdout,
+    Upstream, Workers,
 };
 use super::format::Written;
 use super::name::Name;
+use super::quantity::ByteSize;
 use crate::forward::Sign;
+
+pub(super) fn audit_keep() -> NonZeroUsize {
+    NonZeroUsize::new(10).expect("it is not zero")
+}
+
+pub(super) fn audit_size() -> Written<ByteSize> {
+    Written::known("100MiB")
+}
+
+pub(super) fn audit_target() -> AuditTarget {
+    AuditTarget::Word(Stdout::Stdout)
+}
 
 pub(super) fn cost() -> NonZeroU32 {
     NonZeroU32::MIN

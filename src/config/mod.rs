@@ -57,6 +57,8 @@ use tree::Node;
 pub struct Settings {
     /// The operator's listener.
     pub admin: admin::Settings,
+    /// Where it is written down what somebody may have to account for. Default: nowhere.
+    pub audit: Option<telemetry::audit::Settings>,
     /// What each route permits.
     pub authorize: authorize::Settings,
     /// Which credential each route uses.

@@ -96,13 +96,15 @@ impl fmt::Display for KeyPath {
     }
 }
 
-/// Tells whether `text` mentions a secret, a password or a key.
+/// Tells whether `text` mentions a secret, a password or a key, also one that ids are hashed with.
 pub(super) fn speaks_of_secret(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     // A proxy's URL may have a password in it.
-    ["bearer", "secret", "password", "key", "private", "proxy"]
-        .iter()
-        .any(|word| text.contains(word))
+    [
+        "bearer", "hash", "secret", "password", "key", "private", "proxy",
+    ]
+    .iter()
+    .any(|word| text.contains(word))
 }
 
 /// The key of a list whose entries have a secret in them, and more that is none.

@@ -32,6 +32,7 @@ use crate::ims::{Credentials, Current, Keepers};
 use crate::issuers::{self, NotReached};
 use crate::listener::{self, Address, BindError, Bound};
 use crate::shared::{self, Store};
+use crate::telemetry::audit::Audit;
 use crate::telemetry::{Log, Reloads, Sink};
 
 pub use self::plan::plan;
@@ -50,13 +51,17 @@ pub struct Gateway {
     reload: Arc<Notify>,
     workers: Vec<JoinHandle<()>>,
     control: JoinHandle<()>,
-    /// Kept to the end, so that the last lines are written.
+    /// Both are kept to the end, so that the last lines are written.
+    _audit: Arc<Audit>,
     _log: Arc<Log>,
 }
 
 /// Why a gateway could not start. Nothing is left running then.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// Where the audit goes could not be opened.
+    #[error("cannot open the audit")]
+    Audit(#[source] io::Error),
     /// An address could not be taken.
     #[error("cannot listen on {address}")]
     Bind {
@@ -102,6 +107,9 @@ impl Gateway {
         log: &Arc<Log>,
         watch: Option<Watch>,
     ) -> Result<Self, StartError> {
+        // Before anybody can connect: nothing is to be done that could not be written down.
+        let target = settings.audit.as_ref().map(|audit| &audit.target);
+        let audit = Arc::new(Audit::open(target).map_err(StartError::Audit)?);
         let admin = admin::Bound::bind(settings.admin).map_err(|source| StartError::Bind {
             address: settings.admin.address.into(),
             source: source.into(),
@@ -126,6 +134,7 @@ impl Gateway {
         let issuers = issuers::Current::new(plan.issuers.clone());
         registry.register_collector(Box::new(issuers.clone()));
         register_dropped(&mut registry, log);
+        audit.register(&mut registry);
         registry.register_collector(Box::new(listener::Metrics::of(&listeners)));
         let pools = PoolMetrics::default();
         registry.register_collector(Box::new(pools.clone()));
@@ -167,6 +176,7 @@ impl Gateway {
             keepers,
             reloader: watch.map(|watch| {
                 let lasting = reload::Lasting {
+                    audit: Arc::clone(&audit),
                     crew,
                     current,
                     drain,
@@ -185,6 +195,7 @@ impl Gateway {
         let mut workers = Vec::new();
         for (index, (inbox, plans)) in inboxes.into_iter().zip(handovers).enumerate() {
             let worker = Worker {
+                audit: Arc::clone(&audit),
                 plan: Arc::clone(&plan),
                 plans,
                 log: Arc::clone(log),
@@ -209,6 +220,7 @@ impl Gateway {
             reload,
             workers,
             control,
+            _audit: audit,
             _log: Arc::clone(log),
         })
     }

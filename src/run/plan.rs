@@ -105,6 +105,7 @@ impl Lasting {
             upstream,
         } = self;
         Plan {
+            audit: settings.audit.clone(),
             authorize: settings.authorize.clone(),
             callers: callers(settings),
             credential_of: settings.credentials.clone(),
@@ -190,7 +191,12 @@ fn places(settings: &Settings, credentials: &Credentials) -> PerPlace<Labels> {
     let label = |((_, place), (_, credential)): ((_, &Place), (_, &CredentialId))| {
         let credential = credentials.get(*credential);
         let credential = credential.map(|credential| credential.name().to_owned());
-        Labels::new(place.sandbox.clone(), credential.unwrap_or_default())
+        let organization = place.organization.as_str().to_owned();
+        Labels::new(
+            place.sandbox.clone(),
+            credential.unwrap_or_default(),
+            organization,
+        )
     };
     places.map(label).collect()
 }

@@ -21,6 +21,7 @@ use crate::ims::{Credential, Credentials, Current, Keepers};
 use crate::issuers::{self, Issuers};
 use crate::listener::{self, Handle};
 use crate::shared::{Prepared, Store};
+use crate::telemetry::audit::{self, Audit};
 use crate::telemetry::{Log, ReloadOutcome, Reloads};
 
 /// Follows the changes of a configuration.
@@ -36,6 +37,7 @@ pub(super) struct Reloader {
 /// What outlasts configurations, and is told of each.
 #[derive(Debug)]
 pub(super) struct Lasting {
+    pub(super) audit: Arc<Audit>,
     pub(super) crew: Crew,
     pub(super) current: Current,
     pub(super) drain: watch::Sender<Drain>,
@@ -90,6 +92,8 @@ struct Started {
 struct Ready {
     settings: Settings,
     plan: Plan,
+    /// Where the audit goes on, if not where it is.
+    audit: Option<audit::Prepared>,
     /// Makes token calls, where that is done in another way now.
     ims: Option<Dialer>,
     listeners: Vec<listener::Prepared>,
@@ -176,6 +180,7 @@ impl Reloader {
         let Ready {
             settings,
             plan,
+            audit,
             ims,
             listeners,
             store,
@@ -183,6 +188,7 @@ impl Reloader {
             changed,
         } = ready;
         let Lasting {
+            audit: audited,
             crew,
             current,
             drain,
@@ -197,6 +203,10 @@ impl Reloader {
         if let (Some(shared), Some(store)) = (shared, store) {
             shared.take(store);
             tracing::info!("the shared store is used with new settings");
+        }
+        // Before the workers make stacks, which write to it.
+        if let Some(audit) = audit {
+            audited.take(audit);
         }
         for listener in listeners {
             if let Err(error) = listener.take() {
@@ -333,6 +343,7 @@ fn prepare(
         (Some(_), None) | (None, _) => None,
     };
     let listeners = listeners(&settings, present).map_err(Not::Impossible)?;
+    let audit = audit(&settings, present).map_err(Not::Impossible)?;
     let moves = present.moves.and(&present.settings, &settings);
     let (credentials, moves) = if moves.service && moves.upstream {
         (Credentials::new(&settings.ims), Moves::default())
@@ -344,12 +355,25 @@ fn prepare(
     Ok(Box::new(Ready {
         plan: plan.map_err(Not::Impossible)?,
         settings,
+        audit,
         ims,
         listeners,
         store,
         moves,
         changed,
     }))
+}
+
+/// Opens where the audit goes on, where that is another target. Without one what is in flight is still written to the one there
+/// is.
+fn audit(settings: &Settings, present: &Present) -> Result<Option<audit::Prepared>, StartError> {
+    let target = |settings: &Settings| settings.audit.as_ref().map(|audit| audit.target.clone());
+    match target(settings) {
+        Some(next) if target(&present.settings).as_ref() != Some(&next) => {
+            Audit::prepare(&next).map(Some).map_err(StartError::Audit)
+        }
+        Some(_) | None => Ok(None),
+    }
 }
 
 /// Prepares what listeners take while they are bound. Those that have come or gone wait for the next start.

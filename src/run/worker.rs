@@ -20,6 +20,7 @@ use crate::config::Drain;
 use crate::connect::PoolMetrics;
 use crate::gateway::{self, Plan};
 use crate::listener::{self, Accepted, Bound};
+use crate::telemetry::audit::{Audit, Trail};
 use crate::telemetry::{Lines, Log, Recorder};
 
 /// The workers as the one that accepts sees them.
@@ -142,6 +143,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What a worker's thread takes with it.
 #[derive(Debug)]
 pub(super) struct Worker {
+    pub(super) audit: Arc<Audit>,
     pub(super) plan: Arc<Plan>,
     pub(super) plans: Plans,
     pub(super) log: Arc<Log>,
@@ -184,12 +186,18 @@ impl Worker {
         let lines = Lines::new(self.log.sink().clone());
         // Access lines of a plan are wanted or not as the log's level is when its stack is made.
         let wanted = || self.log.wants_access_lines().then(|| Rc::clone(&lines));
-        let recorder = Rc::new(Recorder::new(
+        let audited = self.audit.lines();
+        let trail = |plan: &Plan| {
+            let settings = plan.audit.as_ref()?;
+            Some(Trail::new(Rc::clone(&audited), settings.hash_ids.clone()))
+        };
+        let recorder = Recorder::new(
             wanted(),
             self.log.is_json(),
             self.plan.names(),
             self.plan.metrics.clone(),
-        ));
+        );
+        let recorder = Rc::new(recorder.audited(trail(&self.plan)));
         let pools = Rc::new(RefCell::new(Pools::new(self.pools)));
         let pool = pools.borrow_mut().of(&self.plan.upstream);
         let stack = match gateway::stack(&self.plan, pool, Rc::clone(&recorder)) {
@@ -199,6 +207,7 @@ impl Worker {
         };
         let mut upkeep = JoinSet::new();
         upkeep.spawn_local(Rc::clone(&lines).flush_in_time());
+        upkeep.spawn_local(Rc::clone(&audited).flush_in_time());
         let swept = Rc::clone(&pools);
         upkeep.spawn_local(async move {
             let mut ticks = interval(SWEEP);
@@ -238,6 +247,7 @@ impl Worker {
                         plan.names(),
                         plan.metrics.clone(),
                     );
+                    let recorder = recorder.audited(trail(&plan));
                     let pool = pools.borrow_mut().of(&plan.upstream);
                     match gateway::stack(&plan, pool, Rc::new(recorder)) {
                         // Connections stay open, and call it for their next request. What is under way has all it needs

@@ -38,24 +38,26 @@ pub(super) struct Line<'a> {
     pub(super) attempts: u32,
 }
 
-/// What a place is called in logs.
+/// What a place is called in logs, and in the audit.
 #[derive(Clone, Debug)]
 pub struct Labels {
-    sandbox: String,
+    pub(super) sandbox: String,
     credential: String,
-    /// Both as members of a JSON object, made once.
+    pub(super) organization: String,
+    /// The first two as members of a JSON object, made once.
     json: Vec<u8>,
 }
 
 impl Labels {
-    /// Prepares the names of a sandbox and its credential.
-    pub fn new(sandbox: String, credential: String) -> Self {
+    /// Prepares the names of a sandbox, its credential, and the organisation that owns it.
+    pub fn new(sandbox: String, credential: String, organization: String) -> Self {
         let mut json = Vec::new();
         json::text(&mut json, member!("sandbox"), &sandbox);
         json::text(&mut json, member!("credential"), &credential);
         Self {
             sandbox,
             credential,
+            organization,
             json,
         }
     }
@@ -64,7 +66,7 @@ impl Labels {
 /// What a caller or a route is called in logs.
 #[derive(Clone, Debug)]
 pub struct Named {
-    name: String,
+    pub(super) name: String,
     /// The name as a member of a JSON object, made once.
     json: Vec<u8>,
 }
@@ -266,7 +268,7 @@ mod tests {
         Names {
             caller: Named::caller("reports".to_owned()),
             route: Named::route("look\"up".to_owned()),
-            place: Labels::new("prod".to_owned(), "loyalty".to_owned()),
+            place: Labels::new("prod".to_owned(), "loyalty".to_owned(), String::new()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! One worker's access lines, collected and written together.
+//! One worker's lines of one kind, collected and written together.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::sink::Sink;
 
-/// Access lines on their way to the log: handed over when 64 KiB have come together, or after 100 ms.
+/// Access lines on their way to the log, or lines of the audit: handed over when 64 KiB have come together, or after 100 ms.
 #[derive(Debug)]
 pub struct Lines {
     buffer: RefCell<Vec<u8>>,

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
 
+use super::audit::{Decision, Event, Trail};
 use super::line::{Labels, Line, Named, Stamp};
 use super::{Lines, Metrics};
+use crate::aep::{Kind, Operation};
+use crate::clock;
 use crate::context::{Exchange, Means, PerCaller, PerPlace, PerRoute};
 use crate::error::Reason;
 
@@ -19,6 +22,8 @@ pub struct Recorder {
     names: Names,
     metrics: Metrics,
     stamp: Stamp,
+    /// Where what has to be accounted for is written down, if anywhere.
+    trail: Option<Trail>,
     /// One for all recorders of a worker.
     cut_off: Rc<Cell<bool>>,
 }
@@ -75,6 +80,7 @@ impl Recorder {
             names,
             metrics,
             stamp: Stamp::default(),
+            trail: None,
             cut_off: Rc::default(),
         }
     }
@@ -86,6 +92,12 @@ impl Recorder {
             cut_off: Rc::clone(&self.cut_off),
             ..Self::new(lines, self.json, names, metrics)
         }
+    }
+
+    /// Writes what has to be accounted for to `trail` too, if there is one.
+    #[must_use]
+    pub fn audited(self, trail: Option<Trail>) -> Self {
+        Self { trail, ..self }
     }
 
     /// Says that requests of any plan which end from now on are cut off by the gateway, at the end of its drain time.
@@ -108,6 +120,11 @@ impl Recorder {
         if let Some(blame) = &outcome.blame {
             self.metrics.count_blame(blame.as_str(), outcome.status);
         }
+        if let Some(trail) = &self.trail
+            && let Some(decision) = decision(exchange)
+        {
+            trail.record(&self.event(exchange, outcome, decision));
+        }
         if let Some(lines) = &self.lines {
             let line = self.line(exchange, outcome, took);
             lines.add(|buffer| {
@@ -117,6 +134,53 @@ impl Recorder {
                     line.write_text(buffer, &self.stamp);
                 }
             });
+        }
+    }
+
+    fn event<'a>(
+        &'a self,
+        exchange: &'a Exchange,
+        outcome: &Outcome,
+        decision: Decision,
+    ) -> Event<'a> {
+        let (identity, operation) = (exchange.caller.get(), exchange.operation.get());
+        let place = exchange.place.get();
+        let place = place.and_then(|place| self.names.places.get(place).ok());
+        let route = exchange.route.get();
+        let reason = exchange.reason.get();
+        let told = match decision {
+            Decision::Allowed | Decision::Refused => reason,
+            Decision::WouldRefuse => exchange.would_refuse.get(),
+        };
+        // An answer that broke off has a reason too, and its status was the upstream's own.
+        let passed_on = |status: &StatusCode| match reason {
+            Some(reason) => reason.meaning().status != *status,
+            None => true,
+        };
+        Event {
+            timestamp: clock::since_epoch(),
+            request_id: exchange.request_id.to_str().unwrap_or_default(),
+            caller: identity
+                .and_then(|who| self.names.callers.get(who.caller).ok())
+                .map(|caller| caller.name.as_str()),
+            identified_by: identity
+                .map(|who| who.by)
+                .filter(|by| *by != Means::Nothing)
+                .map(Means::as_str),
+            route: route
+                .and_then(|route| self.names.routes.get(route).ok())
+                .map(|route| route.name.as_str()),
+            operation: operation.map(|operation| operation.name),
+            kind: operation.map(|operation| operation.kind.as_str()),
+            sandbox: place.map(|place| place.sandbox.as_str()),
+            organization: place.map(|place| place.organization.as_str()),
+            decision,
+            reason: told.map(|reason| reason.meaning().code),
+            status: outcome.status.map(|status| status.as_u16()),
+            upstream_status: outcome
+                .status
+                .filter(passed_on)
+                .map(|status| status.as_u16()),
         }
     }
 
@@ -174,6 +238,24 @@ impl Recorder {
     }
 }
 
+/// Returns what was decided of a request, if somebody may have to account for it.
+fn decision(exchange: &Exchange) -> Option<Decision> {
+    if let Some(reason) = exchange.reason.get() {
+        // What was ambiguous before anybody knew who calls was hardly a request.
+        let known = || exchange.caller.get().is_some();
+        if reason.is_decision() || reason == Reason::MalformedRequest && known() {
+            return Some(Decision::Refused);
+        }
+    }
+    if exchange.would_refuse.get().is_some() {
+        return Some(Decision::WouldRefuse);
+    }
+    let changes = |operation: &Operation| operation.kind != Kind::Read;
+    // Where it works is known last of what is decided.
+    let passed = exchange.operation.get().is_some_and(changes) && exchange.place.get().is_some();
+    passed.then_some(Decision::Allowed)
+}
+
 fn protocol(version: Version) -> &'static str {
     match version {
         Version::HTTP_10 => "http/1.0",
@@ -192,5 +274,70 @@ fn method(method: &Method) -> &str {
         | Method::PATCH
         | Method::DELETE => method.as_str(),
         _ => "_OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::context::{Accepts, Connection, Endpoint, Identity, PlaceId};
+
+    fn exchange(method: Method, path: &str) -> Exchange {
+        let connection = Connection::new(Endpoint::Unix, Endpoint::Unix, Accepts::anybody(true));
+        let id = HeaderValue::from_static("a");
+        let operation = Operation::of(&method, path);
+        let exchange = Exchange::new(method, Version::HTTP_11, id, Rc::new(connection));
+        exchange.caller.set(Some(Identity::ANONYMOUS));
+        exchange.operation.set(Some(operation));
+        exchange.place.set(Some(PlaceId(0)));
+        exchange
+    }
+
+    fn read() -> Exchange {
+        exchange(Method::GET, "/data/core/ups/audiences")
+    }
+
+    fn delete() -> Exchange {
+        exchange(Method::POST, "/data/core/ups/system/jobs")
+    }
+
+    #[test]
+    fn reads_that_are_let_pass_are_not_accounted_for_and_what_changes_something_is() {
+        assert_eq!(decision(&read()), None);
+        assert_eq!(decision(&delete()), Some(Decision::Allowed));
+        // It did not come to that.
+        let early = delete();
+        early.place.set(None);
+        assert_eq!(decision(&early), None);
+    }
+
+    #[test]
+    fn what_the_gateway_decided_against_is_told_from_what_failed() {
+        for reason in Reason::ALL {
+            let (read, delete) = (read(), delete());
+            for exchange in [&read, &delete] {
+                exchange.reason.set(Some(*reason));
+            }
+            let decided = reason.is_decision() || *reason == Reason::MalformedRequest;
+            let refused = decided.then_some(Decision::Refused);
+            assert_eq!(decision(&read), refused, "{reason}");
+            let of_delete = refused.or(Some(Decision::Allowed));
+            assert_eq!(decision(&delete), of_delete, "{reason}");
+        }
+        let nobodys = read();
+        nobodys.caller.set(None);
+        nobodys.reason.set(Some(Reason::MalformedRequest));
+        assert_eq!(decision(&nobodys), None);
+    }
+
+    #[test]
+    fn a_dry_run_is_told_unless_something_else_refused() {
+        let tried = read();
+        tried.would_refuse.set(Some(Reason::NotGranted));
+        assert_eq!(decision(&tried), Some(Decision::WouldRefuse));
+        tried.reason.set(Some(Reason::Quota));
+        assert_eq!(decision(&tried), Some(Decision::Refused));
     }
 }

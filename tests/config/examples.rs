@@ -106,20 +106,24 @@ fn the_full_example_has_every_key() {
     assert!(full.contains("{ rate: 50/s, burst: 100 }"));
 }
 
-/// What full.yaml writes out for `shared` cannot be its default, which is nothing; it loads when the comment signs are
-/// taken off.
-#[test]
-fn the_shared_section_of_the_full_example_loads() {
-    let full = fs::read_to_string(folder().join("full.yaml")).unwrap();
-    let section = full.split_once("# shared:\n").unwrap().1;
-    let section: Vec<&str> = section
+/// Loads a section that full.yaml has in comments, since its default is nothing.
+pub(super) fn in_comments(section: &str) -> Settings {
+    let full = fs::read_to_string(folder().join("full.yaml")).expect("it is there");
+    let (_, lines) = full
+        .split_once(&format!("# {section}:\n"))
+        .expect("it has the section");
+    let lines: Vec<&str> = lines
         .lines()
         .map_while(|line| line.strip_prefix('#'))
         .map(|line| line.strip_prefix(' ').unwrap_or(line))
         .collect();
-    let text = format!("{}\nshared:\n{}\n", super::BASE, section.join("\n"));
+    let text = format!("{}\n{section}:\n{}\n", super::BASE, lines.join("\n"));
+    config::parse("full.yaml", &text, &super::sources()).expect("the section is legal")
+}
 
-    let settings = config::parse("full.yaml", &text, &super::sources()).unwrap();
+#[test]
+fn the_shared_section_of_the_full_example_loads() {
+    let settings = in_comments("shared");
 
     let shared = settings.shared.unwrap();
     let minimal = config::parse(

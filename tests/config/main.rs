@@ -6,6 +6,7 @@ macro_rules! key {
     };
 }
 
+mod audit;
 mod egress;
 mod examples;
 mod faults;
@@ -35,6 +36,7 @@ fn sources() -> Supplied {
         .with_file("/hidden", HIDDEN)
         .with_file("/no-certificate.pem", "hello\n")
         .with_file("/etc/profile-gateway/redis-ca.pem", certificate())
+        .with_file("/var/run/secrets/audit/key", AUDIT_KEY)
         .with_file("/keys.json", issuers::KEYS)
         .with_file("/no-keys.json", r#"{"keys":[]}"#)
         .with_file(
@@ -104,6 +106,7 @@ shared:
     encryption_keys: [{ id: k1, key: '${file:/var/run/secrets/shared/k1}' }]
 ";
 
+const AUDIT_KEY: &str = "0123456789abcdef\n";
 const ONE_KEY: &str = "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=\n";
 const OTHER_KEY: &str = "3232323232323232323232323232323232323232323232323232323232323232\n";
 

@@ -1,5 +1,6 @@
 //! From the file to each part's `Settings`, checked against each other.
 
+mod audit;
 mod callers;
 mod certificates;
 mod credentials;
@@ -53,6 +54,10 @@ pub(super) fn build(
         admin: admin::Settings {
             address: file.admin.address.0,
         },
+        audit: file
+            .audit
+            .as_ref()
+            .and_then(|audit| audit::build(audit, &mut cross)),
         authorize: routes.authorize,
         credentials: routes.credentials,
         drain: drain(&file.drain),

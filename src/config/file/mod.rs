@@ -1,5 +1,6 @@
 //! The one definition of the configuration file. The comments here are the operator's reference.
 
+mod audit;
 mod callers;
 mod granted;
 mod matching;
@@ -30,6 +31,7 @@ use crate::route::{HostPattern, Template};
 use crate::secret::Secret;
 use crate::shared::{SealingKey, Server};
 
+pub(in crate::config) use audit::{Audit, AuditTarget, Stdout};
 pub(in crate::config) use callers::{Caller, Certificate, Several};
 pub(in crate::config) use granted::{
     FoundSandbox, Kinds, Permit, RouteCaller, RouteGrant, RouteSandbox,
@@ -43,6 +45,10 @@ pub(in crate::config) struct File {
     /// Where operators look: liveness, readiness and metrics. Read at the start only.
     #[serde(default)]
     pub(in crate::config) admin: Admin,
+    /// Where it is written down what was refused, and what may have changed something. Default: nowhere.
+    #[serde(default)]
+    #[schemars(with = "Audit")]
+    pub(in crate::config) audit: Option<Audit>,
     /// Who calls, by a name of yours that routes refer to; `anonymous` is whoever shows nothing. Default: none, and every
     /// listener serves anonymous callers or nobody.
     #[serde(default)]

@@ -11,7 +11,7 @@ use crate::telemetry::line::Stamp;
 /// It holds no path, query, profile id or field value that a caller chose, but for the request id.
 #[derive(Clone, Debug)]
 pub struct Event<'a> {
-    /// When it was decided, since the Unix epoch.
+    /// When it ended, since the Unix epoch.
     pub timestamp: Duration,
     /// The request's id, which the caller may have chosen.
     pub request_id: &'a str,
@@ -31,7 +31,7 @@ pub struct Event<'a> {
     pub organization: Option<&'a str>,
     /// What was decided.
     pub decision: Decision,
-    /// Why it was refused, or would be.
+    /// Why it was refused, or would be; or why it was let pass and did not get the upstream's whole answer.
     pub reason: Option<&'static str>,
     /// What its caller was answered with.
     pub status: Option<u16>,

@@ -53,7 +53,8 @@ pub struct FileSettings {
     pub keep: usize,
 }
 
-/// The process's audit. A thread of its own writes it, with a queue of its own.
+/// The process's audit. A thread of its own writes it, with a queue of its own. It is there also while nothing is audited,
+/// since another configuration may want it at any time.
 ///
 /// What it cannot write, as when a disk is full, is dropped and counted, and stops nobody. Lines are handed to the system
 /// as they come and not forced to the disk: what the machine loses with its power is lost, what the process loses with
@@ -68,14 +69,14 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Opens the audit.
+    /// Opens the audit, with a target if there is one by now.
     ///
     /// # Errors
     /// When its file cannot be opened, or no thread be started.
-    pub fn open(target: &Target) -> io::Result<Self> {
+    pub fn open(target: Option<&Target>) -> io::Result<Self> {
         let next = Arc::default();
         let output = Switched {
-            now: Output::open(target)?,
+            now: target.map(Output::open).transpose()?,
             next: Arc::clone(&next),
         };
         let (sink, writing) = Sink::named("audit", output)?;
@@ -86,14 +87,19 @@ impl Audit {
         })
     }
 
-    /// Goes on at another target.
+    /// Opens another target, which [`Audit::take`] goes on at. Nothing has changed until then.
     ///
     /// # Errors
-    /// When it cannot be opened. Nothing has changed then.
-    pub fn write_to(&self, target: &Target) -> io::Result<()> {
-        let output = Output::open(target)?;
+    /// When it cannot be opened.
+    pub fn prepare(target: &Target) -> io::Result<Prepared> {
+        Output::open(target).map(Prepared)
+    }
+
+    /// Goes on at another target with what is written from now on, and closes the one before.
+    pub fn take(&self, Prepared(output): Prepared) {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
-        Ok(())
+        // Nothing is written by it, but its thread wakes up.
+        self.sink.put(Vec::new(), 0);
     }
 
     /// Returns how many lines were dropped.
@@ -106,15 +112,15 @@ impl Audit {
         registry.register_collector(Box::new(Dropped(self.sink.clone())));
     }
 
-    /// Makes what one worker writes with.
-    pub fn trail(&self, ids: Option<IdKey>) -> Trail {
-        Trail {
-            lines: Lines::new(self.sink.clone()),
-            ids,
-            stamp: Stamp::default(),
-        }
+    /// Makes what one worker collects its lines in. Somebody has to flush it in time.
+    pub fn lines(&self) -> Rc<Lines> {
+        Lines::new(self.sink.clone())
     }
 }
+
+/// A target that is open, and not written to yet.
+#[derive(Debug)]
+pub struct Prepared(Output);
 
 #[derive(Debug)]
 struct Dropped(Sink);
@@ -128,7 +134,7 @@ impl Collector for Dropped {
     }
 }
 
-/// One worker's way to the audit.
+/// One worker's way to the audit, by one configuration.
 #[derive(Debug)]
 pub struct Trail {
     lines: Rc<Lines>,
@@ -137,15 +143,19 @@ pub struct Trail {
 }
 
 impl Trail {
+    /// Writes to `lines`, with ids hashed where there is a key for that.
+    pub fn new(lines: Rc<Lines>, ids: Option<IdKey>) -> Self {
+        Self {
+            lines,
+            ids,
+            stamp: Stamp::default(),
+        }
+    }
+
     /// Writes an event down.
     pub fn record(&self, event: &Event<'_>) {
         self.lines
             .add(|buffer| event.write(buffer, &self.stamp, self.ids.as_ref()));
-    }
-
-    /// Returns where its lines are collected, which somebody has to flush in time.
-    pub fn lines(&self) -> &Rc<Lines> {
-        &self.lines
     }
 }
 
@@ -159,7 +169,14 @@ enum Output {
 impl Output {
     fn open(target: &Target) -> io::Result<Self> {
         match target {
-            Target::File(settings) => Rotating::open(settings.clone()).map(Self::File),
+            Target::File(settings) => {
+                Rotating::open(settings.clone())
+                    .map(Self::File)
+                    .map_err(|error| {
+                        let path = settings.path.display();
+                        io::Error::new(error.kind(), format!("{path}: {error}"))
+                    })
+            }
             Target::Stdout => Ok(Self::Stdout(Stdout)),
         }
     }
@@ -168,27 +185,35 @@ impl Output {
 /// What is written to, until there is something else.
 #[derive(Debug)]
 struct Switched {
-    now: Output,
+    now: Option<Output>,
     next: Arc<Mutex<Option<Output>>>,
 }
 
-impl Write for Switched {
-    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+impl Switched {
+    fn switch(&mut self) {
         let next = self
             .next
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(next) = next {
-            self.now = next;
+            self.now = Some(next);
         }
+    }
+}
+
+impl Write for Switched {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.switch();
         match &mut self.now {
-            Output::File(file) => file.write(lines),
-            Output::Stdout(stdout) => stdout.write(lines),
+            Some(Output::File(file)) => file.write(lines),
+            Some(Output::Stdout(stdout)) => stdout.write(lines),
+            None => Err(io::Error::other("there is no target")),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.switch();
         Ok(())
     }
 }
@@ -232,7 +257,7 @@ mod tests {
 
     /// Writes one event, and waits until it is written or dropped.
     fn record(audit: Audit, request_id: &str) -> u64 {
-        audit.trail(None).record(&event(request_id));
+        Trail::new(audit.lines(), None).record(&event(request_id));
         let sink = audit.sink.clone();
         drop(audit);
         sink.dropped()
@@ -241,9 +266,10 @@ mod tests {
     #[test]
     fn what_is_recorded_is_written_before_the_end_and_other_targets_are_taken_between_lines() {
         let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let audit = Audit::open(&target(one.path())).unwrap();
-        assert!(audit.write_to(&target(Path::new("/nowhere"))).is_err());
-        audit.write_to(&target(other.path())).unwrap();
+        let audit = Audit::open(Some(&target(one.path()))).unwrap();
+        let nowhere = Audit::prepare(&target(Path::new("/nowhere"))).unwrap_err();
+        assert!(nowhere.to_string().starts_with("/nowhere/audit.log: "));
+        audit.take(Audit::prepare(&target(other.path())).unwrap());
 
         assert_eq!(record(audit, "a"), 0);
 
@@ -256,9 +282,22 @@ mod tests {
     }
 
     #[test]
+    fn without_a_target_nothing_is_written_until_there_is_one() {
+        let folder = TempDir::new().unwrap();
+        assert_eq!(record(Audit::open(None).unwrap(), "a"), 1);
+
+        let audit = Audit::open(None).unwrap();
+        audit.take(Audit::prepare(&target(folder.path())).unwrap());
+
+        assert_eq!(record(audit, "a"), 0);
+        let text = fs::read_to_string(folder.path().join("audit.log")).unwrap();
+        assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
     fn what_cannot_be_written_is_dropped_and_counted() {
         let folder = TempDir::new().unwrap();
-        let audit = Audit::open(&target(folder.path())).unwrap();
+        let audit = Audit::open(Some(&target(folder.path()))).unwrap();
         let mut registry = Registry::default();
         audit.register(&mut registry);
         folder.close().unwrap();

@@ -1,5 +1,6 @@
 //! Who calls, and where that lets them work.
 
+mod audit;
 mod certificates;
 mod keys;
 mod sandboxes;
