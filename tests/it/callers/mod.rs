@@ -1,8 +1,10 @@
 //! Who calls, and where that lets them work.
 
 mod certificates;
+mod forged;
 mod keys;
 mod sandboxes;
+mod tokens;
 
 use profile_gateway::identify::KeyDigest;
 
