@@ -1,6 +1,7 @@
 //! Who calls, and where that lets them work.
 
 mod certificates;
+mod confined;
 mod forged;
 mod keys;
 mod sandboxes;
