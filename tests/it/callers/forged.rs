@@ -190,7 +190,13 @@ fn wrong_claims(now: u64) -> Vec<Value> {
         ),
         (
             "nbf",
-            vec![json!("0"), json!(-1), json!(true), json!(now + 600)],
+            vec![
+                json!(null),
+                json!("0"),
+                json!(-1),
+                json!(true),
+                json!(now + 600),
+            ],
         ),
         ("iat", vec![json!("0"), json!(now + 86_400)]),
     ] {
