@@ -1,5 +1,7 @@
 //! Requests of every kind, plain and odd.
 
+use std::fmt::Write;
+
 use profile_gateway::aep::Operations;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -313,10 +315,10 @@ impl Sent {
             self.method, self.path, self.query
         );
         for host in &self.hosts {
-            text.push_str(&format!("Host: {host}\r\n"));
+            write!(text, "Host: {host}\r\n").unwrap();
         }
         for (name, value) in &self.fields {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            write!(text, "{name}: {value}\r\n").unwrap();
         }
         if ["POST", "PUT", "PATCH"].contains(&self.method) {
             text.push_str("Content-Length: 0\r\n");
