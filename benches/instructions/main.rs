@@ -12,6 +12,7 @@ mod access_line;
 mod fields;
 mod gateway;
 mod head;
+mod identify;
 mod limiter;
 mod route_match;
 mod stack;
@@ -25,6 +26,7 @@ use tikv_jemallocator::Jemalloc;
 use access_line::access_line_group;
 use fields::fields_group;
 use head::head_group;
+use identify::identify_group;
 use limiter::limiter_group;
 use route_match::route_match_group;
 use stack::stack_group;
@@ -38,6 +40,7 @@ main!(
     library_benchmark_groups = [
         stack_group,
         head_group,
+        identify_group,
         route_match_group,
         limiter_group,
         fields_group,

@@ -22,6 +22,7 @@ thread_local! {
                 issuer: "https://issuer.example".to_owned(),
                 audiences: vec!["profile-gateway".to_owned()],
                 leeway: Duration::from_secs(10),
+                require_nbf: true,
             },
             source: Source::File(KeySet::read(KEYS).expect("the seed is a set of keys")),
             required: true,

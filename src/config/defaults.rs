@@ -57,6 +57,10 @@ pub(super) fn refresh() -> Written<Duration> {
     Written::known("5m")
 }
 
+pub(super) fn require_nbf() -> bool {
+    true
+}
+
 pub(super) fn required() -> bool {
     true
 }

@@ -4,12 +4,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::HeaderName;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use super::unknown::Unknown;
-use super::{Known, Proofs, Settings};
+use super::{Fields, Known, Proofs, Settings};
 use crate::clock::Clock;
 use crate::context::{Identified, Received};
 use crate::error::Error;
@@ -25,7 +24,7 @@ impl IdentifyLayer {
     pub fn new(settings: &Settings, issuers: &Issuers) -> Self {
         Self(Rc::new(Identify {
             known: Known::new(settings),
-            fields: settings.fields.iter().cloned().collect(),
+            fields: Fields::new(&settings.fields),
             verifier: Verifier::new(issuers.clone()),
             clock: Clock::default(),
         }))
@@ -48,7 +47,7 @@ impl<S> Layer<S> for IdentifyLayer {
 pub struct Identify {
     known: Known,
     /// The fields that may hold a proof at any listener.
-    fields: Box<[HeaderName]>,
+    fields: Fields,
     verifier: Verifier,
     clock: Clock,
 }

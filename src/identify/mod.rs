@@ -15,7 +15,7 @@ use ipnet::IpNet;
 pub use digest::{InvalidDigest, KeyDigest};
 pub use known::Known;
 pub use layer::{Identify, IdentifyLayer, Identifying};
-pub use proof::{Proofs, Token};
+pub use proof::{Fields, Proofs, Token};
 
 use crate::context::PerCaller;
 use crate::issuers::IssuerId;

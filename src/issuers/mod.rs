@@ -67,6 +67,8 @@ pub struct Rules {
     pub audiences: Vec<String>,
     /// By how much clocks may differ. Default 10 s, at most 30 s.
     pub leeway: Duration,
+    /// Whether tokens have to say from when on they count (`nbf`). Default: yes.
+    pub require_nbf: bool,
 }
 
 /// Where the keys of an issuer come from.

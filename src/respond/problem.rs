@@ -108,7 +108,7 @@ where
 /// Logs what the caller is not told. What a caller did wrong is its own to read, and could fill the log.
 fn tell(error: &Error, exchange: &Exchange) {
     let request_id = exchange.request_id.to_str().unwrap_or_default();
-    // Told once, as it began, and then answered at once to everybody who comes.
+    // Told once, as it began, and then answered at once to everybody who comes; without keys, whoever that is.
     let held_back = matches!(
         error.reason(),
         Reason::KeysUnavailable | Reason::UpstreamFailing | Reason::UpstreamPaused

@@ -73,9 +73,10 @@ fn what_is_not_written_has_its_default() {
     assert_eq!((name.as_str(), required), ("a", true));
     assert_eq!(rules.issuer, "https://a.example/t");
     assert_eq!(
-        (rules.audiences, rules.leeway.as_secs()),
-        (vec!["us".to_owned()], 10)
+        (rules.audiences, rules.leeway.as_secs(), rules.require_nbf),
+        (vec!["us".to_owned()], 10, true)
     );
+    assert!(!issuer("require_nbf: false").rules.require_nbf);
     let server = server("");
     let times = [
         server.timeout,
@@ -277,7 +278,11 @@ fn the_issuers_of_the_full_example_load() {
         panic!("it is a server");
     };
     let usual = server("");
-    assert_eq!(cluster.rules.leeway, issuer("").rules.leeway);
+    let defaults = issuer("").rules;
+    assert_eq!(
+        (cluster.rules.leeway, cluster.rules.require_nbf),
+        (defaults.leeway, defaults.require_nbf)
+    );
     assert_eq!(
         (
             written.timeout,

@@ -24,6 +24,7 @@ pub(super) fn build(file: &BTreeMap<String, TokenIssuer>, cross: &mut Cross<'_>)
                     issuer: issuer.issuer.0.0.clone(),
                     audiences: issuer.audiences.iter().map(|it| it.0.0.clone()).collect(),
                     leeway: issuer.leeway.0,
+                    require_nbf: issuer.require_nbf,
                 },
                 source,
                 required: issuer.required,

@@ -293,6 +293,10 @@ pub(in crate::config) struct TokenIssuer {
     #[serde(default = "defaults::refresh")]
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
     pub(in crate::config) refresh: Written<Duration>,
+    /// Whether tokens have to say from when on they count (`nbf`), as those of Kubernetes do; where it is said it counts in
+    /// any case. `false` is for issuers that leave it out. Default true.
+    #[serde(default = "defaults::require_nbf")]
+    pub(in crate::config) require_nbf: bool,
     /// Whether the gateway is ready only while there are keys of this issuer. Default true.
     #[serde(default = "defaults::required")]
     pub(in crate::config) required: bool,

@@ -266,12 +266,14 @@ impl<'a> Unproven<'a> {
         }
         let subject = self.claims.get("sub").and_then(Value::as_str);
         let subject = subject.filter(|subject| !subject.is_empty());
+        let begins = time("nbf")?;
+        if begins.is_none() && rules.require_nbf {
+            return Err(Refusal::Claim("nbf"));
+        }
         let claims = Claims {
             issuer,
             subject: subject.ok_or(Refusal::Claim("sub"))?.into(),
-            begins: time("nbf")?
-                .unwrap_or_default()
-                .saturating_sub(rules.leeway),
+            begins: begins.unwrap_or_default().saturating_sub(rules.leeway),
             expires_at: time("exp")?
                 .ok_or(Refusal::Claim("exp"))?
                 .saturating_add(rules.leeway),

@@ -30,6 +30,7 @@ fn of_file(name: &str, issuer: &str, keys: &[Value]) -> IssuerSettings {
             issuer: issuer.to_owned(),
             audiences: vec!["profile-gateway".to_owned(), "second".to_owned()],
             leeway: Duration::from_secs(10),
+            require_nbf: true,
         },
         source: Source::File(KeySet::read(&set(keys)).unwrap()),
         required: true,
@@ -365,7 +366,10 @@ fn claims_that_are_missing_or_of_a_wrong_type_are_refused() {
                 json!(1e300),
             ],
         ),
-        ("nbf", vec![json!("0"), json!(-1), json!(false), json!({})]),
+        (
+            "nbf",
+            vec![json!(null), json!("0"), json!(-1), json!(false), json!({})],
+        ),
         ("iat", vec![json!("0"), json!(-5.5), json!([0])]),
     ] {
         for value in values {
@@ -461,7 +465,7 @@ fn times_are_kept_with_the_leeway_and_no_more() {
         let found = verifier.verify(token.as_bytes(), at(now)).map(|_| ());
         assert_eq!(found, expected, "{now}");
     }
-    assert!(verify(&with(&json!({ "nbf": null, "iat": null }))).is_ok());
+    assert!(verify(&with(&json!({ "iat": null }))).is_ok());
     assert!(verify(&with(&json!({ "exp": 1_700_000_600.5, "nbf": 1.7e9 }))).is_ok());
     assert!(verify(&with(&json!({ "exp": u64::MAX }))).is_ok());
     assert_eq!(refused(&with(&json!({ "exp": 0 }))), Refusal::Expired);
@@ -471,6 +475,23 @@ fn times_are_kept_with_the_leeway_and_no_more() {
         Refusal::Future
     );
     assert!(verify(&with(&json!({ "iat": NOW + 310 }))).is_ok());
+}
+
+#[test]
+fn an_issuer_may_leave_out_from_when_on_its_tokens_count_and_what_it_says_of_it_counts() {
+    let mut issuer = of_file("a", ISSUER, &[Signer::rsa().jwk(&json!({ "kid": "k1" }))]);
+    issuer.rules.require_nbf = false;
+    let lenient = trusting(vec![issuer]);
+    let verify = |changes: Value| {
+        let token = with(&changes);
+        lenient.verify(token.as_bytes(), at(NOW)).map(|_| ())
+    };
+
+    assert_eq!(verify(json!({ "nbf": null })), Ok(()));
+    assert_eq!(verify(json!({ "nbf": NOW + 10 })), Ok(()));
+    assert_eq!(verify(json!({ "nbf": NOW + 11 })), Err(Refusal::NotYet));
+    assert_eq!(verify(json!({ "nbf": "0" })), Err(Refusal::Claim("nbf")));
+    assert_eq!(verify(json!({ "exp": null })), Err(Refusal::Claim("exp")));
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 mod audit;
 mod certificates;
+mod confined;
+mod forged;
 mod keys;
 mod sandboxes;
+mod tokens;
 
 use profile_gateway::identify::KeyDigest;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use profile_gateway::config::Supplied;
 use profile_gateway::issuers::{IssuerId, Refusal};
 
-use super::server::Server;
 use super::{Signer, discovery, kept, set, settings, verify, within};
 use crate::support::adobe::{Act, Adobe};
+use crate::support::documents::Server;
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";

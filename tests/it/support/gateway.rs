@@ -47,7 +47,7 @@ impl Gateway {
         Self::run(&format!("{CREDENTIAL}{more}"), files)
     }
 
-    /// Starts a gateway with two sandboxes and `more` configuration, which brings the credentials.
+    /// Starts a gateway with `more` configuration, which brings the credentials, and two sandboxes unless it brings others.
     pub(crate) fn bare(more: &str) -> Self {
         Self::bare_with_files(more, &Supplied::default())
     }
@@ -110,7 +110,12 @@ fn settings(more: &str, files: &Supplied) -> config::Settings {
     } else {
         LISTENERS
     };
-    let text = format!("{COMMON}{listeners}{more}");
+    let sandboxes = if more.contains("\nsandboxes:") {
+        ""
+    } else {
+        SANDBOXES
+    };
+    let text = format!("{COMMON}{sandboxes}{listeners}{more}");
     config::parse("test.yaml", &text, files).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
@@ -123,8 +128,9 @@ const COMMON: &str = "
 workers: 2
 drain: 1s
 admin: { address: '127.0.0.1:0' }
-sandboxes: { prod: {}, dev-2: {} }
 ";
+
+const SANDBOXES: &str = "sandboxes: { prod: {}, dev-2: {} }\n";
 
 const CREDENTIAL: &str = "
 credentials:

@@ -3,6 +3,7 @@
 pub(crate) mod adobe;
 pub(crate) mod authority;
 pub(crate) mod client;
+pub(crate) mod documents;
 pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod hidden;
@@ -13,5 +14,6 @@ pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod running;
 pub(crate) mod signal;
+pub(crate) mod signer;
 pub(crate) mod simulated;
 pub(crate) mod steady;

@@ -11,10 +11,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A running server, whose certificate is for `localhost` and the cluster's own name.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     /// Its certificate, which has to be trusted.
-    pub(super) pem: String,
+    pub(crate) pem: String,
     state: Arc<State>,
 }
 
@@ -27,7 +27,7 @@ struct State {
 }
 
 impl Server {
-    pub(super) fn start(bearer: Option<&'static str>) -> Self {
+    pub(crate) fn start(bearer: Option<&'static str>) -> Self {
         let names = ["localhost", "kubernetes.default.svc"].map(str::to_owned);
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -56,13 +56,18 @@ impl Server {
     }
 
     /// Gives this document at `path` from now on.
-    pub(super) fn give(&self, path: &str, document: String) {
+    pub(crate) fn give(&self, path: &str, document: String) {
         let mut documents = self.state.documents.lock().unwrap();
         documents.insert(path.to_owned(), document);
     }
 
+    /// Answers 404 at `path` from now on.
+    pub(crate) fn take_away(&self, path: &str) {
+        self.state.documents.lock().unwrap().remove(path);
+    }
+
     /// Returns the heads of the requests so far.
-    pub(super) fn heads(&self) -> Vec<String> {
+    pub(crate) fn heads(&self) -> Vec<String> {
         self.state.heads.lock().unwrap().clone()
     }
 }
