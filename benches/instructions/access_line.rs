@@ -6,7 +6,7 @@ use std::rc::Rc;
 use gungraun::{library_benchmark, library_benchmark_group};
 use http::StatusCode;
 use profile_gateway::aep::Operation;
-use profile_gateway::context::{Identity, PerRoute, PlaceId, RouteId};
+use profile_gateway::context::{Identity, PerPlace, PerRoute, PlaceId, RouteId};
 use profile_gateway::telemetry::{Labels, Lines, Metrics, Named, Names, Outcome, Recorder, Sink};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
@@ -32,6 +32,7 @@ fn prepare(json: bool) -> Work {
             callers: only(Named::caller("anonymous".to_owned())),
             routes: only(Named::route("lookups".to_owned())),
             places: only(Labels::new("prod".to_owned(), "loyalty".to_owned())),
+            shadow: Rc::new(PerPlace::from_iter([])),
         },
         Metrics::register(&mut Registry::default(), &names),
     );

@@ -3,6 +3,7 @@
 mod certificates;
 mod keys;
 mod sandboxes;
+mod shadow;
 
 use profile_gateway::identify::KeyDigest;
 
