@@ -174,6 +174,10 @@ pub struct Exchange {
     pub place: Cell<Option<PlaceId>>,
     /// Why it would have been refused, if its route did not only try that out.
     pub would_refuse: Cell<Option<Reason>>,
+    /// Whether the rules let it through, whatever came of it then.
+    pub permitted: Cell<bool>,
+    /// What the shadow's rules say of it, if there is a shadow.
+    pub shadow: Cell<Option<Shadowed>>,
     /// Why the gateway itself answered, if it did, or why the answer broke off.
     pub reason: Cell<Option<Reason>>,
     /// How far the request body has come.
@@ -209,6 +213,8 @@ impl Exchange {
             operation: Cell::new(None),
             place: Cell::new(None),
             would_refuse: Cell::new(None),
+            permitted: Cell::new(false),
+            shadow: Cell::new(None),
             reason: Cell::new(None),
             upload: Upload::default(),
             attempts: Cell::new(0),
@@ -218,6 +224,17 @@ impl Exchange {
             back: OnceCell::new(),
         }
     }
+}
+
+/// What rules decided that are only looked at. Their places are not those of the rules that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shadowed {
+    /// It would work in this place of theirs.
+    Allowed(PlaceId),
+    /// They could not decide.
+    Failed,
+    /// It would be refused.
+    Refused(Reason),
 }
 
 /// Whom a caller addressed: a host, and a port if it is not the scheme's own.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Response;
@@ -13,6 +14,7 @@ use crate::connect::{Dialer, Pool};
 use crate::context::{Inbound, PerCaller, PerPlace, PerRoute};
 use crate::credentials::{self, AttachCredentialsLayer};
 use crate::error::{Error, Source};
+use crate::explain::shadow::{self, ShadowLayer};
 use crate::forward::{self, Forward, Upload};
 use crate::identify::{self, IdentifyLayer};
 use crate::ims::Credentials;
@@ -59,6 +61,8 @@ pub struct Plan {
     pub retries: forward::retry::Counts,
     /// The routes.
     pub route: route::Settings,
+    /// The rules that are only looked at, if there are any.
+    pub shadow: Option<Arc<shadow::Settings>>,
     /// Opens connections to the upstream.
     pub upstream: Dialer,
 }
@@ -70,6 +74,10 @@ impl Plan {
             callers: Rc::new(self.callers.clone()),
             places: Rc::new(self.places.clone()),
             routes: Rc::new(self.routes.clone()),
+            shadow: Rc::new(match &self.shadow {
+                Some(shadow) => shadow.places.clone(),
+                None => PerPlace::from_iter([]),
+            }),
         }
     }
 
@@ -80,6 +88,7 @@ impl Plan {
     pub fn check(&self) -> Result<(), PlanError> {
         FindRoute::new(self.route.clone())?;
         AttachCredentialsLayer::new(&self.credential_of, &self.credentials)?;
+        ShadowLayer::new(self.shadow.as_deref())?;
         Ok(())
     }
 }
@@ -134,6 +143,8 @@ where
         .layer(plan.in_flight.clone())
         // Who calls comes first: everything granted is granted to somebody. Received → Identified.
         .layer(IdentifyLayer::new(&plan.identify, &plan.issuers))
+        // Before the path is rewritten, and with a caller to decide for: other rules decide too, and change nothing.
+        .layer(ShadowLayer::new(plan.shadow.as_deref())?)
         // The canonical path decides the route, the operation and the deadline. Identified → Routed.
         .layer(RouteLayer::new(Rc::new(FindRoute::new(
             plan.route.clone(),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use gungraun::{library_benchmark, library_benchmark_group};
 use http::StatusCode;
 use profile_gateway::aep::Operation;
-use profile_gateway::context::{Identity, PerRoute, PlaceId, RouteId};
+use profile_gateway::context::{Identity, PerPlace, PerRoute, PlaceId, RouteId};
 use profile_gateway::telemetry::{Labels, Lines, Metrics, Named, Names, Outcome, Recorder, Sink};
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
@@ -36,6 +36,7 @@ fn prepare(json: bool) -> Work {
                 "loyalty".to_owned(),
                 String::new(),
             )),
+            shadow: Rc::new(PerPlace::from_iter([])),
         },
         Metrics::register(&mut Registry::default(), &names),
     );

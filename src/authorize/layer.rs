@@ -76,6 +76,7 @@ impl<B> Stage<Routed<B>> for Authorize {
             sandbox,
             organization,
         } = self.places.get(place)?;
+        exchange.permitted.set(true);
         Ok(Authorized {
             sandbox: sandbox.clone(),
             organization: organization.clone(),

@@ -1,6 +1,6 @@
 //! Reads a file or a folder of them, and merges the folder's parts by section.
 
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::path::{KeyPath, top};
@@ -12,19 +12,20 @@ use super::yaml;
 
 /// Reads the file or folder at `path`. Faults go into `report`.
 pub(super) fn read(path: &Path, sources: &dyn Sources, report: &mut Report) -> Node {
-    if path.is_dir() {
-        folder(path, sources, report)
-    } else {
-        match content(path, sources) {
-            Ok(content) => yaml::read(&path.display().to_string(), &content, report),
-            Err(message) => unreadable(path, &message, report),
-        }
+    match sources.folder(path) {
+        Some(files) => folder(path, files, sources, report),
+        None => read_part(path, sources, report),
     }
 }
 
-fn folder(path: &Path, sources: &dyn Sources, report: &mut Report) -> Node {
+fn folder(
+    path: &Path,
+    files: io::Result<Vec<PathBuf>>,
+    sources: &dyn Sources,
+    report: &mut Report,
+) -> Node {
     let place = Place::whole(report.add_text(Text::new(&path.display().to_string(), "")));
-    let files = match files(path) {
+    let files = match files {
         Ok(files) if !files.is_empty() => files,
         Ok(_) => {
             return unreadable(
@@ -55,28 +56,6 @@ fn read_part(file: &Path, sources: &dyn Sources, report: &mut Report) -> Node {
         Ok(content) => yaml::read(&file.display().to_string(), &content, report),
         Err(message) => unreadable(file, &message, report),
     }
-}
-
-/// Returns the files of a folder in the order of their names.
-///
-/// What begins with a dot is left out: editors keep copies there, and a `ConfigMap` volume its `..data`.
-pub(super) fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let path = entry?.path();
-        let hidden = path
-            .file_name()
-            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        let yaml = path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml");
-        // Through symbolic links, which is what a ConfigMap volume is made of.
-        if !hidden && yaml && path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 fn content(path: &Path, sources: &dyn Sources) -> Result<String, String> {

@@ -22,6 +22,7 @@ mod quantity;
 mod references;
 mod report;
 pub mod schema;
+mod shadow;
 pub mod sources;
 mod text;
 mod tree;
@@ -30,13 +31,14 @@ mod yaml;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::{
-    admin, authorize, connect, credentials, forward, identify, ims, issuers, limit, listener,
-    route, shared, telemetry,
+    admin, authorize, connect, credentials, explain, forward, identify, ims, issuers, limit,
+    listener, route, shared, telemetry,
 };
 
 pub use diagnostics::Diagnostics;
@@ -87,6 +89,8 @@ pub struct Settings {
     pub outline: Outline,
     /// The routes.
     pub route: route::Settings,
+    /// Rules that are only looked at. Default: none.
+    pub shadow: Option<Arc<explain::shadow::Settings>>,
     /// What replicas share, and where. Default: nothing.
     pub shared: Option<shared::Settings>,
     /// How the upstream is reached.
@@ -163,29 +167,47 @@ fn finish(
     sources: &dyn Sources,
     mut report: Report,
 ) -> Result<(Settings, Lines), Diagnostics> {
-    references::fill(&mut root, &KeyPath::default(), sources, &mut report);
-    let value = check::check(&root, &schema::CHECKED, &mut report);
-    let settings = match File::deserialize(&value) {
+    match settle(&mut root, sources, Standing::Live, &mut report) {
+        Some(settings) if report.is_clean() => Ok((settings, Lines::new(root, &report))),
+        Some(_) | None => Err(report.into_diagnostics()),
+    }
+}
+
+/// What a configuration is to the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It counts.
+    Live,
+    /// Its rules are only looked at.
+    Shadow,
+}
+
+/// Makes settings of what was read. They count only when nothing was reported.
+fn settle(
+    root: &mut Node,
+    sources: &dyn Sources,
+    standing: Standing,
+    report: &mut Report,
+) -> Option<Settings> {
+    references::fill(root, &KeyPath::default(), sources, report);
+    let value = check::check(root, &schema::CHECKED, report);
+    match File::deserialize(&value) {
         Ok(file) => {
             let noting = outline::Noting::new(sources);
             let mut holders = exposed::Holders::default();
-            let mut settings = build::build(&file, &root, &noting, &mut holders, &mut report);
+            let mut settings = build::build(&file, root, &noting, &mut holders, report);
             let complete = serde_json::to_value(&file).unwrap_or_default();
             settings.outline = Outline::new(&complete, &value, &noting);
-            holders.add_of(&root, &complete, &report);
+            holders.add_of(root, &complete, report);
             settings.exposed = holders.exposed(sources);
-            settings
+            shadow::add(&file, root, standing, sources, &mut settings, report);
+            Some(settings)
         }
         Err(error) => {
             // The checker lets nothing through that the types refuse; a test holds the two together.
             let message = format!("the file cannot be read: {error}");
             report.add(Fault::new(root.place, &KeyPath::default(), message));
-            return Err(report.into_diagnostics());
+            None
         }
-    };
-    if report.is_clean() {
-        Ok((settings, Lines::new(root, &report)))
-    } else {
-        Err(report.into_diagnostics())
     }
 }

@@ -37,6 +37,11 @@ impl Outline {
         }
     }
 
+    /// Puts what another configuration says, which this one names, in the place of the key that names it.
+    pub(super) fn put(&mut self, key: &str, other: Self) {
+        self.0.insert(key.to_owned(), Part::Branch(other));
+    }
+
     /// Returns the key paths of what differs in `other`, such as `routes.lookups.timeout`. Routes go by their name,
     /// operations by method and path, and listeners by their address, so that their order is no difference.
     pub fn differences(&self, other: &Self) -> Vec<String> {
@@ -160,6 +165,10 @@ impl Sources for Noting<'_> {
         let hash = KEY.hash_one(&content);
         self.read.borrow_mut().insert(path.to_owned(), hash);
         Ok(content)
+    }
+
+    fn folder(&self, path: &Path) -> Option<io::Result<Vec<PathBuf>>> {
+        self.sources.folder(path)
     }
 
     fn mode_if_open_to_all(&self, path: &Path) -> Option<u32> {

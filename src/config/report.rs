@@ -91,6 +91,29 @@ impl Report {
         }
     }
 
+    /// Takes in what another report has found. What a text as a whole is blamed for is `named` here.
+    pub(super) fn take_in(&mut self, other: Self, named: Place) {
+        let Self {
+            texts,
+            faults,
+            more,
+            tainted: _,
+        } = other;
+        let before = self.texts.len();
+        self.texts.extend(texts);
+        for mut fault in faults {
+            fault.place.text += before;
+            if let Some((place, _)) = &mut fault.also {
+                place.text += before;
+            }
+            if fault.place.line == 0 && fault.also.is_none() {
+                fault = fault.also(named, "it is named here");
+            }
+            self.add(fault);
+        }
+        self.more += more;
+    }
+
     /// Tells whether further faults are only counted.
     pub(super) fn is_full(&self) -> bool {
         self.faults.len() >= MOST_FAULTS

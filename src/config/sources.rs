@@ -19,6 +19,11 @@ pub trait Sources {
     /// What the system says, and [`io::ErrorKind::FileTooLarge`] when the file has more than `most_bytes`.
     fn file(&self, path: &Path, most_bytes: u64) -> io::Result<Vec<u8>>;
 
+    /// Returns the configuration files of the folder at `path`, in the order of their names, or `None` when it is no folder.
+    ///
+    /// What begins with a dot is left out: editors keep copies there, and a `ConfigMap` volume its `..data`.
+    fn folder(&self, path: &Path) -> Option<io::Result<Vec<PathBuf>>>;
+
     /// Returns the permission bits of the file at `path` if every user of the machine may read it: by its own bits, those of
     /// what a symbolic link leads to, and by those of all folders on the way.
     fn mode_if_open_to_all(&self, path: &Path) -> Option<u32>;
@@ -43,6 +48,10 @@ impl Sources for Process {
         within(content, most_bytes)
     }
 
+    fn folder(&self, path: &Path) -> Option<io::Result<Vec<PathBuf>>> {
+        path.is_dir().then(|| files(path))
+    }
+
     fn mode_if_open_to_all(&self, path: &Path) -> Option<u32> {
         let file = fs::canonicalize(path).ok()?;
         let mode = |path: &Path| Some(fs::metadata(path).ok()?.permissions().mode() & 0o7777);
@@ -51,6 +60,25 @@ impl Sources for Process {
         let leads_there = |folder| mode(folder).is_some_and(|mode| mode & PASSED_BY_OTHERS != 0);
         folders.all(leads_there).then_some(own)
     }
+}
+
+fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        let hidden = path
+            .file_name()
+            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        let yaml = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        // Through symbolic links, which is what a ConfigMap volume is made of.
+        if !hidden && yaml && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// The bit of a file's mode that lets everybody read it.
@@ -91,6 +119,10 @@ impl Sources for Supplied {
             Some(content) => within(content.clone(), most_bytes),
             None => Err(io::ErrorKind::NotFound.into()),
         }
+    }
+
+    fn folder(&self, _: &Path) -> Option<io::Result<Vec<PathBuf>>> {
+        None
     }
 
     fn mode_if_open_to_all(&self, _: &Path) -> Option<u32> {

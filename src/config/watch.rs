@@ -1,8 +1,8 @@
 //! Notices when a file that the configuration was read from has changed, and reads it anew.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::hash::BuildHasher;
 use std::io;
@@ -19,6 +19,8 @@ use super::{Diagnostics, Process, Settings, load, load_from};
 pub struct Watch {
     path: PathBuf,
     state: RandomState,
+    /// What the configuration, and others that it names, were read from: each may be a folder.
+    roots: BTreeSet<PathBuf>,
     /// What was in the files when they were read, or read in vain.
     read: Contents,
     /// What was in them at the last look.
@@ -41,6 +43,7 @@ impl Watch {
         let mut watch = Self {
             path: path.to_owned(),
             state: RandomState::new(),
+            roots: BTreeSet::new(),
             read: Contents::new(),
             seen: Contents::new(),
         };
@@ -89,25 +92,36 @@ impl Watch {
         }
     }
 
-    fn load_once(&self) -> (Result<Settings, Diagnostics>, Contents) {
+    fn load_once(&mut self) -> (Result<Settings, Diagnostics>, Contents) {
         let recorder = Recorder {
             state: &self.state,
+            roots: RefCell::default(),
             read: RefCell::default(),
         };
         let loaded = load_from(&self.path, &recorder, &recorder);
-        (loaded, recorder.read.into_inner())
+        let Recorder { roots, read, .. } = recorder;
+        self.roots = roots.into_inner();
+        (loaded, read.into_inner())
     }
 
-    /// Returns what is in the files now: in those that were `read`, and in those that are new in the folder.
+    /// Returns what is in the files now: in those that were `read`, and in those that are new in a folder.
     fn contents(&self, read: &Contents) -> Contents {
         let mut bounds: BTreeMap<PathBuf, u64> = BTreeMap::new();
-        for file in load::files(&self.path).unwrap_or_default() {
-            bounds.insert(file, load::MOST_BYTES);
+        for root in &self.roots {
+            // One that cannot be listed has nothing new.
+            for file in Process
+                .folder(root)
+                .and_then(Result::ok)
+                .unwrap_or_default()
+            {
+                bounds.insert(file, load::MOST_BYTES);
+            }
         }
         let known = read.iter();
         bounds.extend(known.map(|(path, seen)| (path.clone(), seen.most_bytes)));
         let recorder = Recorder {
             state: &self.state,
+            roots: RefCell::default(),
             read: RefCell::default(),
         };
         for (path, most_bytes) in &bounds {
@@ -124,6 +138,7 @@ const MOST_TRIES: u32 = 5;
 /// Remembers what it is asked for.
 struct Recorder<'a> {
     state: &'a RandomState,
+    roots: RefCell<BTreeSet<PathBuf>>,
     read: RefCell<Contents>,
 }
 
@@ -140,6 +155,11 @@ impl Sources for Recorder<'_> {
             .borrow_mut()
             .insert(path.to_owned(), Seen { most_bytes, hash });
         content
+    }
+
+    fn folder(&self, path: &Path) -> Option<io::Result<Vec<PathBuf>>> {
+        self.roots.borrow_mut().insert(path.to_owned());
+        Process.folder(path)
     }
 
     fn mode_if_open_to_all(&self, path: &Path) -> Option<u32> {

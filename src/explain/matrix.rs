@@ -40,19 +40,19 @@ impl Decider {
     /// When the rules do not fit together.
     pub fn matrix(&self) -> Result<Matrix, Error> {
         let mut grants: BTreeMap<_, Grant> = BTreeMap::new();
-        let settings = self.policy.settings();
+        let settings = self.engines.policy.settings();
         for ((route, authorize), rule) in settings.routes.iter().zip(&self.rules) {
             for allowed in &authorize.allow {
                 let sandbox = &settings.places.get(allowed.place)?.sandbox;
                 for operation in &self.operations {
                     let samples = sample::requests(rule, &authorize.source, operation, sandbox);
                     let taking = samples.iter().filter_map(|request| {
-                        let found = self.find(request, &mut Unwatched).ok()?;
+                        let found = self.engines.find(request.head(), &mut Unwatched).ok()?;
                         (found.route == route).then_some((request, found))
                     });
                     for (request, found) in taking {
                         for (caller, _) in settings.callers.iter() {
-                            let (_, verdict) = self.rule(request, &found, caller)?;
+                            let (_, verdict) = self.engines.rule(request.head(), &found, caller)?;
                             if verdict.place() != Some(allowed.place) {
                                 continue;
                             }

@@ -1,27 +1,29 @@
 //! What the gateway would do with a request, and why: decided by what decides when it runs, with nothing sent.
 
+mod engines;
 mod matrix;
 mod sample;
+pub mod shadow;
 
 use http::{HeaderMap, HeaderName, Method, Uri};
 
+use self::engines::{Engines, Found, Head};
 use crate::aep::Operation;
-use crate::authorize::{self, Asked, Named, Policy, Ruling};
-use crate::context::{CallerId, PlaceId, RouteId, host_of};
+use crate::authorize::{self, Policy, Ruling};
+use crate::context::{CallerId, PlaceId, RouteId};
 use crate::error::{Error, Reason};
 use crate::identify;
-use crate::route::{self, FindRoute, Miss, Tie, Watch};
+use crate::route::{self, Miss, Tie};
 
 pub use matrix::{Grant, Matrix};
 
 /// Decides as the stages of a running gateway do.
 #[derive(Debug)]
 pub struct Decider {
-    routes: FindRoute,
+    engines: Engines,
     /// What the routes were made from, for who looks for requests that take them.
     rules: Vec<route::Rule>,
     operations: Vec<&'static Operation>,
-    policy: Policy,
     /// The fields that are taken out before anything is decided.
     proofs: Vec<HeaderName>,
 }
@@ -35,6 +37,16 @@ pub struct Request {
     pub uri: Uri,
     /// The fields.
     pub headers: HeaderMap,
+}
+
+impl Request {
+    fn head(&self) -> Head<'_> {
+        Head {
+            method: &self.method,
+            uri: &self.uri,
+            headers: &self.headers,
+        }
+    }
 }
 
 /// What would become of a request.
@@ -103,14 +115,6 @@ impl Explanation {
     }
 }
 
-/// A request on its way from route to permission.
-struct Found {
-    route: RouteId,
-    operation: &'static Operation,
-    path: String,
-    segment: Option<Box<str>>,
-}
-
 impl Decider {
     /// Prepares the rules of a configuration.
     ///
@@ -122,17 +126,16 @@ impl Decider {
         authorize: &authorize::Settings,
     ) -> Result<Self, Box<Tie>> {
         Ok(Self {
-            routes: FindRoute::new(route.clone())?,
+            engines: Engines::new(route, authorize)?,
             rules: route.routes.clone(),
             operations: route.operations.all_and_unknown().collect(),
-            policy: Policy::new(authorize.clone()),
             proofs: identify.fields.clone(),
         })
     }
 
     /// Returns the rules of permission.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        &self.engines.policy
     }
 
     /// Returns what routes match.
@@ -150,7 +153,10 @@ impl Decider {
             request.headers.remove(field);
         }
         let mut missed = Vec::new();
-        let found = self.find(&request, &mut |route, miss| missed.push((route, miss)));
+        let head = request.head();
+        let found = self
+            .engines
+            .find(head, &mut |route, miss| missed.push((route, miss)));
         let found = match found {
             Ok(found) => found,
             Err(error) => {
@@ -158,66 +164,22 @@ impl Decider {
                 return Ok(Explanation { missed, routed });
             }
         };
-        let (ruling, verdict) = self.rule(&request, &found, caller)?;
+        let (ruling, verdict) = self.engines.rule(head, &found, caller)?;
         let Found {
             route,
             operation,
             path,
-            segment: _,
+            ..
         } = found;
         Ok(Explanation {
             missed,
             routed: Ok(Routed {
                 route,
                 operation,
-                path,
+                path: path.into_owned(),
                 ruling,
                 verdict,
             }),
         })
-    }
-
-    fn find(&self, request: &Request, watch: &mut impl Watch) -> Result<Found, Error> {
-        let Request {
-            method,
-            uri,
-            headers,
-        } = request;
-        let decided = self.routes.decide(method, uri, headers, watch)?;
-        let (path, segment) = match decided.rewritten {
-            Some(rewritten) => (rewritten.0.path, rewritten.0.segment),
-            None => (uri.path().to_owned(), None),
-        };
-        Ok(Found {
-            route: decided.route,
-            operation: decided.operation,
-            path,
-            segment,
-        })
-    }
-
-    fn rule(
-        &self,
-        request: &Request,
-        found: &Found,
-        caller: CallerId,
-    ) -> Result<(Ruling, Verdict), Error> {
-        let host = host_of(&request.uri, &request.headers);
-        let asked = Asked {
-            caller,
-            route: found.route,
-            kind: found.operation.kind,
-            segment: found.segment.as_deref(),
-            host: host.as_deref(),
-            named: Named::by(&request.headers),
-        };
-        let ruling = self.policy.rule(&asked)?;
-        let told = |refusal: &authorize::Refusal| refusal.told(&self.policy, &asked);
-        let verdict = match (ruling.enforced(), ruling.refusal()) {
-            (Ok(place), None) => Verdict::Allowed(place),
-            (Ok(place), Some(refusal)) => Verdict::WouldRefuse(place, told(refusal)),
-            (Err(refusal), _) => Verdict::Refused(told(refusal)),
-        };
-        Ok((ruling, verdict))
     }
 }

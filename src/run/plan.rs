@@ -126,6 +126,7 @@ impl Lasting {
                 .map(|(_, name)| Named::route(name.clone()))
                 .collect(),
             route: settings.route.clone(),
+            shadow: settings.shadow.clone(),
             upstream,
             credentials,
         }

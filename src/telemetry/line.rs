@@ -1,5 +1,6 @@
 //! The access line, in JSON or for people.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::Write;
 use std::net::IpAddr;
@@ -28,6 +29,8 @@ pub(super) struct Line<'a> {
     pub(super) reason: Option<&'static str>,
     /// Why it would have been refused, if that were not only tried out.
     pub(super) would_refuse: Option<&'static str>,
+    /// What a shadow's rules decided, if it is another thing.
+    pub(super) shadow: Option<Cow<'a, str>>,
     pub(super) side: Option<&'static str>,
     pub(super) adobe_code: Option<&'a str>,
     pub(super) request_bytes: u64,
@@ -125,6 +128,9 @@ impl Line<'_> {
         if let Some(reason) = self.would_refuse {
             json::word(buffer, member!("would_refuse"), reason);
         }
+        if let Some(shadow) = &self.shadow {
+            json::text(buffer, member!("shadow"), shadow);
+        }
         if let Some(side) = self.side {
             json::word(buffer, member!("side"), side);
         }
@@ -173,6 +179,9 @@ impl Line<'_> {
         }
         if let Some(reason) = self.would_refuse {
             let _ = write!(buffer, " (would be refused: {reason})");
+        }
+        if let Some(shadow) = &self.shadow {
+            let _ = write!(buffer, " (in the shadow: {shadow})");
         }
         let _ = write!(
             buffer,
@@ -248,6 +257,7 @@ mod tests {
             end: "complete",
             reason: None,
             would_refuse: None,
+            shadow: None,
             side: None,
             adobe_code: None,
             request_bytes: 0,

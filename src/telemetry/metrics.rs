@@ -12,6 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::histogram::Histogram;
+use super::shadow::{Compared, Pair};
 use crate::context::{PerRoute, RouteId};
 use crate::error::Reason;
 
@@ -28,6 +29,7 @@ struct Handles {
     refusals: Vec<Counter>,
     adobe_errors: Family<AdobeLabels, Counter>,
     would_refuse: Family<DryRunLabels, Counter>,
+    shadow: Vec<(Pair, Counter)>,
     in_flight: Gauge,
     connections: Gauge,
 }
@@ -123,6 +125,12 @@ impl Metrics {
             "Requests let pass that their route would refuse if it were no dry run, by reason",
             would_refuse.clone(),
         );
+        let shadow = Family::<Pair, Counter>::default();
+        registry.register(
+            "profile_gateway_shadow_decisions",
+            "Requests decided by a shadow's rules too, by what both sets of rules decided",
+            shadow.clone(),
+        );
         let in_flight = Gauge::default();
         registry.register(
             "profile_gateway_requests_in_flight",
@@ -155,6 +163,10 @@ impl Metrics {
             refusals: Reason::ALL.iter().map(of_reason).collect(),
             adobe_errors,
             would_refuse,
+            shadow: Pair::ALL
+                .iter()
+                .map(|pair| (*pair, shadow.get_or_create_owned(pair)))
+                .collect(),
             in_flight,
             connections,
         }))
@@ -174,6 +186,7 @@ impl Metrics {
             refusals,
             adobe_errors,
             would_refuse,
+            shadow,
             in_flight,
             connections,
         } = &*self.0;
@@ -188,6 +201,7 @@ impl Metrics {
             refusals: refusals.clone(),
             adobe_errors: adobe_errors.clone(),
             would_refuse: would_refuse.clone(),
+            shadow: shadow.clone(),
             in_flight: in_flight.clone(),
             connections: connections.clone(),
         }))
@@ -235,6 +249,15 @@ impl Metrics {
         let reason = reason.meaning().code;
         let labels = DryRunLabels { reason };
         self.0.would_refuse.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request that a shadow's rules have decided too.
+    pub(super) fn count_shadow(&self, compared: &Compared<'_>) {
+        let pair = compared.pair();
+        let mut all = self.0.shadow.iter();
+        if let Some((_, counter)) = all.find(|(known, _)| *known == pair) {
+            counter.inc();
+        }
     }
 
     /// Returns the gauge of requests in flight.

@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod recorder;
 pub mod reloads;
 pub mod seldom;
+pub mod shadow;
 pub mod sink;
 
 use tracing::Level;
@@ -21,6 +22,7 @@ pub use metrics::Metrics;
 pub use recorder::{Blame, Names, Outcome, Recorder};
 pub use reloads::{Outcome as ReloadOutcome, Reloads};
 pub use seldom::Seldom;
+pub use shadow::Counterpart;
 pub use sink::Sink;
 
 /// How the gateway logs.

@@ -8,7 +8,8 @@ use http::{Method, StatusCode, Version};
 
 use super::audit::{Decision, Event, Trail};
 use super::line::{Labels, Line, Named, Stamp};
-use super::{Lines, Metrics};
+use super::shadow::Compared;
+use super::{Counterpart, Lines, Metrics};
 use crate::aep::{Kind, Operation};
 use crate::clock;
 use crate::context::{Exchange, Means, PerCaller, PerPlace, PerRoute};
@@ -37,6 +38,8 @@ pub struct Names {
     pub routes: Rc<PerRoute<Named>>,
     /// What places are called.
     pub places: Rc<PerPlace<Labels>>,
+    /// The places of the shadow's rules. Without a shadow there are none.
+    pub shadow: Rc<PerPlace<Counterpart>>,
 }
 
 /// How a request ended.
@@ -117,6 +120,10 @@ impl Recorder {
         if let Some(reason) = exchange.would_refuse.get() {
             self.metrics.count_dry_run(reason);
         }
+        let compared = Compared::of(exchange, &self.names.shadow);
+        if let Some(compared) = &compared {
+            self.metrics.count_shadow(compared);
+        }
         if let Some(blame) = &outcome.blame {
             self.metrics.count_blame(blame.as_str(), outcome.status);
         }
@@ -126,7 +133,8 @@ impl Recorder {
             trail.record(&self.event(exchange, outcome, decision));
         }
         if let Some(lines) = &self.lines {
-            let line = self.line(exchange, outcome, took);
+            let mut line = self.line(exchange, outcome, took);
+            line.shadow = compared.as_ref().and_then(Compared::difference);
             lines.add(|buffer| {
                 if self.json {
                     line.write_json(buffer, &self.stamp);
@@ -222,6 +230,7 @@ impl Recorder {
                 .would_refuse
                 .get()
                 .map(|reason| reason.meaning().code),
+            shadow: None,
             side: meaning
                 .map(|meaning| meaning.side.as_str())
                 .or_else(|| outcome.blame.as_ref().map(Blame::as_str)),

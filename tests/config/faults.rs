@@ -631,4 +631,4 @@ fn json_names_the_same_faults() {
     );
 }
 
-const KEYS: &str = "the keys here are admin, audit, callers, credentials, drain, ims, in_flight, issuers, listeners, log, operations, routes, sandboxes, shared, upstream, workers";
+const KEYS: &str = "the keys here are admin, audit, callers, credentials, drain, ims, in_flight, issuers, listeners, log, operations, routes, sandboxes, shadow, shared, upstream, workers";

@@ -85,6 +85,8 @@ pub(super) fn build(
         },
         outline: Outline::default(),
         route: routes.route,
+        // Added by who reads the other configuration.
+        shadow: None,
         shared: file
             .shared
             .as_ref()

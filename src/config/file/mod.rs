@@ -92,6 +92,14 @@ pub(in crate::config) struct File {
     /// The sandboxes that routes may use, by the name that routes and callers give them. At least one.
     #[schemars(extend("propertyNames" = { "format": "sandbox-name" }, "minProperties" = 1))]
     pub(in crate::config) sandboxes: BTreeMap<String, Sandbox>,
+    /// A file or folder with another whole configuration, whose rules are only looked at: what they decide of each request is
+    /// counted (`profile_gateway_shadow_decisions_total`), and logged where it is another thing (`shadow`), and no request
+    /// fares otherwise for it. Of that configuration count `callers` by their names, with `permit` and `sandboxes`,
+    /// `sandboxes`, `operations`, `routes`, and the organisations of `credentials`; the rest is checked and not used. It has
+    /// no `shadow` of its own. A change in it takes effect like one here. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Written<FilePath>")]
+    pub(in crate::config) shadow: Option<Written<FilePath>>,
     /// What replicas share. Whether they do is read at the start only, and how they do at any time. Default: nothing, each
     /// replica is on its own.
     #[serde(default)]

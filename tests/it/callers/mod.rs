@@ -6,6 +6,7 @@ mod confined;
 mod forged;
 mod keys;
 mod sandboxes;
+mod shadow;
 mod tokens;
 
 use profile_gateway::identify::KeyDigest;
