@@ -131,7 +131,7 @@ credentials:
 routes:
 - name: lookups
   match: { path: /data/core/ups/access/entities, methods: [GET, POST] }
-  sandbox: prod
+  sandbox: { allow: [prod], on_mismatch: ignore }
   limits: [{ rate: 1000000/s }]";
 
 /// The path of a lookup.
