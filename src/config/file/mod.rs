@@ -3,7 +3,11 @@
 mod audit;
 mod callers;
 mod granted;
+mod issuers;
+mod listeners;
 mod matching;
+mod shared;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,27 +20,24 @@ use serde::{Deserialize, Serialize};
 use crate::aep::{ClientId, OrgId, SandboxName, TechnicalAccount};
 use crate::config::defaults;
 use crate::config::format::Written;
-use crate::config::name::{
-    Account, Claim, EgressProxy, FieldName, FileMode, FilePath, Guarded, Name, Pem, Scope, UrlPath,
-    Username,
-};
-use crate::config::quantity::{ByteSize, Rate};
+use crate::config::name::{EgressProxy, FilePath, Guarded, Name, Pem, Scope, UrlPath};
+use crate::config::quantity::Rate;
 use crate::connect::Origin;
-use crate::forward::{AnswerField, Sign};
 use crate::ims::assertion::Metascope;
-use crate::issuers::Url;
-use crate::listener::Address;
 use crate::rewrite::Prefix;
 use crate::route::{HostPattern, Template};
 use crate::secret::Secret;
-use crate::shared::{SealingKey, Server};
 
 pub(in crate::config) use audit::{Audit, AuditTarget, Stdout};
 pub(in crate::config) use callers::{Caller, Certificate, Several};
 pub(in crate::config) use granted::{
     FoundSandbox, Kinds, Permit, RouteCaller, RouteGrant, RouteSandbox,
 };
+pub(in crate::config) use issuers::TokenIssuer;
+pub(in crate::config) use listeners::{Listener, ListenerLimits, ListenerTls};
 pub(in crate::config) use matching::{HeaderMatch, Match, Operation, Rewrite};
+pub(in crate::config) use shared::{EncryptionKey, Redis, Shared};
+pub(in crate::config) use upstream::{Breaker, Retries, Upstream};
 
 /// The configuration of profile-gateway.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -231,214 +232,6 @@ pub(in crate::config) struct Ims {
     pub(in crate::config) url: Written<Origin>,
 }
 
-/// Somebody who signs the tokens of callers: a Kubernetes cluster, or any other issuer of OIDC. Its keys come from one of
-/// `discovery`, `jwks_url` and `jwks_file`.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct TokenIssuer {
-    /// IP address and port to connect to instead of what the name in `discovery` or `jwks_url` resolves to. The name in TLS
-    /// and the certificate's checks stay those of the URL. Example: 10.0.0.5:443. Default: none, the name is resolved.
-    #[serde(default)]
-    #[schemars(with = "Written<SocketAddr>")]
-    pub(in crate::config) address: Option<Written<SocketAddr>>,
-    /// Whether keys may come over plain http from another machine: whoever is on the way could give keys of their own, and
-    /// with them be any caller. Default false; http from loopback is always possible.
-    #[serde(default)]
-    pub(in crate::config) allow_plain_http: bool,
-    /// Whom the tokens are for, of which `aud` has to name one. At least one; a name that nobody else goes by, or whoever is
-    /// shown a token could show it here.
-    #[schemars(length(min = 1), extend("uniqueItems" = true))]
-    pub(in crate::config) audiences: Vec<Written<Claim>>,
-    /// A bearer token to be shown to the server in `discovery` or `jwks_url`, where it asks who wants the keys, as that of
-    /// Kubernetes may: `${file:/var/run/secrets/kubernetes.io/serviceaccount/token}`. It goes to no other server. Default:
-    /// none.
-    #[serde(default)]
-    #[schemars(with = "Written<Secret>")]
-    pub(in crate::config) bearer: Option<Written<Secret>>,
-    /// A PEM file with certificates to trust besides the system's:
-    /// `/var/run/secrets/kubernetes.io/serviceaccount/ca.crt`. Default: none.
-    #[serde(default)]
-    #[schemars(with = "Written<FilePath>")]
-    pub(in crate::config) ca_file: Option<Written<FilePath>>,
-    /// What is shown to a server that asks for a certificate (mutual TLS). Default: none.
-    #[serde(default)]
-    #[schemars(with = "ClientCertificate")]
-    pub(in crate::config) client_certificate: Option<ClientCertificate>,
-    /// The URL below which `/.well-known/openid-configuration` is. That document must name the same `issuer`; its
-    /// `jwks_uri` may be at any host over https, and over http only at its own. Default: what `issuer` says.
-    #[serde(default)]
-    #[schemars(with = "Written<Url>")]
-    pub(in crate::config) discovery: Option<Written<Url>>,
-    /// The proxy that connections go through, by CONNECT, as `upstream.egress_proxy`. Default: what the environment says.
-    #[serde(default)]
-    #[schemars(with = "Written<EgressProxy>")]
-    pub(in crate::config) egress_proxy: Option<Written<EgressProxy>>,
-    /// What the tokens call their issuer (`iss`), compared exactly. `kubectl get --raw /.well-known/openid-configuration`
-    /// shows that of a cluster.
-    pub(in crate::config) issuer: Written<Claim>,
-    /// A file with the keys (a JWK set), which is looked at once a second like all files of the configuration.
-    #[serde(default)]
-    #[schemars(with = "Written<FilePath>")]
-    pub(in crate::config) jwks_file: Option<Written<FilePath>>,
-    /// The URL of the keys (a JWK set).
-    #[serde(default)]
-    #[schemars(with = "Written<Url>")]
-    pub(in crate::config) jwks_url: Option<Written<Url>>,
-    /// By how much the clocks of issuer and gateway may differ. From 0s to 30s, default 10s.
-    #[serde(default = "defaults::leeway")]
-    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "30s"))]
-    pub(in crate::config) leeway: Written<Duration>,
-    /// The least time from one fetch of the keys to the next. A token with a key that is not known makes keys be fetched
-    /// before they are due, but not more often than this. From 1s to 1h, default 10s.
-    #[serde(default = "defaults::min_refresh")]
-    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
-    pub(in crate::config) min_refresh: Written<Duration>,
-    /// The least version of TLS that is spoken: `1.2` or `1.3`. Default 1.2; older ones are not built in.
-    #[serde(default = "defaults::min_tls")]
-    pub(in crate::config) min_tls: MinTls,
-    /// How often the keys are fetched; up to a tenth sooner, so that replicas drift apart. A key that the issuer withdraws
-    /// counts here for as long. From 1s to 24h, default 5m.
-    #[serde(default = "defaults::refresh")]
-    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
-    pub(in crate::config) refresh: Written<Duration>,
-    /// Whether tokens have to say from when on they count (`nbf`), as those of Kubernetes do; where it is said it counts in
-    /// any case. `false` is for issuers that leave it out. Default true.
-    #[serde(default = "defaults::require_nbf")]
-    pub(in crate::config) require_nbf: bool,
-    /// Whether the gateway is ready only while there are keys of this issuer. Default true.
-    #[serde(default = "defaults::required")]
-    pub(in crate::config) required: bool,
-    /// How old keys may become while none can be fetched; after that the issuer's tokens are answered with 503. From 1m to
-    /// 168h, default 24h.
-    #[serde(default = "defaults::stale")]
-    #[schemars(extend("x-minimum" = "1m", "x-maximum" = "168h"))]
-    pub(in crate::config) stale: Written<Duration>,
-    /// Time for a fetch of the keys, connection and discovery included. From 100ms to 1m, default 5s.
-    #[serde(default = "defaults::issuer_timeout")]
-    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
-    pub(in crate::config) timeout: Written<Duration>,
-}
-
-/// One address callers connect to.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(in crate::config) struct Listener {
-    /// IP address and port, or `unix:` and the path of a socket: `unix:/run/profile-gateway/http.sock`. Port 0 takes a
-    /// free one. `[::]:8080` takes callers over IPv4 too. The file of a socket is made at the start, in the place of one
-    /// that nobody listens at, and removed at the end. Default 127.0.0.1:8080.
-    pub(in crate::config) address: Written<Address>,
-    /// Whether callers who show nothing of who they are are served: `allow` or `refuse`. Default: `refuse` where `callers` are
-    /// configured that can be known here. Without any: `allow` on loopback and Unix sockets; elsewhere it has to be written
-    /// out then, since everybody who reaches the address gets what the routes permit.
-    #[schemars(with = "Anonymous")]
-    pub(in crate::config) anonymous: Option<Anonymous>,
-    /// The field in which callers show an API key. It ends here, whatever is in it. `x-api-key` is possible too, for
-    /// programs that send it to Adobe anyway. Default x-caller-key.
-    pub(in crate::config) api_key_header: Written<FieldName>,
-    /// The most connections that wait in the kernel's queue to be accepted; the kernel's own bound (`somaxconn`) comes
-    /// before it. From 1 to 65535, default 1024.
-    #[schemars(range(min = 1, max = 65_535))]
-    pub(in crate::config) backlog: u32,
-    /// The group of a Unix socket's file: a number, or a name in /etc/group. The process must be in it, or have the
-    /// capability `CAP_CHOWN`. Default: the process's own.
-    #[schemars(with = "Written<Account>")]
-    pub(in crate::config) group: Option<Written<Account>>,
-    /// Whether HTTP/2 is spoken besides HTTP/1.1: in clear text with prior knowledge, over TLS by ALPN. Default true.
-    pub(in crate::config) http2: bool,
-    /// By what callers may be known here: `workload_token`, `client_certificate`, `api_key`, `unix_peer`, `network`. What is not listed is not looked at. Default: all of
-    /// them.
-    #[schemars(with = "Vec<Means>", length(min = 1), extend("uniqueItems" = true))]
-    pub(in crate::config) identify: Option<Vec<Means>>,
-    /// Bounds on what a caller may send.
-    pub(in crate::config) limits: ListenerLimits,
-    /// The permissions of a Unix socket's file, in octal digits; connecting takes the right to write. Default 0660.
-    #[schemars(with = "Written<FileMode>")]
-    pub(in crate::config) mode: Option<Written<FileMode>>,
-    /// The owner of a Unix socket's file: a number, or a name in /etc/passwd. Another one than the process's takes the
-    /// capability `CAP_CHOWN`. Default: the process's own.
-    #[schemars(with = "Written<Account>")]
-    pub(in crate::config) owner: Option<Written<Account>>,
-    /// Scheme, host and port by which callers reach the gateway, where something in front of it ends their TLS or has another
-    /// name: references in answers that named the upstream lead there, see `upstream.rewrite_links`. What a caller's own
-    /// fields say of it is never believed. Example: `https://profile.internal.example`. Default: the listener's own scheme,
-    /// and the host that the caller addressed.
-    #[schemars(with = "Written<Origin>")]
-    pub(in crate::config) public_url: Option<Written<Origin>>,
-    /// Whether several processes of one user may listen at the address (`SO_REUSEPORT`), for a restart in which the new
-    /// one starts before the old one stops. Default false: a second gateway that is started by mistake shall fail.
-    pub(in crate::config) reuse_port: bool,
-    /// TLS. Default: none, callers speak clear text.
-    #[schemars(with = "ListenerTls")]
-    pub(in crate::config) tls: Option<ListenerTls>,
-    /// The field in which callers show a workload token: in `authorization` after the word `Bearer`, in any other by itself.
-    /// It ends here, whatever is in it. Where it is `authorization`, whatever else callers send there, such as a token of
-    /// Adobe's, is refused, unless no caller can be known by a token. Default authorization.
-    pub(in crate::config) token_header: Written<FieldName>,
-}
-
-/// TLS towards callers.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct ListenerTls {
-    /// A PEM file with the server's certificate, and after it those that lead to its authority. This file and the key's
-    /// are looked at once a second, like all files of the configuration.
-    pub(in crate::config) certificate: Written<FilePath>,
-    /// A PEM file with the authorities whose signature makes a caller's certificate good, directly or through
-    /// certificates that the caller shows with it. It is followed like the server's own. A caller whose certificate is
-    /// not good, or not made for TLS clients, cannot connect. Without it none is asked for, and with it no session is
-    /// resumed. Default: none.
-    #[serde(default)]
-    #[schemars(with = "Written<FilePath>")]
-    pub(in crate::config) client_ca: Option<Written<FilePath>>,
-    /// Whether callers have to show a certificate of those authorities: with `request` the handshake succeeds without one,
-    /// with `require` it does not. It belongs to `client_ca`. Default `request`.
-    #[serde(default)]
-    #[schemars(with = "Demand")]
-    pub(in crate::config) client_certificate: Option<Demand>,
-    /// A PEM file with lists of certificates that authorities have revoked. With it each certificate that a caller shows
-    /// has to be of an issuer that has a list here, and be on none; a list that is past its next update counts still. It is
-    /// followed like the others, and belongs to `client_ca`. Default: none.
-    #[serde(default)]
-    #[schemars(with = "Written<FilePath>")]
-    pub(in crate::config) client_crl: Option<Written<FilePath>>,
-    /// A PEM file with the certificate's private key, in PKCS#8, PKCS#1 or SEC1, without a passphrase.
-    pub(in crate::config) key: Written<FilePath>,
-    /// The oldest version of TLS that is spoken: "1.2" or "1.3". Default "1.2".
-    #[serde(default)]
-    pub(in crate::config) min_version: TlsVersion,
-}
-
-/// Bounds on what a caller may send.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(in crate::config) struct ListenerLimits {
-    /// The most open connections; more wait in the kernel's queue. From 1 up, default 4096.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(in crate::config) connections: usize,
-    /// The most header fields; more are answered with 431. From 1 to 256, default 100.
-    #[schemars(range(min = 1, max = 256))]
-    pub(in crate::config) fields: usize,
-    /// The largest request head; larger ones are answered with 431. From 8KiB to 1MiB, default 32KiB.
-    #[schemars(extend("x-minimum" = "8KiB", "x-maximum" = "1MiB"))]
-    pub(in crate::config) head: Written<ByteSize>,
-    /// Time for a request head, from its first byte (or from the connection) on. From 100ms to 5m, default 10s.
-    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "5m"))]
-    pub(in crate::config) head_timeout: Written<Duration>,
-    /// How long a connection may wait for its next request. Keep it above the callers' own limit. From 1s
-    /// to 1h, default 75s.
-    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
-    pub(in crate::config) idle_timeout: Written<Duration>,
-    /// The longest request target, at most `head`; longer ones are answered with 414. From 256B to 65534B, default 16KiB.
-    #[schemars(extend("x-minimum" = "256B", "x-maximum" = "65534B"))]
-    pub(in crate::config) target: Written<ByteSize>,
-    /// Time for a TLS handshake; it belongs to `tls`. From 100ms to 1m, default 10s.
-    #[schemars(with = "Written<Duration>", extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
-    pub(in crate::config) tls_timeout: Option<Written<Duration>>,
-    /// How long a caller may take nothing of its answer before the connection is given up. From 1s to 1h, default 60s.
-    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
-    pub(in crate::config) write_timeout: Written<Duration>,
-}
-
 /// How the gateway logs.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -577,228 +370,6 @@ pub(in crate::config) struct Sandbox {
     /// when Adobe calls it `prod`, false elsewhere.
     #[schemars(with = "bool")]
     pub(in crate::config) production: Option<bool>,
-}
-
-/// What replicas share.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Shared {
-    /// The Redis or Valkey that it is kept in, encrypted. Redis from 6.0 on, any Valkey.
-    pub(in crate::config) redis: Redis,
-}
-
-/// How Redis or Valkey is reached, and how records in it are encrypted.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Redis {
-    /// Whether clear text may go to another machine with `tls: false`: logins are readable then, records are not. It also
-    /// covers the servers that sentinels and nodes of a cluster name. Default false; clear text to loopback is always
-    /// possible.
-    #[serde(default)]
-    pub(in crate::config) allow_plain: bool,
-    /// A PEM file with certificates to trust besides the system's, for servers with a certificate of your own authority.
-    /// Default: none.
-    #[serde(default)]
-    #[schemars(with = "Written<FilePath>")]
-    pub(in crate::config) ca_file: Option<Written<FilePath>>,
-    /// The number of the database; in a cluster there is only 0. From 0 to 65535, default 0.
-    #[serde(default)]
-    pub(in crate::config) database: u16,
-    /// The keys that records are encrypted with (AES-256-GCM), the same on all replicas: the first encrypts, all decrypt.
-    /// From 1 to 8. To replace a key, roll out three times: with the new one added as the second, as the first, and
-    /// without the old one. The server never sees them.
-    #[schemars(length(min = 1, max = 8))]
-    pub(in crate::config) encryption_keys: Vec<EncryptionKey>,
-    /// How the servers work together: `single` is one server, or what looks like one; `sentinel` asks sentinels which
-    /// server it is; `cluster` is a Redis Cluster. Default single.
-    #[serde(default)]
-    pub(in crate::config) mode: RedisMode,
-    /// The password. Take it from a file or the environment: `${file:/var/run/secrets/redis/password}`. Default: none,
-    /// the server asks for no login.
-    #[serde(default)]
-    #[schemars(with = "Written<Secret>")]
-    pub(in crate::config) password: Option<Written<Secret>>,
-    /// What all keys in Redis begin with, followed by a colon. Gateways with the same one share, so give those that must
-    /// not different ones. Default profile-gateway.
-    #[serde(default = "defaults::prefix")]
-    pub(in crate::config) prefix: Written<Name>,
-    /// The sentinels' own facts. With `mode: sentinel`, and only then.
-    #[serde(default)]
-    #[schemars(with = "Sentinel")]
-    pub(in crate::config) sentinel: Option<Sentinel>,
-    /// Host and port of the server; with `mode: sentinel` of the sentinels, with `mode: cluster` of some nodes, which name
-    /// the others. They are tried in order. Example: `[redis.internal:6379]`.
-    #[schemars(length(min = 1))]
-    pub(in crate::config) servers: Vec<Written<Server>>,
-    /// Time for one operation, connecting included. When it has passed, the store is left alone for 1s to 15s, and the
-    /// replica is on its own meanwhile. From 10ms to 5s, default 250ms.
-    #[serde(default = "defaults::shared_timeout")]
-    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "5s"))]
-    pub(in crate::config) timeout: Written<Duration>,
-    /// Whether TLS is spoken, with sentinels too; certificates are always verified, against the host in `servers` or what
-    /// sentinels and nodes name. Default true; false only to loopback, or with `allow_plain: true`.
-    #[serde(default = "defaults::tls")]
-    pub(in crate::config) tls: bool,
-    /// The user, for servers with access rules. Default: none, the server's own `default`.
-    #[serde(default)]
-    #[schemars(with = "Written<Username>")]
-    pub(in crate::config) username: Option<Written<Username>>,
-}
-
-/// A key that records are encrypted with.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct EncryptionKey {
-    /// A name of yours, unique. It stands in every record, so that replicas know which key to take.
-    pub(in crate::config) id: Written<Name>,
-    /// 32 random bytes in base64, or 64 hexadecimal digits, as `openssl rand -base64 32` makes them. Take it from a file:
-    /// `${file:/var/run/secrets/shared/k1}`.
-    pub(in crate::config) key: Written<SealingKey>,
-}
-
-/// The sentinels' own facts.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Sentinel {
-    /// The password that the sentinels themselves ask for. Default: none; the servers' is not tried.
-    #[serde(default)]
-    #[schemars(with = "Written<Secret>")]
-    pub(in crate::config) password: Option<Written<Secret>>,
-    /// What the sentinels call the servers. Example: `mymaster`.
-    pub(in crate::config) service: Written<Name>,
-    /// The user at the sentinels. Default: none.
-    #[serde(default)]
-    #[schemars(with = "Written<Username>")]
-    pub(in crate::config) username: Option<Written<Username>>,
-}
-
-/// How the Profile API is reached.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(in crate::config) struct Upstream {
-    /// IP address and port to connect to instead of what the name in `url` resolves to: a private link, a gateway
-    /// for egress. `Host`, the name in TLS and the certificate's checks stay those of `url`. On a loopback address plain
-    /// http needs no `allow_plain_http`. Example: 10.0.0.5:443. Default: none, the name is resolved.
-    #[schemars(with = "Written<SocketAddr>")]
-    pub(in crate::config) address: Option<Written<SocketAddr>>,
-    /// Whether tokens may travel over plain http to another machine. Default false; http to loopback is always
-    /// possible.
-    pub(in crate::config) allow_plain_http: bool,
-    /// When Adobe is not called for a while, since calls fail.
-    pub(in crate::config) breaker: Breaker,
-    /// A PEM file with certificates to trust besides the system's, for a proxy that ends TLS. Default: none.
-    #[schemars(with = "Written<FilePath>")]
-    pub(in crate::config) ca_file: Option<Written<FilePath>>,
-    /// What is shown to a server that asks for a certificate (mutual TLS). Default: none.
-    #[schemars(with = "ClientCertificate")]
-    pub(in crate::config) client_certificate: Option<ClientCertificate>,
-    /// Time for name resolution and TCP, and for the proxy to open the way; TLS comes after that, see `tls_timeout`. From
-    /// 10ms to 1m, default 3s.
-    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
-    pub(in crate::config) connect_timeout: Written<Duration>,
-    /// How long a connection is used at most, so that new addresses behind the name and new machines behind a balancer
-    /// are found; up to a fifth less, so that not all end at once. A request in flight is not cut off by it. From 1s to
-    /// 24h, default 10m.
-    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
-    pub(in crate::config) connection_lifetime: Written<Duration>,
-    /// The most connections, all workers together: each has an equal share, rounded up. Over HTTP/1.1 it is also the
-    /// most requests that Adobe sees at a time; more wait, see `waiting`. From 1 up, default 256.
-    #[schemars(range(min = 1, max = 100_000))]
-    pub(in crate::config) connections: NonZeroUsize,
-    /// Fields of Adobe's answers, and of their trailers, that callers do not get: names, or the beginnings of names with a
-    /// `*` after them. What an answer cannot be read without stays whatever it begins with. Example: `[server,
-    /// x-internal-*]`. Default: none.
-    #[schemars(extend("uniqueItems" = true))]
-    pub(in crate::config) drop_answer_fields: Vec<Written<AnswerField>>,
-    /// The proxy that connections go through, by CONNECT: a URL with http:// or https://, and the login in it if it asks for
-    /// one, percent-encoded; take it from a file or the environment then. `none` is none, whatever the environment says.
-    /// TLS with `url` and its checks happen inside. It excludes `address`, and plain http through it needs
-    /// `allow_plain_http`. Example: `http://proxy.example.com:3128`. Default: for https, and without `address`, the
-    /// environment's `HTTPS_PROXY` or `https_proxy`, unless `NO_PROXY` or `no_proxy` excepts the host or it is loopback.
-    #[schemars(with = "Written<EgressProxy>")]
-    pub(in crate::config) egress_proxy: Option<Written<EgressProxy>>,
-    /// What becomes of the fields by which proxies tell where a request came from, such as `Forwarded`,
-    /// `X-Forwarded-For` and `X-Real-IP`. `drop`: they end here, since Adobe need not know your network. `pass`: they go
-    /// on as they came. Default drop.
-    pub(in crate::config) forwarded: Forwarded,
-    /// Whether HTTP/2 may be spoken. Default false: on a short way HTTP/1.1 costs less.
-    pub(in crate::config) http2: bool,
-    /// How long an unused connection is kept. Keep it below Adobe's own limit. From 1s to 1h, default 45s.
-    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
-    pub(in crate::config) idle_timeout: Written<Duration>,
-    /// The least version of TLS that is spoken: `1.2` or `1.3`. Default 1.2; older ones are not built in.
-    pub(in crate::config) min_tls: MinTls,
-    /// The largest request body; larger ones are answered with 413. From 0 to 1GiB, default 10MiB.
-    #[schemars(extend("x-minimum" = "0B", "x-maximum" = "1GiB"))]
-    pub(in crate::config) request_body: Written<ByteSize>,
-    /// The longest silence between two pieces of a response body. From 100ms to 1h, default 60s.
-    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
-    pub(in crate::config) response_idle_timeout: Written<Duration>,
-    /// How requests are repeated.
-    pub(in crate::config) retries: Retries,
-    /// Whether absolute references to `url` in the fields `Location`, `Content-Location` and `Link` of an answer lead to
-    /// the gateway, under the host that the caller addressed or the listener's `public_url`. Bodies are never changed. Default
-    /// true.
-    pub(in crate::config) rewrite_links: bool,
-    /// Time for TLS once there is a connection, and for HTTP/2 to begin. From 10ms to 1m, default 3s.
-    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
-    pub(in crate::config) tls_timeout: Written<Duration>,
-    /// By what an answer with status 400, 401 or 403 is known to refuse the token: its `error_code`, or a status for an
-    /// answer without any code. The token is then replaced, once however many answers say so, and the request sent once
-    /// more with the new one, unless more than 256KiB of its body have gone; what is answered then is passed on. While new
-    /// tokens are refused as well there are pauses without renewals, from 2s to 5m. `[]` turns it off.
-    /// Default: 401, 401013, 403024 and 100911-400.
-    #[schemars(extend("uniqueItems" = true))]
-    pub(in crate::config) token_refused_by: Vec<Written<Sign>>,
-    /// Scheme, host and port. Default <https://platform.adobe.io>.
-    pub(in crate::config) url: Written<Origin>,
-    /// The most requests that wait while all `connections` are in use, all workers together: each has an equal share,
-    /// rounded up. They are served in the order they came, up to the route's `timeout`; more are answered with 503. From 0
-    /// up, default 1024.
-    #[schemars(range(max = 1_000_000))]
-    pub(in crate::config) waiting: usize,
-}
-
-/// When Adobe is not called for a while. A failure is a connection that could not be opened, or one that ended before an
-/// answer began; an answer is none, whatever its status.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(in crate::config) struct Breaker {
-    /// How many failures it takes within `window`; 0 turns it off. Default 10.
-    pub(in crate::config) failures: u32,
-    /// The longest pause. The first is a tenth of it, each next one twice as long, until one call is answered. From 100ms
-    /// to 1m, default 5s.
-    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
-    pub(in crate::config) longest_pause: Written<Duration>,
-    /// How large a part of what was called in `window` must have failed, in percent. From 1 to 100, default 50.
-    #[schemars(range(min = 1, max = 100))]
-    pub(in crate::config) percent: u32,
-    /// In how much time, from the first failure on. From 1s to 10m, default 10s.
-    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "10m"))]
-    pub(in crate::config) window: Written<Duration>,
-}
-
-/// How requests are repeated.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(in crate::config) struct Retries {
-    /// How many more attempts a request gets at most; 0 turns it off. Calls to Adobe are metered. From 0 to 2, default 2.
-    #[schemars(range(max = 2))]
-    pub(in crate::config) attempts: u32,
-    /// How many attempts more there may be in a second, however few requests there are: all workers together, each has an
-    /// equal share, rounded up. From 0 to 1000, default 3.
-    #[schemars(range(max = 1000))]
-    pub(in crate::config) budget_floor: u32,
-    /// How many attempts more there may be for a hundred requests of the last ten seconds. From 0 to 100, default 20.
-    #[schemars(range(max = 100))]
-    pub(in crate::config) budget_percent: u32,
-    /// The longest pause before any attempt, where Adobe asks for none. From 1ms to 10s, default 250ms.
-    #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "10s"))]
-    pub(in crate::config) longest_pause: Written<Duration>,
-    /// The longest pause before the second attempt; it is random, and the bound grows to three times as much for the third.
-    /// From 1ms to 10s, default 25ms.
-    #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "10s"))]
-    pub(in crate::config) pause: Written<Duration>,
 }
 
 /// What the gateway shows of itself to a server that asks.
