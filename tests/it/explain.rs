@@ -16,6 +16,7 @@ use crate::support::adobe::Adobe;
 use crate::support::gateway::Gateway;
 use crate::support::process::Process;
 use crate::support::raw::exchange;
+use crate::support::running::TWO_ORGANIZATIONS;
 
 const KEYS: [(&str, &str); 3] = [("crm", "k-crm"), ("reports", "k-reports"), ("web", "k-web")];
 
@@ -27,20 +28,7 @@ fn base() -> String {
     };
     let [crm, reports, web] = KEYS;
     format!(
-        "credentials:
-  us:
-    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
-    client_id: us-client
-    client_secrets: [one]
-  eu:
-    organization: 5B4A39281706F5E4D3C2B1A0@AdobeOrg
-    client_id: eu-client
-    client_secrets: [two]
-sandboxes:
-  prod: {{ credential: us }}
-  dev-2: {{ credential: us }}
-  eu-prod: {{ name: prod, credential: eu }}
-callers:
+        "{TWO_ORGANIZATIONS}callers:
 {}{}{}",
         of(crm, ""),
         of(reports, ", sandboxes: [prod, eu-prod]"),

@@ -74,42 +74,19 @@ pub enum Refusal {
 impl Refusal {
     /// Returns what newer keys may bring.
     pub fn wanted(self) -> Option<Wanted> {
-        match self {
-            Self::NoKeys(wanted) | Self::UnknownKey(wanted) => Some(wanted),
-            Self::Algorithm
-            | Self::Audience
-            | Self::Claim(_)
-            | Self::Critical
-            | Self::Expired
-            | Self::Future
-            | Self::Issuer
-            | Self::KeyUnnamed
-            | Self::Malformed
-            | Self::NotYet
-            | Self::Signature
-            | Self::TooLong
-            | Self::Type => None,
+        if let Self::NoKeys(wanted) | Self::UnknownKey(wanted) = self {
+            Some(wanted)
+        } else {
+            None
         }
     }
 
     /// Returns the public reason: the token is at fault, unless nothing could be found out about it.
     pub fn reason(self) -> Reason {
-        match self {
-            Self::NoKeys(_) => Reason::KeysUnavailable,
-            Self::Algorithm
-            | Self::Audience
-            | Self::Claim(_)
-            | Self::Critical
-            | Self::Expired
-            | Self::Future
-            | Self::Issuer
-            | Self::KeyUnnamed
-            | Self::Malformed
-            | Self::NotYet
-            | Self::Signature
-            | Self::TooLong
-            | Self::Type
-            | Self::UnknownKey(_) => Reason::CallerUnknown,
+        if matches!(self, Self::NoKeys(_)) {
+            Reason::KeysUnavailable
+        } else {
+            Reason::CallerUnknown
         }
     }
 }

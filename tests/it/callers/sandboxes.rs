@@ -3,6 +3,7 @@
 use super::{ask, digest, running};
 use crate::support::adobe::Adobe;
 use crate::support::raw::exchange;
+use crate::support::running::TWO_ORGANIZATIONS;
 
 const CRM: &str = "k-crm-5d2f8a";
 const REPORTS: &str = "k-reports-9b1c7e";
@@ -10,21 +11,7 @@ const REPORTS: &str = "k-reports-9b1c7e";
 /// Two organisations, each with a production sandbox that Adobe calls the same.
 fn more(routes: &str) -> String {
     format!(
-        "
-credentials:
-  us:
-    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
-    client_id: us-client
-    client_secrets: [one]
-  eu:
-    organization: 5B4A39281706F5E4D3C2B1A0@AdobeOrg
-    client_id: eu-client
-    client_secrets: [two]
-sandboxes:
-  prod: {{ credential: us }}
-  dev-2: {{ credential: us }}
-  eu-prod: {{ name: prod, credential: eu }}
-callers:
+        "{TWO_ORGANIZATIONS}callers:
   crm: {{ api_key: {{ sha256: {} }} }}
   reports: {{ api_key: {{ sha256: {} }}, sandboxes: [prod, eu-prod] }}
 routes:

@@ -271,3 +271,20 @@ credentials:
 
 /// The secret of [`CREDENTIAL`].
 pub(crate) const SECRET: &str = "p8e-never-to-be-seen";
+
+/// Two organisations, each with a production sandbox that Adobe calls the same.
+pub(crate) const TWO_ORGANIZATIONS: &str = "\
+credentials:
+  us:
+    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
+    client_id: us-client
+    client_secrets: [one]
+  eu:
+    organization: 5B4A39281706F5E4D3C2B1A0@AdobeOrg
+    client_id: eu-client
+    client_secrets: [two]
+sandboxes:
+  prod: { credential: us }
+  dev-2: { credential: us }
+  eu-prod: { name: prod, credential: eu }
+";
