@@ -364,7 +364,14 @@ fn structural_faults_are_named() {
         ),
         (with("drain:"), "drain: has no value"),
         (with("drain: ~"), "drain: has no value"),
-        (with("drain: [30s]"), "drain: must be a text"),
+        (
+            with("drain: [30s]"),
+            "drain: must be a duration such as 250ms, 30s or 24h or a map",
+        ),
+        (
+            with("callers: { crm: { api_key: my-key } }"),
+            "callers.crm.api_key: must be a list or a map with sha256",
+        ),
         (with("in_flight: many"), "in_flight: must be a whole number"),
         (with("in_flight: 0"), "in_flight: must be from 1 to 1000000"),
         (with("in_flight: -1"), "in_flight: must be a whole number"),
@@ -421,6 +428,18 @@ fn structural_faults_are_named() {
         (
             with("routes: [{ name: a, match: { path: [] } }]"),
             "routes[0].match.path: must have at least one entry",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, permit: read }]"),
+            "routes[0].permit: must be a map or a list of read, write, job, delete",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, permit: }]"),
+            "routes[0].permit: has no value",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, sandbox: [prod] }]"),
+            "routes[0].sandbox: must be a map or a sandbox name such as prod or dev-2",
         ),
         (
             with("routes: [{ name: a, match: { path: /a }, permit: [] }]"),

@@ -31,17 +31,21 @@ struct Checker<'a> {
 impl Checker<'_> {
     /// Returns the value, or `None` when it is wrong and reported.
     fn value(&mut self, node: &Node, schema: &Value, path: &KeyPath) -> Option<Value> {
+        match &node.content {
+            Content::Broken => return None,
+            Content::Scalar(scalar) if scalar.is_nothing() => {
+                let fault = Fault::new(node.place, path, "has no value");
+                let help =
+                    "leave the key out for its default, or put the word in quotes if it is a text";
+                return self.wrong(path, fault.help(help));
+            }
+            Content::Scalar(_) | Content::List(_) | Content::Map(_) => {}
+        }
         if let Some(variants) = schema.get("anyOf").and_then(Value::as_array) {
             return self.any_of(node, variants, path);
         }
         match &node.content {
             Content::Broken => None,
-            Content::Scalar(scalar) if scalar.is_nothing() => {
-                let fault = Fault::new(node.place, path, "has no value");
-                let help =
-                    "leave the key out for its default, or put the word in quotes if it is a text";
-                self.wrong(path, fault.help(help))
-            }
             Content::List(items) if kind(schema) == "array" => self.list(node, items, schema, path),
             Content::Map(entries) if kind(schema) == "object" => {
                 Some(self.map(node, entries, schema, path))
@@ -59,29 +63,20 @@ impl Checker<'_> {
             Content::Map(_) => kind(variant) == "object",
             Content::Scalar(scalar) => fits_scalar(variant, scalar),
         };
-        let first_scalar = || {
-            let mut scalars = variants.iter();
-            scalars.find(|variant| !matches!(kind(variant), "array" | "object"))
-        };
-        let variant = variants.iter().find(fits).or_else(first_scalar)?;
-        if let Content::Scalar(scalar) = &node.content
-            && !scalar.is_nothing()
-            && let Some(words) = variant.get("enum").and_then(Value::as_array)
-            && !words.iter().any(|word| word == scalar.text())
-        {
-            let list: Vec<String> = variants.iter().rev().map(describe).collect();
-            let list = list.join(" or ");
-            let message = format!("must be {list}");
-            return self.complain(
-                node,
-                scalar,
-                path,
-                &message,
-                &format!("is not {list}"),
-                None,
-            );
+        if let Some(variant) = variants.iter().find(fits) {
+            return self.value(node, variant, path);
         }
-        self.value(node, variant, path)
+        let list: Vec<String> = variants.iter().rev().map(describe).collect();
+        let list = list.join(" or ");
+        let message = format!("must be {list}");
+        match &node.content {
+            Content::Scalar(scalar) => {
+                self.complain(node, scalar, path, &message, &format!("is not {list}"), None)
+            }
+            Content::Broken | Content::List(_) | Content::Map(_) => {
+                self.wrong(path, Fault::new(node.place, path, message))
+            }
+        }
     }
 
     fn list(
@@ -158,7 +153,6 @@ impl Checker<'_> {
                 values.insert(entry.key.clone(), value.unwrap_or_else(|| stand_in(inner)));
             } else {
                 // Past the bound nobody reads the hint, and a hostile file would make it costly.
-                // Past the bound nobody reads the hint.
                 let names = free.iter().copied().filter(|_| !self.report.is_full());
                 let near = nearest(&entry.key, names);
                 if let Some(near) = near {
@@ -254,5 +248,49 @@ fn add_description(fault: Fault, schema: &Value) -> Fault {
     match first {
         Some(first) => fault.help(first.trim_end().trim_end_matches('.')),
         None => fault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::CHECKED;
+    use crate::config::yaml;
+
+    /// Every schema within `schema`, with where it stands.
+    fn all<'a>(schema: &'a Value, at: &str, into: &mut Vec<(String, &'a Value)>) {
+        into.push((at.to_owned(), schema));
+        let inner = schema.get("properties").and_then(Value::as_object);
+        for (key, inner) in inner.into_iter().flatten() {
+            all(inner, &format!("{at}.{key}"), into);
+        }
+        for key in ["items", "additionalProperties"] {
+            if let Some(inner) = schema.get(key).filter(|inner| inner.is_object()) {
+                all(inner, &format!("{at}.{key}"), into);
+            }
+        }
+        let variants = schema.get("anyOf").and_then(Value::as_array);
+        for inner in variants.into_iter().flatten() {
+            all(inner, at, into);
+        }
+    }
+
+    #[test]
+    fn whatever_kind_of_value_a_key_has_it_is_taken_or_told() {
+        let mut schemas = Vec::new();
+        all(&CHECKED, "", &mut schemas);
+        assert!(schemas.len() > 300, "{}", schemas.len());
+
+        for (at, schema) in schemas {
+            for text in ["read", "7", "true", "''", "[~]", "[x]", "{}", "{ x: y }", "~"] {
+                let mut report = Report::default();
+                let node = yaml::read("test.yaml", text, &mut report);
+                let path = KeyPath::default();
+
+                let taken = Checker { report: &mut report }.value(&node, schema, &path);
+
+                assert!(taken.is_some() || !report.is_clean(), "{at}: {text}");
+            }
+        }
     }
 }

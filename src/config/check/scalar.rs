@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Checker, kind, required};
+use crate::config::format::Known;
 use crate::config::name::FORMATS;
 use crate::config::nearest::nearest;
 use crate::config::path::KeyPath;
@@ -22,7 +23,7 @@ impl Checker<'_> {
         if scalar.filled.is_some() && text.is_empty() {
             return self.complain(node, scalar, path, "is empty", "is empty", None);
         }
-        if let Some(words) = schema.get("enum").and_then(Value::as_array) {
+        if let Some(words) = words(schema) {
             return self.word(node, scalar, words, path);
         }
         match kind(schema) {
@@ -80,8 +81,7 @@ impl Checker<'_> {
         schema: &Value,
         path: &KeyPath,
     ) -> Option<Value> {
-        let format = schema.get("format").and_then(Value::as_str);
-        if let Some(known) = FORMATS.iter().find(|known| Some(known.name) == format) {
+        if let Some(known) = format_of(schema) {
             let magnitude = match (known.parse)(scalar.text()) {
                 Ok(magnitude) => magnitude,
                 Err(message) => {
@@ -169,21 +169,34 @@ impl Checker<'_> {
     }
 }
 
+fn words(schema: &Value) -> Option<&Vec<Value>> {
+    schema.get("enum").and_then(Value::as_array)
+}
+
+fn joined(words: &[Value]) -> String {
+    let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+    words.join(", ")
+}
+
+fn format_of(schema: &Value) -> Option<&'static Known> {
+    let format = schema.get("format").and_then(Value::as_str)?;
+    FORMATS.iter().find(|known| known.name == format)
+}
+
 /// Says what one of several possible kinds of value is.
 pub(super) fn describe(schema: &Value) -> String {
-    let words = schema.get("enum").and_then(Value::as_array);
-    match (words, kind(schema)) {
-        (Some(words), _) => {
-            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-            words.join(", ")
-        }
-        (None, "array") => "a list".to_owned(),
+    match (words(schema), kind(schema)) {
+        (Some(words), _) => joined(words),
+        (None, "array") => match schema.get("items").and_then(words) {
+            Some(words) => format!("a list of {}", joined(words)),
+            None => "a list".to_owned(),
+        },
         (None, "integer") => "a whole number".to_owned(),
-        (None, "object") => {
-            let keys: Vec<&str> = required(schema).collect();
-            format!("a map with {}", keys.join(", "))
-        }
-        (None, _) => "a text".to_owned(),
+        (None, "object") => match required(schema).collect::<Vec<_>>().join(", ") {
+            keys if keys.is_empty() => "a map".to_owned(),
+            keys => format!("a map with {keys}"),
+        },
+        (None, _) => format_of(schema).map_or("a text", |known| known.what).to_owned(),
     }
 }
 
@@ -198,7 +211,7 @@ pub(super) fn fits_scalar(schema: &Value, scalar: &Scalar) -> bool {
     match kind(schema) {
         "integer" => is_bare(scalar) && text.bytes().all(|byte| byte.is_ascii_digit()),
         "boolean" => is_bare(scalar) && matches!(text, "true" | "false"),
-        "string" => true,
+        "string" => words(schema).is_none_or(|words| words.iter().any(|word| word == text)),
         _ => false,
     }
 }
