@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::uri::{Authority, Uri};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header};
 use tokio::time::Instant;
 
 use crate::aep::{Operation, OwnedFields};
@@ -186,6 +186,8 @@ pub struct Exchange {
     pub attempts: Cell<u32>,
     /// When the upstream's response head was complete.
     pub upstream_head: Cell<Option<Instant>>,
+    /// The status of the upstream's answer, if it is the one that is passed on.
+    pub upstream_status: Cell<Option<StatusCode>>,
     /// When the answer must have ended, if it must.
     pub ends_by: Cell<Option<Instant>>,
     /// Whom the caller addressed, where the answer may have to say it.
@@ -219,6 +221,7 @@ impl Exchange {
             upload: Upload::default(),
             attempts: Cell::new(0),
             upstream_head: Cell::new(None),
+            upstream_status: Cell::new(None),
             ends_by: Cell::new(None),
             host: OnceCell::new(),
             back: OnceCell::new(),

@@ -142,9 +142,9 @@ reasons! {
     /// No route takes the path.
     NoRoute = "no_route", NOT_FOUND, Caller, Never, "destination_not_found",
         "No route takes this path.";
-    /// The route does not permit operations of this kind.
+    /// The route is not for the caller, or does not permit it operations of this kind.
     NotGranted = "not_granted", FORBIDDEN, Caller, Never, "http_request_denied",
-        "The route does not permit this kind of operation.";
+        "This is not granted to the caller.";
     /// Too many requests are in flight.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, Gateway, Later, "connection_limit_reached",
         "The gateway has too many requests in flight.";
@@ -212,6 +212,18 @@ impl Reason {
                 | Self::ProductionReadOnly
                 | Self::Quota
                 | Self::SandboxNotAllowed
+        )
+    }
+
+    /// Tells whether the gateway does not pass the request on for what it is.
+    pub fn is_of_request(self) -> bool {
+        matches!(
+            self,
+            Self::ContentTypeRequired
+                | Self::ExpectationFailed
+                | Self::LoopDetected
+                | Self::MalformedRequest
+                | Self::TooLarge
         )
     }
 

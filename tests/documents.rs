@@ -159,8 +159,7 @@ fn the_readme_lists_what_the_audit_counts_as_refused() {
         .find(|line| line.starts_with("| what counts as refused | "))
         .unwrap();
     for reason in Reason::ALL {
-        // That one counts where its caller is known.
-        let counts = reason.is_decision() || *reason == Reason::MalformedRequest;
+        let counts = reason.is_decision() || reason.is_of_request();
         let code = format!("`{}`", reason.meaning().code);
         assert_eq!(row.contains(&code), counts, "{code}");
     }

@@ -390,6 +390,7 @@ where
             note_open(trial);
         }
         let (mut head, body) = response.into_parts();
+        self.exchange.upstream_status.set(Some(head.status));
         let successors = &self.token.successors;
         tools
             .withheld

@@ -12,6 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::histogram::Histogram;
+use super::operations;
 use super::shadow::{Compared, Pair};
 use crate::context::{PerRoute, RouteId};
 use crate::error::Reason;
@@ -26,6 +27,7 @@ struct Handles {
     routes: PerRoute<RouteHandles>,
     unrouted: RouteHandles,
     series: Series,
+    operations: operations::Series,
     refusals: Vec<Counter>,
     adobe_errors: Family<AdobeLabels, Counter>,
     would_refuse: Family<DryRunLabels, Counter>,
@@ -57,7 +59,32 @@ const UNROUTED: &str = "none";
 pub const MOST_GONE: usize = 100;
 
 /// Status classes; `gone` counts callers who did not wait for the answer's end.
-const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "gone"];
+pub(super) const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "gone"];
+
+/// One of [`CLASSES`], by its place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Class(usize);
+
+impl Class {
+    /// Returns the class of a status; `None` when the caller went away first.
+    pub(super) fn of(status: Option<StatusCode>) -> Self {
+        // Whatever an upstream means by 600 and above, it is no success.
+        let class = status.map_or(CLASSES.len(), |status| {
+            usize::from(status.as_u16() / 100).min(5)
+        });
+        Self(class - 1)
+    }
+
+    /// Returns its place.
+    pub(super) fn index(self) -> usize {
+        self.0
+    }
+
+    /// Returns the word that metrics use.
+    pub(super) fn as_str(self) -> &'static str {
+        CLASSES.get(self.0).copied().unwrap_or(UNROUTED)
+    }
+}
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
@@ -101,6 +128,7 @@ impl Metrics {
             "Requests answered, by route and status class; gone: the caller left before the end",
             requests.clone(),
         );
+        let operations = operations::register(registry);
         let durations = Family::<RouteLabels, Histogram>::default();
         registry.register(
             "profile_gateway_request_duration_seconds",
@@ -160,6 +188,7 @@ impl Metrics {
             routes: series.handles_of(routes),
             unrouted: series.handles(UNROUTED),
             series,
+            operations,
             refusals: Reason::ALL.iter().map(of_reason).collect(),
             adobe_errors,
             would_refuse,
@@ -183,6 +212,7 @@ impl Metrics {
             routes: _,
             unrouted,
             series,
+            operations,
             refusals,
             adobe_errors,
             would_refuse,
@@ -198,6 +228,7 @@ impl Metrics {
             names,
             unrouted: unrouted.clone(),
             series: series.clone(),
+            operations: operations.clone(),
             refusals: refusals.clone(),
             adobe_errors: adobe_errors.clone(),
             would_refuse: would_refuse.clone(),
@@ -207,22 +238,23 @@ impl Metrics {
         }))
     }
 
-    /// Counts a request that has ended. `status` is `None` when the caller went away first.
-    pub fn count(
+    /// Returns the series by operation.
+    pub(super) fn operations(&self) -> &operations::Series {
+        &self.0.operations
+    }
+
+    /// Counts a request that has ended.
+    pub(super) fn count(
         &self,
         route: Option<RouteId>,
-        status: Option<StatusCode>,
+        class: Class,
         reason: Option<Reason>,
         took: std::time::Duration,
     ) {
         let handles = route
             .and_then(|route| self.0.routes.get(route).ok())
             .unwrap_or(&self.0.unrouted);
-        // Whatever an upstream means by 600 and above, it is no success.
-        let class = status.map_or(CLASSES.len(), |status| {
-            usize::from(status.as_u16() / 100).min(5)
-        }) - 1;
-        if let Some(counter) = handles.by_class.get(class) {
+        if let Some(counter) = handles.by_class.get(class.index()) {
             counter.inc();
         }
         handles.duration.observe(took);
@@ -334,7 +366,7 @@ mod tests {
         let count = |metrics: &Metrics, route| {
             metrics.count(
                 Some(RouteId(route)),
-                Some(StatusCode::OK),
+                Class::of(Some(StatusCode::OK)),
                 None,
                 Duration::ZERO,
             );

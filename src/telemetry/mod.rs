@@ -7,6 +7,7 @@ pub mod line;
 pub mod lines;
 pub mod log;
 pub mod metrics;
+mod operations;
 pub mod recorder;
 pub mod reloads;
 pub mod seldom;

@@ -8,6 +8,8 @@ use http::{Method, StatusCode, Version};
 
 use super::audit::{Decision, Event, Trail};
 use super::line::{Labels, Line, Named, Stamp};
+use super::metrics::Class;
+use super::operations::Operations;
 use super::shadow::Compared;
 use super::{Counterpart, Lines, Metrics};
 use crate::aep::{Kind, Operation};
@@ -21,6 +23,7 @@ pub struct Recorder {
     lines: Option<Rc<Lines>>,
     json: bool,
     names: Names,
+    operations: Operations,
     metrics: Metrics,
     stamp: Stamp,
     /// Where what has to be accounted for is written down, if anywhere.
@@ -81,6 +84,7 @@ impl Recorder {
             lines,
             json,
             names,
+            operations: Operations::new(metrics.operations().clone()),
             metrics,
             stamp: Stamp::default(),
             trail: None,
@@ -116,7 +120,11 @@ impl Recorder {
         let answered = outcome
             .status
             .filter(|_| outcome.complete || reason.is_some());
-        self.metrics.count(route, answered, reason, took);
+        let class = Class::of(answered);
+        self.metrics.count(route, class, reason, took);
+        if let Some(operation) = exchange.operation.get() {
+            self.operations.count(operation, class);
+        }
         if let Some(reason) = exchange.would_refuse.get() {
             self.metrics.count_dry_run(reason);
         }
@@ -160,11 +168,6 @@ impl Recorder {
             Decision::Allowed | Decision::Refused => reason,
             Decision::WouldRefuse => exchange.would_refuse.get(),
         };
-        // An answer that broke off has a reason too, and its status was the upstream's own.
-        let passed_on = |status: &StatusCode| match reason {
-            Some(reason) => reason.meaning().status != *status,
-            None => true,
-        };
         Event {
             timestamp: clock::since_epoch(),
             request_id: exchange.request_id.to_str().unwrap_or_default(),
@@ -185,10 +188,7 @@ impl Recorder {
             decision,
             reason: told.map(|reason| reason.meaning().code),
             status: outcome.status.map(|status| status.as_u16()),
-            upstream_status: outcome
-                .status
-                .filter(passed_on)
-                .map(|status| status.as_u16()),
+            upstream_status: exchange.upstream_status.get().map(|status| status.as_u16()),
         }
     }
 
@@ -250,9 +250,9 @@ impl Recorder {
 /// Returns what was decided of a request, if somebody may have to account for it.
 fn decision(exchange: &Exchange) -> Option<Decision> {
     if let Some(reason) = exchange.reason.get() {
-        // What was ambiguous before anybody knew who calls was hardly a request.
-        let known = || exchange.caller.get().is_some();
-        if reason.is_decision() || reason == Reason::MalformedRequest && known() {
+        // What is wrong with a request is decided too, unless nobody knows who calls, or something was sent already.
+        let decided = || exchange.caller.get().is_some() && exchange.attempts.get() == 0;
+        if reason.is_decision() || reason.is_of_request() && decided() {
             return Some(Decision::Refused);
         }
     }
@@ -329,7 +329,7 @@ mod tests {
             for exchange in [&read, &delete] {
                 exchange.reason.set(Some(*reason));
             }
-            let decided = reason.is_decision() || *reason == Reason::MalformedRequest;
+            let decided = reason.is_decision() || reason.is_of_request();
             let refused = decided.then_some(Decision::Refused);
             assert_eq!(decision(&read), refused, "{reason}");
             let of_delete = refused.or(Some(Decision::Allowed));
@@ -339,6 +339,10 @@ mod tests {
         nobodys.caller.set(None);
         nobodys.reason.set(Some(Reason::MalformedRequest));
         assert_eq!(decision(&nobodys), None);
+        let cut_short = delete();
+        cut_short.reason.set(Some(Reason::TooLarge));
+        cut_short.attempts.set(1);
+        assert_eq!(decision(&cut_short), Some(Decision::Allowed));
     }
 
     #[test]

@@ -394,6 +394,8 @@ fn at_the_noisiest_level_neither_secrets_nor_personal_data_come_out() {
     let (_, printed) = gateway.finish();
 
     assert!(metrics.text().contains("profile_gateway_requests_total"));
+    let operations = "profile_gateway_operations_total{operation=\"";
+    assert!(metrics.text().contains(operations), "{}", metrics.text());
     assert!(printed.contains("\"message\":\"access\""), "{printed}");
     assert!(
         adobe.token_calls()[0]

@@ -70,9 +70,14 @@ impl Checker<'_> {
         let list = list.join(" or ");
         let message = format!("must be {list}");
         match &node.content {
-            Content::Scalar(scalar) => {
-                self.complain(node, scalar, path, &message, &format!("is not {list}"), None)
-            }
+            Content::Scalar(scalar) => self.complain(
+                node,
+                scalar,
+                path,
+                &message,
+                &format!("is not {list}"),
+                None,
+            ),
             Content::Broken | Content::List(_) | Content::Map(_) => {
                 self.wrong(path, Fault::new(node.place, path, message))
             }
@@ -282,12 +287,17 @@ mod tests {
         assert!(schemas.len() > 300, "{}", schemas.len());
 
         for (at, schema) in schemas {
-            for text in ["read", "7", "true", "''", "[~]", "[x]", "{}", "{ x: y }", "~"] {
+            for text in [
+                "read", "7", "true", "''", "[~]", "[x]", "{}", "{ x: y }", "~",
+            ] {
                 let mut report = Report::default();
                 let node = yaml::read("test.yaml", text, &mut report);
                 let path = KeyPath::default();
 
-                let taken = Checker { report: &mut report }.value(&node, schema, &path);
+                let taken = Checker {
+                    report: &mut report,
+                }
+                .value(&node, schema, &path);
 
                 assert!(taken.is_some() || !report.is_clean(), "{at}: {text}");
             }

@@ -196,7 +196,9 @@ pub(super) fn describe(schema: &Value) -> String {
             keys if keys.is_empty() => "a map".to_owned(),
             keys => format!("a map with {keys}"),
         },
-        (None, _) => format_of(schema).map_or("a text", |known| known.what).to_owned(),
+        (None, _) => format_of(schema)
+            .map_or("a text", |known| known.what)
+            .to_owned(),
     }
 }
 

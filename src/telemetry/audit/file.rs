@@ -22,9 +22,13 @@ pub(super) struct Rotating {
 
 impl Rotating {
     /// Opens the file, or makes it. A line that breaks off at its end, as when the machine lost its power, is ended.
-    pub(super) fn open(settings: FileSettings) -> io::Result<Self> {
+    ///
+    /// If its path is a link, the file and those before it stay in the folder that the link leads to.
+    pub(super) fn open(mut settings: FileSettings) -> io::Result<Self> {
+        let file = open(&settings)?;
+        settings.path = fs::canonicalize(&settings.path)?;
         Ok(Self {
-            file: open(&settings)?,
+            file,
             settings,
             told: Seldom::new(),
         })
@@ -171,6 +175,21 @@ mod tests {
     fn expected(files: &[(&str, &str)]) -> Vec<(String, String)> {
         let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
         files.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn files_stay_where_a_link_leads_to() {
+        let (links, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let linked = links.path().join("audit.log");
+        std::os::unix::fs::symlink(folder.path().join("audit.log"), linked).unwrap();
+        let mut file = Rotating::open(settings(links.path(), 5, 2)).unwrap();
+        for line in ["one\n", "two\n"] {
+            file.write_all(line.as_bytes()).unwrap();
+        }
+
+        let all = [("audit.log", "two\n"), ("audit.log.1", "one\n")];
+        assert_eq!(contents(&folder), expected(&all));
+        assert_eq!(fs::read_dir(links.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn adobe() -> Adobe {
         "/data/core/ups/config/mergePolicies" => Act::json("201 Created", "{}"),
         "/data/core/ups/export/jobs/gone" => Act::json("404 Not Found", "{}"),
         "/data/core/ups/export/jobs" => Act::AnswerAndClose(
-            b"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nhalf of it".to_vec(),
+            b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 100\r\n\r\nhalf of it".to_vec(),
         ),
         "/data/core/ups/segment/jobs" => Act::Reset,
         _ => Act::ok(),
@@ -182,6 +182,7 @@ fn what_was_refused_and_what_may_have_changed_something_is_written_down_and_noth
             200,
         ),
         ("writes", CRM, "POST", MERGE_POLICIES, "", 201),
+        ("unfit", CRM, "POST", MERGE_POLICIES, "Expect: it\r\n", 417),
         (
             "deletes",
             CRM,
@@ -190,7 +191,7 @@ fn what_was_refused_and_what_may_have_changed_something_is_written_down_and_noth
             "",
             404,
         ),
-        ("half", CRM, "POST", jobs, "", 202),
+        ("half", CRM, "POST", jobs, "", 502),
         ("lost", CRM, "POST", "/data/core/ups/segment/jobs", "", 502),
     ] {
         let found = call(&gateway, id, key, method, path, fields);
@@ -266,6 +267,11 @@ fn what_was_refused_and_what_may_have_changed_something_is_written_down_and_noth
             "sandbox": "dev-2", "organization": org, "decision": "allowed", "status": 201, "upstream_status": 201 }),
         ),
         by_crm(
+            "unfit",
+            json!({ "route": "profiles", "operation": "mergePolicies.create", "kind": "write",
+            "sandbox": "dev-2", "organization": org, "decision": "refused", "reason": "expectation_failed", "status": 417 }),
+        ),
+        by_crm(
             "deletes",
             json!({ "route": "profiles", "operation": "exports.delete", "kind": "delete",
             "sandbox": "dev-2", "organization": org, "decision": "allowed", "status": 404, "upstream_status": 404 }),
@@ -274,7 +280,7 @@ fn what_was_refused_and_what_may_have_changed_something_is_written_down_and_noth
             "half",
             json!({ "route": "profiles", "operation": "exports.create", "kind": "job",
             "sandbox": "dev-2", "organization": org, "decision": "allowed", "reason": "upstream_reset",
-            "status": 202, "upstream_status": 202 }),
+            "status": 502, "upstream_status": 502 }),
         ),
         by_crm(
             "lost",
