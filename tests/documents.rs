@@ -49,6 +49,10 @@ fn supplied() -> Supplied {
             format!("{folder}/private.key"),
             include_str!("keys/rsa-pkcs8.pem"),
         )
+        .with_file(
+            "/etc/profile-gateway/jwks.json",
+            include_str!("../deploy/kustomize/examples/callers/jwks.json"),
+        )
 }
 
 #[test]
@@ -200,7 +204,7 @@ fn configurations_for_kubernetes_load() {
         }
     });
 
-    assert_eq!(found.len(), 3);
+    assert_eq!(found.len(), 4);
     for path in found {
         let text = fs::read_to_string(&path).unwrap();
         let settings = config::parse(path.to_str().unwrap(), &text, &supplied())

@@ -48,6 +48,15 @@ def sidecar(rule, what, mutate):
     return [(rule, "sidecar", what, mutate)]
 
 
+def callers(rule, what, mutate):
+    return [(rule, "callers", what, mutate)]
+
+
+def caller_spec(rendered):
+    """The Pod of the application that calls."""
+    return rendered.named("Deployment", "checkout")["spec"]["template"]["spec"]
+
+
 def last_init_container(rendered):
     inits = gateway(rendered).spec["initContainers"]
     inits.append(inits.pop(0))
@@ -116,6 +125,11 @@ MUTANTS = [
     *both(rules.configuration_mounted, "the container renamed", lambda r: container(r).update({"name": "proxy"})),
     *both(rules.secret_files_mounted, "a file that is in no Secret", lambda r: configuration(r, "ims/client_id", "ims/client-id")),
     *both(rules.secret_files_mounted, "the secrets mounted elsewhere", lambda r: container(r)["volumeMounts"][1].update({"mountPath": "/secrets"})),
+
+    *callers(rules.key_files_mounted, "keys that are not in the ConfigMap", lambda r: configuration(r, "gateway/jwks.json", "gateway/keys.json")),
+    *callers(rules.callers_have_tokens, "a token for somebody else", lambda r: caller_spec(r)["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"].update({"audience": "another"})),
+    *callers(rules.callers_have_tokens, "no token", lambda r: caller_spec(r).pop("volumes")),
+    *callers(rules.shared_is_reachable, "nobody is known", lambda r: configuration(r, "\ncallers:", "\nx-callers:")),
 
     *both(rules.probes, "no startup probe", lambda r: container(r).pop("startupProbe")),
     *both(rules.probes, "no liveness probe", lambda r: container(r).pop("livenessProbe")),

@@ -180,6 +180,28 @@ def secret_files_mounted(rendered):
                 yield f"{path} is in no mounted Secret"
 
 
+def key_files_mounted(rendered):
+    """the keys of issuers are mounted"""
+    for gateway in rendered.gateways():
+        for name, issuer in gateway.config.get("issuers", {}).items():
+            path = issuer.get("jwks_file")
+            if path and gateway.file(rendered, path, "configMap") is None:
+                yield f"issuers.{name}: {path} is in no mounted ConfigMap"
+
+
+def callers_have_tokens(rendered):
+    """a Pod that is a caller has a token for the gateway"""
+    for gateway in rendered.gateways():
+        for name, caller in gateway.config.get("callers", {}).items():
+            token = caller.get("workload_token", {})
+            audiences = gateway.config["issuers"][token["issuer"]]["audiences"] if token else []
+            for workload in (w for w in rendered.of_kind("Deployment") if token and subject_of(w) == token["subject"]):
+                sources = [s for v in workload["spec"]["template"]["spec"].get("volumes", [])
+                           for s in v.get("projected", {}).get("sources", [])]
+                if not any(s.get("serviceAccountToken", {}).get("audience") in audiences for s in sources):
+                    yield f"{name} has no token for {' or '.join(audiences)}"
+
+
 def probes(rendered):
     """three probes ask the admin listener"""
     for gateway in rendered.gateways():
@@ -224,8 +246,9 @@ def shared_is_reachable(rendered):
         if not ports:
             yield "no listener can be reached from outside the Pod"
         for listener in gateway.config.get("listeners", []):
-            if not loopback(listener["address"]) and listener.get("anonymous") != "allow":
-                yield f"{listener['address']} does not say `anonymous: allow`"
+            nobody = not gateway.config.get("callers") and listener.get("anonymous") != "allow"
+            if not loopback(listener["address"]) and nobody:
+                yield f"{listener['address']} does not say `anonymous: allow`, and no callers are known"
         services = [s for s in rendered.of_kind("Service") if selects(s["spec"].get("selector"), gateway)]
         if not services:
             yield "no Service selects the gateway"
@@ -293,7 +316,7 @@ def image_is_named(rendered):
 
 COMMON = [
     schema, restricted, whole_folders, no_api_token, secrets_stay_secret, example_secrets_are_fake,
-    configuration_mounted, secret_files_mounted, probes, drain_fits, resources_bounded, image_is_named,
+    configuration_mounted, secret_files_mounted, key_files_mounted, callers_have_tokens, probes, drain_fits, resources_bounded, image_is_named,
 ]
 SHARED = [shared_is_reachable, shared_is_fenced, shared_survives_drains]
 SIDECAR = [sidecar_runs_beside, sidecar_on_loopback]
@@ -352,6 +375,12 @@ def values(source):
 def selects(labels, gateway):
     """Whether a selector means the gateway's Pods. An empty one means every Pod and is not taken for intent."""
     return bool(labels) and labels.items() <= gateway.pod["metadata"]["labels"].items()
+
+
+def subject_of(workload):
+    """What the service-account tokens of a workload's Pods say of them."""
+    account = workload["spec"]["template"]["spec"].get("serviceAccountName", "default")
+    return f"system:serviceaccount:{workload['metadata'].get('namespace', 'default')}:{account}"
 
 
 def loopback(address):

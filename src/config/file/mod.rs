@@ -90,7 +90,8 @@ pub(in crate::config) struct File {
     /// sandbox, everything below /data/core/ups, /data/core/ca and /data/core/ais goes to that sandbox.
     #[serde(default)]
     pub(in crate::config) routes: Vec<Route>,
-    /// The sandboxes that routes may use, by the name that routes and callers give them. At least one.
+    /// The sandboxes that routes may use, by the name that routes and callers give them, also in `x-sandbox-name`. At least
+    /// one.
     #[schemars(extend("propertyNames" = { "format": "sandbox-name" }, "minProperties" = 1))]
     pub(in crate::config) sandboxes: BTreeMap<String, Sandbox>,
     /// A file or folder with another whole configuration, whose rules are only looked at: what they decide of each request is
@@ -260,8 +261,8 @@ pub(in crate::config) struct Route {
     #[serde(default)]
     #[schemars(with = "Written<Name>")]
     pub(in crate::config) credential: Option<Written<Name>>,
-    /// Whether what `callers` and `permit` do not allow is let pass all the same, and only logged and counted
-    /// (`would_refuse`): to see what a new rule would refuse. A request that leads to no sandbox of the route is refused in
+    /// Whether what `callers`, `permit` and the `sandboxes` of callers do not allow is let pass all the same, deletes in
+    /// production too, and only logged and counted (`would_refuse`): to see what a new rule would refuse. A request that leads to no sandbox of the route is refused in
     /// any case. Default false.
     #[serde(default)]
     pub(in crate::config) dry_run: bool,
