@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Empty};
 use profile_gateway::config::{self, Supplied};
 use profile_gateway::connect::{Dialer, Pool};
 use profile_gateway::context::{Accepts, Connection, Exchange, Inbound, Received};
+use profile_gateway::explain::shadow;
 use profile_gateway::gateway::{self, Plan};
 use profile_gateway::ims::answer::{Failure, Minted};
 use profile_gateway::ims::mint::TokenService;
@@ -30,8 +31,21 @@ use crate::work::{TIMES, WARM_UP, Work};
 
 /// Prepares lookups by a gateway with `routes` routes, which are made one after the other.
 pub(crate) fn lookups(routes: usize) -> Work {
+    through(settings(routes))
+}
+
+/// The same with a shadow, whose rules are the same.
+pub(crate) fn shadowed_lookups(routes: usize) -> Work {
+    let mut settings = settings(routes);
+    let (authorize, route) = (settings.authorize.clone(), settings.route.clone());
+    let shadow = shadow::Settings::beside(&settings.authorize, authorize, route);
+    settings.shadow = Some(Arc::new(shadow));
+    through(settings)
+}
+
+/// Prepares lookups by a gateway with these settings.
+fn through(settings: config::Settings) -> Work {
     let runtime = worker();
-    let settings = settings(routes);
     let credentials = credentials(&settings);
     let mut registry = Registry::default();
     let plan = run::plan(&settings, credentials, &mut registry).expect("the settings are sound");

@@ -1,4 +1,4 @@
-//! What a lookup costs in the whole stack, by the number of routes.
+//! What a lookup costs in the whole stack, by the number of routes, and with a shadow beside them.
 //!
 //! Everything between the caller's connection and the upstream's socket is in it: the stack of `gateway.rs`, the pool,
 //! hyper's client and the access line. So is the stand-in for the upstream; `upstream_alone` shows its share.
@@ -18,6 +18,13 @@ fn lookup(mut work: Work) -> Work {
     work
 }
 
+#[library_benchmark(setup = gateway::shadowed_lookups)]
+#[bench::routes_10(10)]
+fn shadowed_lookup(mut work: Work) -> Work {
+    work();
+    work
+}
+
 #[library_benchmark(setup = upstream::calls)]
 #[bench::raw_bytes()]
 fn upstream_alone(mut work: Work) -> Work {
@@ -25,4 +32,4 @@ fn upstream_alone(mut work: Work) -> Work {
     work
 }
 
-library_benchmark_group!(name = stack_group, benchmarks = [lookup, upstream_alone]);
+library_benchmark_group!(name = stack_group, benchmarks = [lookup, shadowed_lookup, upstream_alone]);
