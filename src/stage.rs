@@ -114,15 +114,22 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProjection::Passed { future } => future.poll(cx),
-            StateProjection::Refused { refusal } => Poll::Ready(Err(refusal
-                .take()
-                .expect("a future is not polled after it is ready"))),
+            StateProjection::Refused { refusal } => ended(refusal),
         }
     }
 }
 
+/// Ends a future with its refusal.
+fn ended<R>(refusal: &mut Option<Error>) -> Poll<Result<R, Error>> {
+    let refusal = refusal.take();
+    Poll::Ready(Err(
+        refusal.expect("a future is not polled after it is ready")
+    ))
+}
+
 pin_project! {
-    /// The future of a service that seldom has to wait before it can decide: the inner one, or one in a box.
+    /// The future of a service that seldom has to wait before it can decide: the inner one, a refusal at once, or one in a
+    /// box.
     pub struct WaitingFuture<F: Future> {
         #[pin]
         state: Waiting<F>,
@@ -133,18 +140,8 @@ pin_project! {
     #[project = WaitingProjection]
     enum Waiting<F: Future> {
         Passed { #[pin] future: F },
+        Refused { refusal: Option<Error> },
         Waiting { future: Pin<Box<dyn Future<Output = F::Output>>> },
-    }
-}
-
-impl<F, R> WaitingFuture<F>
-where
-    F: Future<Output = Result<R, Error>>,
-    R: 'static,
-{
-    /// Ends at once.
-    pub fn refused(refusal: Error) -> Self {
-        Self::waiting(std::future::ready(Err(refusal)))
     }
 }
 
@@ -153,6 +150,14 @@ impl<F: Future> WaitingFuture<F> {
     pub fn passed(future: F) -> Self {
         Self {
             state: Waiting::Passed { future },
+        }
+    }
+
+    /// Ends at once.
+    pub fn refused(refusal: Error) -> Self {
+        let refusal = Some(refusal);
+        Self {
+            state: Waiting::Refused { refusal },
         }
     }
 
@@ -166,12 +171,16 @@ impl<F: Future> WaitingFuture<F> {
     }
 }
 
-impl<F: Future> Future for WaitingFuture<F> {
+impl<F, R> Future for WaitingFuture<F>
+where
+    F: Future<Output = Result<R, Error>>,
+{
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         match self.project().state.project() {
             WaitingProjection::Passed { future } => future.poll(cx),
+            WaitingProjection::Refused { refusal } => ended(refusal),
             WaitingProjection::Waiting { future } => future.as_mut().poll(cx),
         }
     }

@@ -32,4 +32,7 @@ fn upstream_alone(mut work: Work) -> Work {
     work
 }
 
-library_benchmark_group!(name = stack_group, benchmarks = [lookup, shadowed_lookup, upstream_alone]);
+library_benchmark_group!(
+    name = stack_group,
+    benchmarks = [lookup, shadowed_lookup, upstream_alone]
+);
