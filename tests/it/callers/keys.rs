@@ -221,9 +221,10 @@ callers:
         "{printed}"
     );
 
+    // Keys count elsewhere.
     let more = more.replace(
-        "api_key_header: x-api-key",
-        "identify: [network], anonymous: refuse",
+        "api_key_header: x-api-key }",
+        "identify: [network], anonymous: refuse }\n  - { address: 'unix:$FOLDER/s.sock' }",
     );
     let gateway = running(&adobe, &more);
     let ignored = ask(&gateway, "X-Caller-Key: dummy\r\n").status;
