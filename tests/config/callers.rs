@@ -1,6 +1,7 @@
 //! Who can be known where, and by what.
 
 use profile_gateway::config;
+use profile_gateway::identify::KeyDigest;
 
 use super::listeners::outside;
 use super::with;
@@ -165,4 +166,50 @@ fn from_a_caller_that_is_wrong_nothing_else_is_concluded() {
         found.len() == 1 && found[0].starts_with("callers.crm.api_key.…: must be "),
         "{found:?}"
     );
+}
+
+#[test]
+fn a_key_that_everybody_has_is_refused_wherever_its_digest_comes_from() {
+    let found = |key: &str| {
+        let digest = KeyDigest::of(key.as_bytes());
+        let sources = outside().with_variable("DIGEST", digest.to_string());
+        let shown = [digest.to_string(), "${env:DIGEST}".to_owned()].map(|digest| {
+            let text = with(&format!(
+                "callers: {{ crm: {{ api_key: {{ sha256: '{digest}' }} }} }}\n"
+            ));
+            match config::parse("gateway.yaml", &text, &sources) {
+                Ok(_) => String::new(),
+                Err(faults) => faults.to_string(),
+            }
+        });
+        let [written, taken] = shown.map(|shown| {
+            assert!(!shown.contains(&digest.to_string()), "{shown}");
+            let told = |start: &str| {
+                let line = shown
+                    .lines()
+                    .find_map(|line| line.trim().strip_prefix(start));
+                line.unwrap_or_default().to_owned()
+            };
+            (told("error: callers.crm.api_key.…: "), told("= help: "))
+        });
+        assert_eq!(written, taken);
+        written
+    };
+
+    let told = |message: &str, help: &str| (message.to_owned(), help.to_owned());
+    assert_eq!(
+        found(""),
+        told(
+            "is the digest of an empty key",
+            "was $KEY set where it was made?"
+        )
+    );
+    assert_eq!(
+        found("test"),
+        told(
+            "is the digest of `test`, which an example may have had",
+            "make a key with openssl rand -hex 32"
+        )
+    );
+    assert_eq!(found("k-crm-3f9a60d2"), told("", ""));
 }
