@@ -104,6 +104,11 @@ impl Fields {
             all: all.into(),
         }
     }
+
+    /// Tells whether what is in a field of this name is taken out.
+    pub fn hold(&self, name: &HeaderName) -> bool {
+        self.all.iter().any(|field| is_like(field, name))
+    }
 }
 
 /// Tells whether two names are the same, be there `_` in the place of `-`: servers that hand fields to programs as variables

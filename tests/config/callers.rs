@@ -213,3 +213,26 @@ fn a_key_that_everybody_has_is_refused_wherever_its_digest_comes_from() {
     );
     assert_eq!(found("k-crm-3f9a60d2"), told("", ""));
 }
+
+#[test]
+fn no_route_goes_by_a_field_that_is_taken_out_before() {
+    let listeners = "listeners: [{ api_key_header: x-team-key }, { address: 'unix:/a', token_header: X-Token }]";
+    for (field, taken_out) in [
+        ("authorization", true),
+        ("x-team-key", true),
+        ("X-Team_Key", true),
+        ("x-caller-key", true),
+        ("x_token", true),
+        ("x-team", false),
+        ("x-team-keys", false),
+    ] {
+        for condition in ["present: true", "present: false", "exact: a"] {
+            let found = wrong(&format!(
+                "{listeners}\nroutes: [{{ name: a, match: {{ path: /a, headers: [{{ name: {field}, {condition} }}] }}, sandbox: prod }}]\n"
+            ));
+            let fault = "routes[0].match.headers[0].name: is a field that callers show a proof in, which is taken out before routes are looked at";
+            let expected: &[&str] = if taken_out { &[fault] } else { &[] };
+            assert_eq!(found, expected, "{field} {condition}");
+        }
+    }
+}
