@@ -341,7 +341,8 @@ mod tests {
                 let refused = identify(address, Some(key), accepts(true)).unwrap_err();
                 assert_eq!(
                     refused,
-                    "what the request shows of its caller does not count here; what does is an API key in x-caller-key"
+                    "what the request shows of its caller is not accepted here; what can be is an API key in x-caller-key; \
+                     the gateway's operator finds why by the request id"
                 );
             }
         }

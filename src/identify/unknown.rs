@@ -38,7 +38,7 @@ impl Unknown {
             }
             (_, Some(counts)) => {
                 format!(
-                    "what the request shows of its caller does not count here; what does is {counts}"
+                    "what the request shows of its caller is not accepted here; what can be is {counts}; the gateway's operator finds why by the request id"
                 )
             }
         };

@@ -59,12 +59,12 @@ fn who_shows_nothing_or_what_is_wrong_is_told_what_counts_and_sent_nowhere() {
     let short = OLD.strip_suffix('e').unwrap();
     for (fields, detail) in [
         (String::new(), "show who calls: an API key in x-caller-key"),
-        ("X-Caller-Key:\r\n".to_owned(), "does not count here"),
-        (format!("X-Caller-Key: {short}\r\n"), "does not count here"),
-        (format!("X-Caller-Key: {OLD}f\r\n"), "does not count here"),
+        ("X-Caller-Key:\r\n".to_owned(), "is not accepted here"),
+        (format!("X-Caller-Key: {short}\r\n"), "is not accepted here"),
+        (format!("X-Caller-Key: {OLD}f\r\n"), "is not accepted here"),
         (
             format!("X-Caller-Key: {}\r\n", digest(OLD)),
-            "does not count here",
+            "is not accepted here",
         ),
         (
             format!("X-Caller-Key: {OLD}\r\nX-Caller-Key: {OTHER}\r\n"),

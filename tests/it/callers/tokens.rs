@@ -195,7 +195,7 @@ fn a_token_and_a_key_count_together_only_when_both_are_the_same_callers() {
             "{key}"
         );
         assert!(
-            answer.text().contains("does not count here"),
+            answer.text().contains("is not accepted here"),
             "{}",
             answer.text()
         );
@@ -235,9 +235,9 @@ fn tokens_may_have_a_field_of_their_own_and_stand_alone_in_it() {
     for (fields, told) in [
         (
             format!("X-Caller-Token: Bearer {token}\r\n"),
-            "does not count here",
+            "is not accepted here",
         ),
-        ("X-Caller-Token:\r\n".to_owned(), "does not count here"),
+        ("X-Caller-Token:\r\n".to_owned(), "is not accepted here"),
         (
             bearing(&token),
             "show who calls: a workload token in x-caller-token",
