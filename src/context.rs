@@ -180,6 +180,8 @@ pub struct Exchange {
     pub shadow: Cell<Option<Shadowed>>,
     /// Why the gateway itself answered, if it did, or why the answer broke off.
     pub reason: Cell<Option<Reason>>,
+    /// Which of the reason's causes it was, if it has several.
+    pub cause: Cell<Option<&'static str>>,
     /// How far the request body has come.
     pub upload: Upload,
     /// How often the request was sent upstream, or was begun to be.
@@ -218,6 +220,7 @@ impl Exchange {
             permitted: Cell::new(false),
             shadow: Cell::new(None),
             reason: Cell::new(None),
+            cause: Cell::new(None),
             upload: Upload::default(),
             attempts: Cell::new(0),
             upstream_head: Cell::new(None),

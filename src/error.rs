@@ -256,6 +256,7 @@ struct Inner {
     retry_after: Option<Duration>,
     fields: Vec<(http::HeaderName, HeaderValue)>,
     source: Option<Source>,
+    cause: Option<&'static str>,
 }
 
 impl Error {
@@ -267,6 +268,7 @@ impl Error {
             retry_after: None,
             fields: Vec::new(),
             source: None,
+            cause: None,
         }))
     }
 
@@ -274,6 +276,13 @@ impl Error {
     #[must_use]
     pub fn because(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// Adds the word by which access lines and the audit tell this cause of the reason from its others.
+    #[must_use]
+    pub fn caused_by(mut self, word: &'static str) -> Self {
+        self.0.cause = Some(word);
         self
     }
 
@@ -294,6 +303,11 @@ impl Error {
     /// Returns the reason.
     pub fn reason(&self) -> Reason {
         self.0.reason
+    }
+
+    /// Returns the word for its cause, if the reason has several.
+    pub fn cause(&self) -> Option<&'static str> {
+        self.0.cause
     }
 
     /// Returns what the caller is told.

@@ -35,7 +35,7 @@ use crate::work::{Work, work};
 #[derive(Clone, Copy)]
 enum Known {
     ApiKey(usize),
-    Certificate,
+    Certificate(usize),
     Network(usize),
     Nothing,
     /// Whether the worker has seen the token before.
@@ -46,7 +46,8 @@ enum Known {
 #[library_benchmark(setup = prepare)]
 #[bench::token_cached(Known::Token(true))]
 #[bench::token_uncached(Known::Token(false))]
-#[bench::certificate(Known::Certificate)]
+#[bench::certificate(Known::Certificate(1))]
+#[bench::certificates_1000(Known::Certificate(1000))]
 #[bench::keys_1(Known::ApiKey(1))]
 #[bench::keys_1000(Known::ApiKey(1000))]
 #[bench::unix_peer(Known::UnixPeer)]
@@ -74,7 +75,7 @@ fn prepare(known: Known) -> Work {
             Known::Token(_) => {
                 fields.insert(AUTHORIZATION, token.clone());
             }
-            Known::Certificate | Known::Network(_) | Known::Nothing | Known::UnixPeer => {}
+            Known::Certificate(_) | Known::Network(_) | Known::Nothing | Known::UnixPeer => {}
         }
         // Each worker remembers tokens of its own.
         let layer = if matches!(known, Known::Token(false)) {
@@ -125,7 +126,7 @@ impl Service<Identified<Empty<Bytes>>> for Next {
 fn means(known: Known) -> Means {
     match known {
         Known::ApiKey(_) => Means::ApiKey,
-        Known::Certificate => Means::ClientCertificate,
+        Known::Certificate(_) => Means::ClientCertificate,
         Known::Network(_) => Means::Network,
         Known::Nothing => Means::Nothing,
         Known::Token(_) => Means::WorkloadToken,
@@ -143,8 +144,8 @@ fn settings(known: Known) -> Settings {
             api_keys: vec![KeyDigest::of(key(index).as_bytes())],
             ..named(index)
         }),
-        Known::Certificate => several(1, &|index| Caller {
-            certificates: vec![CertificateName::Uri(SPIFFE_ID.to_owned())],
+        Known::Certificate(number) => several(number, &|index| Caller {
+            certificates: vec![CertificateName::Uri(spiffe_id(index))],
             ..named(index)
         }),
         Known::Network(number) => several(number, &|index| Caller {
@@ -195,15 +196,15 @@ fn connection(known: Known) -> Connection {
             (Ipv4Addr::new(10, 0, last, 7), 40_000).into()
         }
         Known::UnixPeer => Endpoint::Unix,
-        Known::ApiKey(_) | Known::Certificate | Known::Nothing | Known::Token(_) => {
+        Known::ApiKey(_) | Known::Certificate(_) | Known::Nothing | Known::Token(_) => {
             (Ipv4Addr::LOCALHOST, 40_000).into()
         }
     };
     let mut connection = Connection::new(peer, local, accepts);
     match known {
-        Known::Certificate => {
+        Known::Certificate(number) => {
             let names = CertificateNames {
-                uris: [SPIFFE_ID.into()].into(),
+                uris: [spiffe_id(number / 2).into()].into(),
                 dns: Box::default(),
                 subject: None,
                 not_after: since_epoch() + Duration::from_hours(1),
@@ -278,9 +279,12 @@ fn key(index: usize) -> String {
     format!("{index:08x}-0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a6978")
 }
 
+fn spiffe_id(index: usize) -> String {
+    format!("spiffe://corp/ns/shop/sa/checkout-{index:04}")
+}
+
 const FIELD: HeaderName = HeaderName::from_static("x-caller-key");
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
-const SPIFFE_ID: &str = "spiffe://corp/ns/shop/sa/checkout";
 const SUBJECT: &str = "system:serviceaccount:shop:checkout";
 
 library_benchmark_group!(name = identify_group, benchmarks = caller);

@@ -20,7 +20,7 @@ use crate::peer::{CertificateNames, UnixPeer};
 pub struct Known {
     /// By the beginning of the digest, so that all that share one are compared whole.
     api_keys: HashMap<u64, Vec<(KeyDigest, CallerId)>>,
-    certificates: Vec<(CertificateName, CallerId)>,
+    certificates: Certificates,
     /// The smallest networks first.
     networks: Vec<(IpNet, CallerId)>,
     /// By issuer, in the order of their places.
@@ -33,7 +33,7 @@ impl Known {
     /// Prepares the callers.
     pub fn new(settings: &Settings) -> Self {
         let mut api_keys: HashMap<u64, Vec<_>> = HashMap::new();
-        let (mut certificates, mut networks) = (Vec::new(), Vec::new());
+        let (mut certificates, mut networks) = (Certificates::default(), Vec::new());
         let mut subjects: Vec<HashMap<Box<str>, CallerId>> = Vec::new();
         let mut unix_peers = Vec::new();
         for (id, caller) in settings.callers.iter() {
@@ -41,7 +41,9 @@ impl Known {
                 let same = api_keys.entry(digest.start()).or_default();
                 same.push((*digest, id));
             }
-            certificates.extend(caller.certificates.iter().map(|name| (name.clone(), id)));
+            for name in &caller.certificates {
+                certificates.add(name, id);
+            }
             networks.extend(caller.networks.iter().map(|network| (*network, id)));
             for Subject { issuer, subject } in &caller.subjects {
                 if subjects.len() <= issuer.0 {
@@ -87,7 +89,7 @@ impl Known {
         if accepts.client_certificate
             && let Some(names) = connection.certificate.get()
         {
-            for caller in self.by_certificate(names) {
+            for caller in self.certificates.of(names) {
                 if !names.is_valid_at(clock::since_epoch()) {
                     return Err(Unknown::Expired.told(accepts));
                 }
@@ -124,22 +126,14 @@ impl Known {
     }
 
     fn by_api_key(&self, key: &HeaderValue) -> Option<CallerId> {
+        // Nothing is nobody's, whatever a digest says.
+        if key.is_empty() {
+            return None;
+        }
         let digest = KeyDigest::of(key.as_bytes());
         let same = self.api_keys.get(&digest.start())?;
         let found = same.iter().find(|(known, _)| *known == digest);
         found.map(|(_, caller)| *caller)
-    }
-
-    /// Returns all callers that a name in the certificate is of. Usually there is one, or none: that it was verified does
-    /// not make a certificate anybody's here.
-    fn by_certificate(&self, names: &CertificateNames) -> impl Iterator<Item = CallerId> {
-        let of = |name: &CertificateName| match name {
-            CertificateName::Dns(name) => names.has_dns(name),
-            CertificateName::Subject(name) => names.subject.as_deref() == Some(name),
-            CertificateName::Uri(uri) => names.has_uri(uri),
-        };
-        let all = self.certificates.iter().filter(move |(name, _)| of(name));
-        all.map(|(_, caller)| *caller)
     }
 
     fn by_subject(&self, claims: &Claims) -> Option<CallerId> {
@@ -157,6 +151,35 @@ impl Known {
         let mut networks = self.networks.iter();
         let found = networks.find(|(network, _)| network.contains(&address));
         found.map(|(_, caller)| *caller)
+    }
+}
+
+/// The callers by the names in their certificates.
+#[derive(Clone, Debug, Default)]
+struct Certificates {
+    dns: HashMap<Box<str>, CallerId>,
+    subjects: HashMap<Box<str>, CallerId>,
+    uris: HashMap<Box<str>, CallerId>,
+}
+
+impl Certificates {
+    fn add(&mut self, name: &CertificateName, caller: CallerId) {
+        let (names, name) = match name {
+            CertificateName::Dns(name) => (&mut self.dns, name),
+            CertificateName::Subject(name) => (&mut self.subjects, name),
+            CertificateName::Uri(name) => (&mut self.uris, name),
+        };
+        names.insert(name.as_str().into(), caller);
+    }
+
+    /// Returns all callers that a name in the certificate is of. Usually there is one, or none: that it was verified does
+    /// not make a certificate anybody's here. Names are compared as a whole; both sides have those of DNS in lower case.
+    fn of(&self, names: &CertificateNames) -> impl Iterator<Item = CallerId> {
+        let uris = names.uris_that_count().filter_map(|uri| self.uris.get(uri));
+        let dns = names.dns.iter().filter_map(|name| self.dns.get(name));
+        let subject = names.subject.as_ref();
+        let subject = subject.and_then(|subject| self.subjects.get(subject));
+        uris.chain(dns).chain(subject).copied()
     }
 }
 
@@ -193,7 +216,7 @@ mod tests {
                     ..Caller::unknown("reports".to_owned())
                 },
                 Caller {
-                    api_keys: vec![KeyDigest::of(b"other")],
+                    api_keys: vec![KeyDigest::of(b"other"), KeyDigest::of(b"")],
                     networks: vec![network("10.1.0.0/16"), network("fd00::/8")],
                     ..Caller::unknown("crm".to_owned())
                 },
@@ -250,13 +273,76 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_of_whoever_has_one_of_its_names_as_a_whole() {
+        let id = "spiffe://corp/nightly";
+        let named = |name: &str, certificates: Vec<CertificateName>| Caller {
+            certificates,
+            ..Caller::unknown(name.to_owned())
+        };
+        let known = Known::new(&Settings {
+            callers: PerCaller::from_iter([
+                Caller::unknown("anonymous".to_owned()),
+                named("nightly", vec![CertificateName::Uri(id.to_owned())]),
+                named(
+                    "batch",
+                    vec![
+                        CertificateName::Dns("batch.corp".to_owned()),
+                        CertificateName::Subject("CN=batch".to_owned()),
+                    ],
+                ),
+            ]),
+            fields: Vec::new(),
+        });
+        let of = |uris: &[&str], dns: &[&str], subject: Option<&str>| {
+            let all = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect();
+            let names = CertificateNames {
+                uris: all(uris),
+                dns: all(dns),
+                subject: subject.map(Box::from),
+                not_after: std::time::Duration::MAX,
+                fingerprint: [0; 32],
+            };
+            let callers = known.certificates.of(&names);
+            callers.map(|caller| caller.0).collect::<Vec<_>>()
+        };
+
+        assert_eq!(of(&[id], &["a"], Some("CN=a")), [1]);
+        assert_eq!(of(&[], &["a", "batch.corp"], None), [2]);
+        assert_eq!(of(&[], &["batch.corp"], Some("CN=batch")), [2, 2]);
+        assert_eq!(of(&[id], &[], Some("CN=batch")), [1, 2]);
+        for (uris, dns, subject) in [
+            (&[id, "urn:a"][..], &[][..], None),
+            (
+                &["spiffe://corp/nightly/", "spiffe://corp/night"],
+                &[],
+                None,
+            ),
+            (&["spiffe://Corp/nightly"], &[], None),
+            (&["CN=batch", "batch.corp"], &[id], Some(id)),
+            (
+                &[],
+                &["corp", "a.batch.corp", "batch.corp.", "*.corp"],
+                None,
+            ),
+            (&[], &["CN=batch"], Some("CN=batch,O=Corp")),
+            (&[], &[], Some("batch.corp")),
+        ] {
+            assert!(
+                of(uris, dns, subject).is_empty(),
+                "{uris:?} {dns:?} {subject:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_refused_whatever_else_there_is() {
         for address in ["192.0.2.1", "10.1.2.3"] {
             for key in ["", "ol", "old ", "Old"] {
                 let refused = identify(address, Some(key), accepts(true)).unwrap_err();
                 assert_eq!(
                     refused,
-                    "what the request shows of its caller does not count here; what does is an API key in x-caller-key"
+                    "what the request shows of its caller is not accepted here; what can be is an API key in x-caller-key; \
+                     the gateway's operator finds why by the request id"
                 );
             }
         }

@@ -99,6 +99,7 @@ impl Identify {
             let wait = self.verifier.issuers().retry_after(wanted, Instant::now());
             return Error::new(refusal.reason(), detail)
                 .because(refusal)
+                .caused_by(refusal.word())
                 .after(wait);
         }
         unknown.told(&received.exchange.connection.accepts)

@@ -26,8 +26,19 @@ use crate::peer::UnixPeer;
 pub struct Settings {
     /// All of them. The first is whoever shows nothing, and is known by nothing.
     pub callers: PerCaller<Caller>,
-    /// The fields in which proofs may be shown, at any listener.
+    /// The fields in which proofs may be shown, at any listener, and may have been shown before.
     pub fields: Vec<HeaderName>,
+}
+
+impl Settings {
+    /// Adds the fields of the configuration before: callers who have not changed yet still send proofs in them that are good.
+    #[must_use]
+    pub fn after(mut self, before: &Self) -> Self {
+        let gone = before.fields.iter();
+        let gone: Vec<_> = gone.filter(|it| !self.fields.contains(it)).collect();
+        self.fields.extend(gone.into_iter().cloned());
+        self
+    }
 }
 
 /// A caller, and by what it is known: by any of it.

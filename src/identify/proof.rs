@@ -41,7 +41,8 @@ const SCHEME: &[u8] = b"Bearer ";
 impl Proofs {
     /// Takes all fields out of a request that may hold a proof, and returns those that the listener looks at. `fields` are
     /// those of all listeners: a key that is shown at the wrong one, or in a field that is spelled with `_` for `-`, shows
-    /// nothing and goes no further either.
+    /// nothing and goes no further either. What the listener looks at was settled when the connection was accepted, and need
+    /// not be among them.
     ///
     /// # Errors
     /// [`crate::error::Reason::CallerUnknown`] when there is more than one of a kind.
@@ -51,18 +52,38 @@ impl Proofs {
         accepts: &Accepts,
     ) -> Result<Self, Error> {
         let mut proofs = Self::default();
+        let looked_at = [accepts.api_key.as_ref(), accepts.workload_token.as_ref()];
+        let lengths = looked_at
+            .into_iter()
+            .flatten()
+            .fold(fields.lengths, |lengths, field| lengths | bit(field));
+        let holds_proof = |name: &HeaderName| {
+            let own = || looked_at.into_iter().flatten();
+            lengths & bit(name) != 0 && own().chain(&fields.all).any(|field| is_like(field, name))
+        };
+        // Most requests show nothing, or one thing.
+        if !headers.keys().any(holds_proof) {
+            return Ok(proofs);
+        }
         if let Some(field) = &accepts.api_key {
-            let only = only(headers, field);
+            let only = take_only(headers, field);
             proofs.api_key = only.map_err(|repeated| repeated.told(accepts))?;
         }
         if let Some(field) = &accepts.workload_token {
-            let only = only(headers, field).map_err(|repeated| repeated.told(accepts))?;
+            let only = take_only(headers, field);
+            let only = only.map_err(|repeated| repeated.told(accepts))?;
             proofs.token = only.map(|value| Token {
                 value,
                 has_scheme: *field == AUTHORIZATION,
             });
         }
-        fields.remove_from(headers);
+        if headers.keys().any(holds_proof) {
+            let rest = headers.keys().filter(|name| holds_proof(name));
+            let rest: Vec<HeaderName> = rest.cloned().collect();
+            for name in rest {
+                headers.remove(name);
+            }
+        }
         Ok(proofs)
     }
 }
@@ -71,47 +92,32 @@ impl Proofs {
 #[derive(Clone, Debug)]
 pub struct Fields {
     all: Box<[HeaderName]>,
-    /// A bit for each length of those that can be spelled otherwise, so that few names need a closer look.
+    /// A bit for each of their lengths, so that few names need a closer look.
     lengths: u64,
 }
 
 impl Fields {
     /// Prepares them.
     pub fn new(all: &[HeaderName]) -> Self {
-        let with_hyphen = all.iter().filter(|field| field.as_str().contains('-'));
         Self {
-            lengths: with_hyphen.fold(0, |lengths, field| lengths | bit(field)),
+            lengths: all.iter().fold(0, |lengths, field| lengths | bit(field)),
             all: all.into(),
         }
     }
 
-    fn remove_from(&self, headers: &mut HeaderMap) {
-        for field in &self.all {
-            headers.remove(field);
-        }
-        if headers.keys().any(|name| self.is_misspelt(name)) {
-            let names = headers.keys().filter(|name| self.is_misspelt(name));
-            let names: Vec<HeaderName> = names.cloned().collect();
-            for name in names {
-                headers.remove(name);
-            }
-        }
+    /// Tells whether what is in a field of this name is taken out.
+    pub fn hold(&self, name: &HeaderName) -> bool {
+        self.all.iter().any(|field| is_like(field, name))
     }
+}
 
-    /// Tells whether a name is one of the fields' but for `_` in the place of `-`, which servers that hand fields to
-    /// programs as variables take for the same.
-    fn is_misspelt(&self, name: &HeaderName) -> bool {
-        if self.lengths & bit(name) == 0 {
-            return false;
-        }
-        let name = name.as_str();
-        let spells = |field: &HeaderName| {
-            let both = field.as_str().bytes().zip(name.bytes());
-            let mut alike = both.map(|both| both.0 == both.1 || both == (b'-', b'_'));
-            field.as_str().len() == name.len() && alike.all(|alike| alike)
-        };
-        self.all.iter().any(spells)
-    }
+/// Tells whether two names are the same, be there `_` in the place of `-`: servers that hand fields to programs as variables
+/// take them for the same.
+fn is_like(field: &HeaderName, name: &HeaderName) -> bool {
+    let (field, name) = (field.as_str(), name.as_str());
+    let same = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    let mut both = field.bytes().zip(name.bytes());
+    field.len() == name.len() && both.all(|(one, other)| same(one) == same(other))
 }
 
 /// Returns the bit of a name's length; the last is for all that are longer.
@@ -119,24 +125,29 @@ fn bit(name: &HeaderName) -> u64 {
     1 << name.as_str().len().min(63)
 }
 
-/// Returns the value of a field that may be there once.
-fn only(headers: &HeaderMap, field: &HeaderName) -> Result<Option<HeaderValue>, Unknown> {
-    let mut values = headers.get_all(field).iter();
-    let first = values.next().cloned();
-    match values.next() {
-        None => Ok(first),
-        Some(_) => Err(Unknown::Repeated),
+/// Takes out the value of a field that may be there once. Nothing that is printed shows it.
+fn take_only(headers: &mut HeaderMap, field: &HeaderName) -> Result<Option<HeaderValue>, Unknown> {
+    if headers.get_all(field).iter().nth(1).is_some() {
+        return Err(Unknown::Repeated);
     }
+    let mut only = headers.remove(field);
+    if let Some(only) = &mut only {
+        only.set_sensitive(true);
+    }
+    Ok(only)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn named(name: &str) -> HeaderName {
+        HeaderName::from_bytes(name.as_bytes()).unwrap()
+    }
+
     #[test]
     fn a_proof_goes_no_further_however_its_field_is_spelled() {
         let long = format!("x-{}", "a".repeat(80));
-        let named = |name: &str| HeaderName::from_bytes(name.as_bytes()).unwrap();
         let fields = Fields::new(&[
             AUTHORIZATION,
             named("x-caller-key"),
@@ -172,6 +183,40 @@ mod tests {
             "x.caller.key",
         ] {
             assert!(goes_on(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_connection_was_accepted_with_is_taken_out_too_and_is_printed_nowhere() {
+        let accepts = Accepts {
+            api_key: Some(named("x-old-key")),
+            workload_token: Some(named("x-old-token")),
+            ..Accepts::clone(&Accepts::anybody(false))
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("x-old-key", "k-1"),
+            ("x_old_key", "k-2"),
+            ("x-old-token", "t-1"),
+            ("X-Old_Token", "t-2"),
+            ("x-new-key", "k-3"),
+            ("x-team", "crm"),
+        ] {
+            headers.append(named(name), HeaderValue::from_static(value));
+        }
+
+        let fields = Fields::new(&[named("x-new-key")]);
+        let proofs = Proofs::take(&mut headers, &fields, &accepts).unwrap();
+
+        assert_eq!(proofs.api_key.as_ref().unwrap(), "k-1");
+        let token = proofs.token.as_ref().unwrap();
+        assert_eq!(token.bytes(), Some(&b"t-1"[..]));
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-team"]);
+        for printed in [format!("{proofs:?}"), format!("{token:?}")] {
+            assert!(
+                !printed.contains("k-1") && !printed.contains("t-1"),
+                "{printed}"
+            );
         }
     }
 }

@@ -38,14 +38,30 @@ impl Unknown {
             }
             (_, Some(counts)) => {
                 format!(
-                    "what the request shows of its caller does not count here; what does is {counts}"
+                    "what the request shows of its caller is not accepted here; what can be is {counts}; the gateway's operator finds why by the request id"
                 )
             }
         };
-        let error = Error::new(Reason::CallerUnknown, detail).because(self);
+        let error = Error::new(Reason::CallerUnknown, detail)
+            .because(self)
+            .caused_by(self.word());
         match self.challenge(accepts) {
             Some(challenge) => error.with_field(header::WWW_AUTHENTICATE, challenge),
             None => error,
+        }
+    }
+
+    /// Returns the word that access lines and the audit use. The README lists all.
+    fn word(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key_unknown",
+            Self::Expired => "certificate_expired",
+            Self::Nothing => "nothing_shown",
+            Self::Repeated => "proof_repeated",
+            Self::Scheme => "no_bearer_token",
+            Self::Several => "callers_differ",
+            Self::Subject => "subject_unknown",
+            Self::Token(refusal) => refusal.word(),
         }
     }
 
@@ -90,4 +106,37 @@ fn counts(accepts: &Accepts) -> Option<String> {
     let all = token.into_iter().chain(certificate).chain(key);
     let all: Vec<_> = all.collect();
     (!all.is_empty()).then(|| all.join(", or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_has_a_word_for_each_cause_and_no_two_are_alike() {
+        let others = [
+            Unknown::ApiKey,
+            Unknown::Expired,
+            Unknown::Nothing,
+            Unknown::Repeated,
+            Unknown::Scheme,
+            Unknown::Several,
+            Unknown::Subject,
+        ];
+        let of_tokens = Refusal::samples().into_iter().map(Unknown::Token);
+        let mut words: Vec<_> = others
+            .into_iter()
+            .chain(of_tokens)
+            .map(Unknown::word)
+            .collect();
+
+        let readme = include_str!("../../README.md");
+        for word in &words {
+            assert!(readme.contains(&format!("| `{word}` |")), "{word}");
+        }
+        let all = words.len();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), all);
+    }
 }

@@ -145,7 +145,7 @@ impl Fetch {
             ..self.server.connect.clone()
         });
         let made = made.map_err(|error| {
-            let message = format!("no TLS with {}: {error}", url.origin());
+            let message = format!("no TLS with {}: {error}", url.shown());
             Failure::new(Class::Unreachable, message)
         })?;
         Ok(self.elsewhere.insert(made).clone())
@@ -153,6 +153,7 @@ impl Fetch {
 
     async fn get(&self, url: &Url, dialer: &Dialer) -> Result<Bytes, Failure> {
         let unreachable = |message: String| Failure::new(Class::Unreachable, message);
+        let shown = url.shown();
         let mut request = Request::builder()
             .method(Method::GET)
             .uri(url.target().as_str())
@@ -165,7 +166,7 @@ impl Fetch {
         }
         let request = request
             .body(Full::new(Bytes::new()))
-            .map_err(|_| unreachable(format!("{url} is no legal target")))?;
+            .map_err(|_| unreachable(format!("{shown} is no legal target")))?;
         // Fetches are minutes apart, so each has a connection of its own.
         let pool = Pool::new(dialer.clone(), Arc::default());
         let deadline = Instant::now() + self.server.timeout;
@@ -176,9 +177,9 @@ impl Fetch {
                 let error = unanswered.error;
                 if error.reason() == Reason::UpstreamTimeout {
                     let time = self.server.timeout;
-                    unreachable(format!("{url} did not answer within {time:?}"))
+                    unreachable(format!("{shown} did not answer within {time:?}"))
                 } else {
-                    unreachable(format!("{url}: {}", error.story()))
+                    unreachable(format!("{shown}: {}", error.story()))
                 }
             })?;
         let (head, body) = response.into_parts();
@@ -193,7 +194,7 @@ impl Fetch {
                 retry_after: asked.and_then(|value| aep::retry_after(value, clock::since_epoch())),
                 ..Failure::new(
                     Class::Refused,
-                    format!("{url} answered {}{hint}", head.status.as_u16()),
+                    format!("{shown} answered {}{hint}", head.status.as_u16()),
                 )
             });
         }
@@ -202,7 +203,7 @@ impl Fetch {
             if error.is::<LengthLimitError>() {
                 invalid(url, &InvalidKeys::TooLarge)
             } else {
-                unreachable(format!("the answer of {url} broke off"))
+                unreachable(format!("the answer of {shown} broke off"))
             }
         })?;
         Ok(body.to_bytes())
@@ -216,5 +217,8 @@ impl Fetch {
 }
 
 fn invalid(url: &Url, error: &dyn std::error::Error) -> Failure {
-    Failure::new(Class::Invalid, format!("what {url} answered {error}"))
+    Failure::new(
+        Class::Invalid,
+        format!("what {} answered {error}", url.shown()),
+    )
 }

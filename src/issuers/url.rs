@@ -37,6 +37,17 @@ impl Url {
         &self.target
     }
 
+    /// Returns what is shown of it to operators: without its query, which may hold what is not for them, and not longer than a
+    /// line can bear, since a document may have chosen it.
+    pub fn shown(&self) -> String {
+        let mut shown = format!("{}{}", self.origin, self.target.path());
+        if let Some((end, _)) = shown.char_indices().nth(MOST_SHOWN) {
+            shown.truncate(end);
+            shown.push('…');
+        }
+        shown
+    }
+
     /// Returns the URL of the OIDC discovery document that belongs to this one.
     ///
     /// # Source
@@ -54,6 +65,9 @@ impl Url {
         })
     }
 }
+
+/// Characters.
+const MOST_SHOWN: usize = 200;
 
 impl FromStr for Url {
     type Err = InvalidUrl;
@@ -107,6 +121,26 @@ mod tests {
             "https://a.example/a b",
         ] {
             assert!(wrong.parse::<Url>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn of_a_url_no_query_is_shown_and_no_more_than_a_line_can_bear() {
+        let shown = |url: &str| url.parse::<Url>().unwrap().shown();
+
+        assert_eq!(
+            shown("https://a.example/keys?token=s3ntinel"),
+            "https://a.example/keys"
+        );
+        for long in [
+            format!("https://a.example/{}?s3ntinel", "k".repeat(60_000)),
+            format!("https://{}.example/", "k".repeat(60_000)),
+        ] {
+            let shown = shown(&long);
+            assert!(
+                shown.chars().count() == 201 && shown.ends_with("k…"),
+                "{shown}"
+            );
         }
     }
 

@@ -98,6 +98,7 @@ where
             Ok(response) => response.map(Answer::upstream),
             Err(error) => {
                 this.exchange.reason.set(Some(error.reason()));
+                this.exchange.cause.set(error.cause());
                 tell(&error, this.exchange);
                 problem(&error, this.exchange)
             }

@@ -79,7 +79,11 @@ pub(super) fn next(
     plan.check()?;
     // Last, since it makes series that a plan which is refused must not leave behind.
     let metrics = before.metrics.renewed(&names(settings));
-    Ok(Plan { metrics, ..plan })
+    Ok(Plan {
+        identify: settings.identify.clone().after(&before.identify),
+        metrics,
+        ..plan
+    })
 }
 
 /// What goes on from one plan to the next.

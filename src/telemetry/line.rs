@@ -27,6 +27,8 @@ pub(super) struct Line<'a> {
     pub(super) status: Option<u16>,
     pub(super) end: &'static str,
     pub(super) reason: Option<&'static str>,
+    /// Which of the reason's causes it was, if it has several.
+    pub(super) cause: Option<&'static str>,
     /// Why it would have been refused, if that were not only tried out.
     pub(super) would_refuse: Option<&'static str>,
     /// What a shadow's rules decided, if it is another thing.
@@ -125,6 +127,9 @@ impl Line<'_> {
         if let Some(reason) = self.reason {
             json::word(buffer, member!("reason"), reason);
         }
+        if let Some(cause) = self.cause {
+            json::word(buffer, member!("cause"), cause);
+        }
         if let Some(reason) = self.would_refuse {
             json::word(buffer, member!("would_refuse"), reason);
         }
@@ -174,9 +179,11 @@ impl Line<'_> {
             Some(status) => write!(buffer, "{status} {}", self.end),
             None => write!(buffer, "{dash} {}", self.end),
         };
-        if let Some(reason) = self.reason {
-            let _ = write!(buffer, " ({reason})");
-        }
+        let _ = match (self.reason, self.cause) {
+            (Some(reason), Some(cause)) => write!(buffer, " ({reason}: {cause})"),
+            (Some(reason), None) => write!(buffer, " ({reason})"),
+            (None, _) => Ok(()),
+        };
         if let Some(reason) = self.would_refuse {
             let _ = write!(buffer, " (would be refused: {reason})");
         }
@@ -256,6 +263,7 @@ mod tests {
             status: Some(200),
             end: "complete",
             reason: None,
+            cause: None,
             would_refuse: None,
             shadow: None,
             side: None,

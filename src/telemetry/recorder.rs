@@ -171,6 +171,7 @@ impl Recorder {
         Event {
             timestamp: clock::since_epoch(),
             request_id: exchange.request_id.to_str().unwrap_or_default(),
+            peer: exchange.connection.peer.ip(),
             caller: identity
                 .and_then(|who| self.names.callers.get(who.caller).ok())
                 .map(|caller| caller.name.as_str()),
@@ -187,6 +188,7 @@ impl Recorder {
             organization: place.map(|place| place.organization.as_str()),
             decision,
             reason: told.map(|reason| reason.meaning().code),
+            cause: exchange.cause.get(),
             status: outcome.status.map(|status| status.as_u16()),
             upstream_status: exchange.upstream_status.get().map(|status| status.as_u16()),
         }
@@ -226,6 +228,7 @@ impl Recorder {
             status: outcome.status.map(|status| status.as_u16()),
             end,
             reason: meaning.map(|meaning| meaning.code),
+            cause: exchange.cause.get(),
             would_refuse: exchange
                 .would_refuse
                 .get()

@@ -8,7 +8,7 @@ use profile_gateway::listener::{Access, Settings, Version};
 use super::{messages, sources, with};
 
 /// The sources of the other tests, with lists of accounts and a certificate with its key.
-fn outside() -> Supplied {
+pub(super) fn outside() -> Supplied {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])
         .expect("a name is all it needs");
     sources()

@@ -7,6 +7,7 @@ macro_rules! key {
 }
 
 mod audit;
+mod callers;
 mod egress;
 mod examples;
 mod faults;

@@ -121,6 +121,7 @@ fn one(
     for (key, path) in places(caller.api_key.as_ref(), &path.key("api_key")) {
         let Written(KeyDigest(digest)) = key.sha256;
         let path = path.key("sha256");
+        check_key(&digest, &path, cross);
         unique(&mut taken.api_keys, digest, path, "API key", cross);
         known.api_keys.push(digest);
     }
@@ -183,6 +184,26 @@ fn one(
         }
     }
     known
+}
+
+/// Reports the digest of a key that everybody has.
+fn check_key(digest: &identify::KeyDigest, path: &KeyPath, cross: &mut Cross<'_>) {
+    for (key, message, help) in [
+        (
+            "",
+            "is the digest of an empty key",
+            "was $KEY set where it was made?",
+        ),
+        (
+            "test",
+            "is the digest of `test`, which an example may have had",
+            "make a key with openssl rand -hex 32",
+        ),
+    ] {
+        if *digest == identify::KeyDigest::of(key.as_bytes()) {
+            cross.fault(path, &[], message, |fault| fault.help(help));
+        }
+    }
 }
 
 /// Returns what is written once or in a list, each with its place.

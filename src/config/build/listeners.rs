@@ -7,13 +7,13 @@ use std::time::Duration;
 use secrecy::zeroize::Zeroizing;
 
 use super::Cross;
+use super::acceptance;
 use super::callers::Callers;
-use crate::config::file::{self, Anonymous, File, Listener, ListenerTls, Means, TlsVersion};
+use crate::config::file::{self, File, Listener, ListenerTls, TlsVersion};
 use crate::config::format::Written;
-use crate::config::name::{Account, FieldName, FileMode, FilePath};
+use crate::config::name::{Account, FileMode, FilePath};
 use crate::config::path::{KeyPath, top};
 use crate::config::sources::reason;
-use crate::context::Accepts;
 use crate::listener::{
     self, Access, Address, Clients, Demand, Identity, InvalidClients, InvalidIdentity, Tls,
 };
@@ -40,6 +40,7 @@ pub(super) fn build(
             ..one(listener, callers, &path, cross)
         });
     }
+    acceptance::check(file, &listeners, cross);
     listeners
 }
 
@@ -75,17 +76,6 @@ fn one(
     cross: &mut Cross<'_>,
 ) -> listener::Settings {
     let address = listener.address.0.clone();
-    let local = address.is_local();
-    if !local && listener.anonymous.is_none() && !callers.are_known() {
-        let message =
-            "the address can be reached from other machines, and no caller has to show who it is";
-        let anonymous = path.key("anonymous");
-        cross.fault(&path.key("address"), &[&anonymous], message, |fault| {
-            fault.help(
-                "configure `callers`, or write `anonymous: allow` if everybody who reaches it may do what the routes permit, or listen on 127.0.0.1",
-            )
-        });
-    }
     if listener.api_key_header == listener.token_header {
         let message = "is the field for tokens, too";
         cross.fault(
@@ -141,7 +131,7 @@ fn one(
         self::tls(tls, timeout, &path.key("tls"), cross)
     });
     listener::Settings {
-        accepts: Arc::new(accepts(listener, local, callers)),
+        accepts: Arc::new(acceptance::of_one(listener, callers, path, cross)),
         access: access(listener, path, cross),
         address,
         backlog: listener.backlog,
@@ -162,31 +152,6 @@ fn one(
         reuse_port: listener.reuse_port,
         tls,
         upstream_connections: 0,
-    }
-}
-
-/// Says by what callers may be known at a listener.
-fn accepts(listener: &Listener, local: bool, callers: &Callers) -> Accepts {
-    let by = |means| {
-        let listed = listener.identify.as_ref();
-        callers.has(means) && listed.is_none_or(|listed| listed.contains(&means))
-    };
-    let asks = listener
-        .tls
-        .as_ref()
-        .is_some_and(|tls| tls.client_ca.is_some());
-    let default = local && !callers.are_known();
-    let Written(FieldName(api_key)) = &listener.api_key_header;
-    let Written(FieldName(token)) = &listener.token_header;
-    Accepts {
-        anonymous: listener
-            .anonymous
-            .map_or(default, |anonymous| anonymous == Anonymous::Allow),
-        api_key: by(Means::ApiKey).then(|| api_key.clone()),
-        client_certificate: asks && by(Means::ClientCertificate),
-        network: by(Means::Network),
-        workload_token: by(Means::WorkloadToken).then(|| token.clone()),
-        unix_peer: matches!(listener.address.0, Address::Unix(_)) && by(Means::UnixPeer),
     }
 }
 

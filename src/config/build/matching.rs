@@ -14,6 +14,7 @@ use crate::config::file::{
 use crate::config::format::Written;
 use crate::config::nearest::nearest;
 use crate::config::path::{KeyPath, top};
+use crate::identify::Fields;
 use crate::rewrite::{Prefix, Rewrite};
 use crate::route::{Expected, HeaderCondition, OperationPattern, Rule, SANDBOX};
 
@@ -53,12 +54,14 @@ pub(super) fn check(
     route: &Route,
     rule: &Rule,
     operations: &Operations,
+    proofs: &Fields,
     cross: &mut Cross<'_>,
 ) {
     let path = top("routes").index(index);
     let matching = path.key("match");
     check_paths(&route.matching, &matching, cross);
-    check_headers(&route.matching.headers, &matching.key("headers"), cross);
+    let headers = &route.matching.headers;
+    check_headers(headers, proofs, &matching.key("headers"), cross);
     check_operations(&route.matching, &matching, operations, cross);
     check_rewrite(route, rule, &path, cross);
     check_segment(route, rule, &path, cross);
@@ -117,7 +120,7 @@ fn check_paths(matching: &Match, path: &KeyPath, cross: &mut Cross<'_>) {
     }
 }
 
-fn check_headers(headers: &[HeaderMatch], path: &KeyPath, cross: &mut Cross<'_>) {
+fn check_headers(headers: &[HeaderMatch], proofs: &Fields, path: &KeyPath, cross: &mut Cross<'_>) {
     let mut seen: HashSet<&HeaderName> = HashSet::new();
     for (index, header) in headers.iter().enumerate() {
         let path = path.index(index);
@@ -144,6 +147,13 @@ fn check_headers(headers: &[HeaderMatch], path: &KeyPath, cross: &mut Cross<'_>)
                 let message = format!("excludes `{first}`: a field has one condition");
                 cross.fault(&path.key(second), &[], message, |fault| fault);
             }
+        }
+        if proofs.hold(&header.name.0.0) {
+            let message = "is a field that callers show a proof in, which is taken out before routes are looked at";
+            let rests_on = [&top("listeners")];
+            cross.fault(&path.key("name"), &rests_on, message, |fault| {
+                fault.help("choose another field; whom a route is for, `callers` says")
+            });
         }
         if !seen.insert(&header.name.0.0) {
             let message = "stands in the list twice: a field has one condition";

@@ -1,5 +1,6 @@
 //! From the file to each part's `Settings`, checked against each other.
 
+mod acceptance;
 mod audit;
 mod callers;
 mod certificates;

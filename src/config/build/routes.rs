@@ -17,6 +17,7 @@ use crate::config::format::Written;
 use crate::config::name::Guarded;
 use crate::config::path::top;
 use crate::connect::Patience;
+use crate::identify::Fields;
 use crate::ims::CredentialSettings;
 use crate::{authorize, credentials, forward, limit, route};
 
@@ -52,8 +53,9 @@ pub(super) fn build(
     };
     if !file.routes.is_empty() {
         let both = file.routes.iter().zip(&route.routes);
+        let proofs = Fields::new(&callers.settings.fields);
         for (index, (written, rule)) in both.enumerate() {
-            matching::check(index, written, rule, &route.operations, cross);
+            matching::check(index, written, rule, &route.operations, &proofs, cross);
         }
         check_ties(&file.routes, &route, cross);
     }

@@ -15,9 +15,9 @@ use crate::secret::Secret;
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Audit {
-    /// A secret of this deployment, of 16 bytes or more, with which callers' names, organisations and request ids are hashed:
-    /// the same name has the same hash for as long as the secret is the same, and nobody reads the name from it. Take it from a
-    /// file: `${file:/var/run/secrets/audit/key}`. Default: none, they are written as they are.
+    /// A secret of this deployment, of 16 bytes or more, with which callers' names and addresses, organisations and request
+    /// ids are hashed: the same name has the same hash for as long as the secret is the same, and nobody reads the name from
+    /// it. Take it from a file: `${file:/var/run/secrets/audit/key}`. Default: none, they are written as they are.
     #[serde(default)]
     #[schemars(with = "Written<Secret>")]
     pub(in crate::config) hash_ids: Option<Written<Secret>>,

@@ -114,7 +114,8 @@ pub(in crate::config) struct Peer {
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct ApiKey {
     /// The SHA-256 digest of the key, in 64 hexadecimal digits: `printf %s "$KEY" | sha256sum`. Make keys long and random, as
-    /// `openssl rand -hex 32` does: a digest of what can be guessed can be guessed too.
+    /// `openssl rand -hex 32` does: a digest of what can be guessed can be guessed too. Those of nothing
+    /// and of `test` are refused.
     pub(in crate::config) sha256: Written<KeyDigest>,
 }
 

@@ -20,9 +20,10 @@ pub(in crate::config) struct Listener {
     /// free one. `[::]:8080` takes callers over IPv4 too. The file of a socket is made at the start, in the place of one
     /// that nobody listens at, and removed at the end. Default 127.0.0.1:8080.
     pub(in crate::config) address: Written<Address>,
-    /// Whether callers who show nothing of who they are are served: `allow` or `refuse`. Default: `refuse` where `callers` are
-    /// configured that can be known here. Without any: `allow` on loopback and Unix sockets; elsewhere it has to be written
-    /// out then, since everybody who reaches the address gets what the routes permit.
+    /// Whether callers who show nothing of who they are are served: `allow` or `refuse`. Default: `refuse` as soon as there
+    /// are `callers`, on loopback and Unix sockets too. Without any: `allow` on loopback and Unix sockets; elsewhere it has to
+    /// be written out, since everybody who reaches the address gets what the routes permit, as it has to be where none of
+    /// the `callers` can be known.
     #[schemars(with = "Anonymous")]
     pub(in crate::config) anonymous: Option<Anonymous>,
     /// The field in which callers show an API key. It ends here, whatever is in it. `x-api-key` is possible too, for
@@ -38,8 +39,9 @@ pub(in crate::config) struct Listener {
     pub(in crate::config) group: Option<Written<Account>>,
     /// Whether HTTP/2 is spoken besides HTTP/1.1: in clear text with prior knowledge, over TLS by ALPN. Default true.
     pub(in crate::config) http2: bool,
-    /// By what callers may be known here: `workload_token`, `client_certificate`, `api_key`, `unix_peer`, `network`. What is not listed is not looked at. Default: all of
-    /// them.
+    /// By what callers may be known here: `workload_token`, `client_certificate` (with `tls.client_ca`), `api_key`,
+    /// `unix_peer` (at a Unix socket), `network` (at an IP address). What is not listed is not looked at, and what is has to
+    /// be what a caller is known by. Default: whatever of them can be.
     #[schemars(with = "Vec<Means>", length(min = 1), extend("uniqueItems" = true))]
     pub(in crate::config) identify: Option<Vec<Means>>,
     /// Bounds on what a caller may send.

@@ -68,7 +68,8 @@ pub(in crate::config) struct HeaderMatch {
     #[serde(default)]
     #[schemars(with = "Written<FieldValue>")]
     pub(in crate::config) exact: Option<Written<FieldValue>>,
-    /// The name of the field, whatever its case. Callers' proofs of who they are have been taken out before.
+    /// The name of the field, whatever its case. It is none that callers show proofs in at a listener (`api_key_header`,
+    /// `token_header`): those have been taken out before.
     pub(in crate::config) name: Written<MatchField>,
     /// What the value begins with. Example: application/.
     #[serde(default)]

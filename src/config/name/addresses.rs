@@ -1,6 +1,6 @@
 //! Addresses, networks, hosts and what leads to them, as configuration writes them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -35,13 +35,17 @@ impl Format for Cidr {
         let net: IpNet = text
             .parse()
             .map_err(|_| format!("must be {}", Self::WHAT))?;
-        if net.addr() == net.network() {
-            Ok(Self(net))
-        } else {
-            Err(format!(
+        if net.addr() != net.network() {
+            return Err(format!(
                 "has address bits after the prefix; the network is {}",
                 net.trunc()
-            ))
+            ));
+        }
+        match as_ipv4(net) {
+            None => Ok(Self(net)),
+            Some(same) => Err(format!(
+                "is a network of IPv4 in the form of IPv6, which no address is taken for; write {same}"
+            )),
         }
     }
 
@@ -49,6 +53,19 @@ impl Format for Cidr {
         self.0.to_string()
     }
 }
+
+/// Returns the network of IPv4 that one of IPv6 stands for.
+fn as_ipv4(net: IpNet) -> Option<IpNet> {
+    let IpAddr::V4(address) = net.addr().to_canonical() else {
+        return None;
+    };
+    let length = net.prefix_len().checked_sub(MAPPED_BITS)?;
+    net.addr().is_ipv6().then_some(())?;
+    IpNet::new(address.into(), length).ok()
+}
+
+/// How long the prefix is that addresses of IPv4 have in the form of IPv6 (RFC 4291 §2.5.5.2).
+const MAPPED_BITS: u8 = 96;
 
 /// The name of a host, as callers address it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +155,22 @@ impl Format for UrlPath {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_that_no_address_is_in_is_refused_with_the_one_that_is_meant() {
+        for (mapped, meant) in [
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::ffff:192.0.2.7/128", "192.0.2.7/32"),
+        ] {
+            let told = Cidr::parse(mapped).unwrap_err();
+            assert!(told.ends_with(&format!("; write {meant}")), "{told}");
+            assert!(Cidr::parse(meant).is_ok());
+        }
+        for legal in ["10.0.0.0/8", "::/0", "fd00::/8", "::ffff:0:0:0/96"] {
+            assert!(Cidr::parse(legal).is_ok(), "{legal}");
+        }
+    }
 
     #[test]
     fn a_url_path_has_no_query_or_host() {

@@ -63,16 +63,48 @@ pub(in crate::config) struct KeyDigest(pub(in crate::config) identify::KeyDigest
 
 impl Format for KeyDigest {
     const NAME: &'static str = "sha256-digest";
-    const WHAT: &'static str = "a SHA-256 digest in 64 hexadecimal digits";
+    const WHAT: &'static str = "a SHA-256 digest, 64 hexadecimal digits without a file name behind them, as `printf %s \"$KEY\" | sha256sum` makes it";
+    // Of a key that was thrown away.
     const EXAMPLE: &'static str =
-        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        "e6ec52377d58696c4b6099c0e4c61cf04b99fe0be11fd30472721bc4e4577463";
 
     fn parse(text: &str) -> Result<Self, String> {
         let digest = text.parse().map(Self);
-        digest.map_err(|_| format!("must be {}", Self::WHAT))
+        digest.map_err(|_| {
+            let alone = text.split_once(' ').map(|(first, _)| first);
+            if alone.is_some_and(|first| first.parse::<identify::KeyDigest>().is_ok()) {
+                "must be the digest without the file name behind it, which sha256sum writes too"
+                    .to_owned()
+            } else {
+                format!("must be {}", Self::WHAT)
+            }
+        })
     }
 
     fn show(&self) -> String {
         self.0.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_digest_is_told_how_to_make_one() {
+        let digest = KeyDigest::EXAMPLE;
+        let (short, _) = digest.split_at(63);
+        let make = "`printf %s \"$KEY\" | sha256sum`";
+        for wrong in ["my-api-key", "", short, &format!("{digest}0"), "a b"] {
+            let told = KeyDigest::parse(wrong).unwrap_err();
+            assert!(
+                told.starts_with("must be a SHA-256 digest") && told.contains(make),
+                "{told}"
+            );
+        }
+        for behind in ["  -", " *key.txt", "  key.txt"] {
+            let told = KeyDigest::parse(&format!("{digest}{behind}")).unwrap_err();
+            assert!(told.contains("without the file name behind it"), "{told}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The task that keeps the keys of one issuer fresh.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,10 +47,17 @@ impl<K: Keyholder> Keeper<K> {
                 progress.begun += 1;
                 progress.is_fetching = true;
             });
+            // Whoever asked before is served by this fetch, and while it is under way nobody asks.
+            self.forget_who_asked();
             let fetched = self.keyholder.fetch().await;
             self.note(fetched);
             self.rest().await;
         }
+    }
+
+    /// Takes back what is left of having been asked more than once.
+    fn forget_who_asked(&self) {
+        pin!(self.supply.asked.notified()).enable();
     }
 
     /// Plans from keys that there are.

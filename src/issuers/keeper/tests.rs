@@ -157,6 +157,25 @@ async fn a_key_that_is_not_known_brings_the_new_ones_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn however_many_ask_at_once_there_is_one_fetch_and_none_after_it() {
+    let keyholder = Scripted::new([]);
+    kept(keyholder.clone(), &Wall::new(), async |supply| {
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(keyholder.fetches(), 1);
+
+        let ask = || supply.newer(Newer::Generation(1), within(2));
+        assert_eq!(tokio::join!(ask(), ask(), ask()), (false, false, false));
+        assert_eq!(keyholder.fetches(), 2);
+        sleep(Duration::from_mins(2)).await;
+        assert_eq!(keyholder.fetches(), 2);
+        // Who asks later is served all the same.
+        assert!(!ask().await);
+        assert_eq!(keyholder.fetches(), 3);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rotation_a_moment_after_a_fetch_is_waited_for() {
     let keyholder = Scripted::new([]);
     kept(keyholder.clone(), &Wall::new(), async |supply| {

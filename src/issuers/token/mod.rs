@@ -81,6 +81,27 @@ impl Refusal {
         }
     }
 
+    /// Returns the word that access lines and the audit use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Algorithm => "token_algorithm",
+            Self::Audience => "token_audience",
+            Self::Claim(_) => "token_claim",
+            Self::Critical => "token_critical",
+            Self::Expired => "token_expired",
+            Self::Future => "token_from_future",
+            Self::Issuer => "token_issuer",
+            Self::KeyUnnamed => "token_key_unnamed",
+            Self::Malformed => "token_malformed",
+            Self::NoKeys(_) => "issuer_keys_missing",
+            Self::NotYet => "token_not_yet_valid",
+            Self::Signature => "token_signature",
+            Self::TooLong => "token_too_long",
+            Self::Type => "token_type",
+            Self::UnknownKey(_) => "token_key_unknown",
+        }
+    }
+
     /// Returns the public reason: the token is at fault, unless nothing could be found out about it.
     pub fn reason(self) -> Reason {
         if matches!(self, Self::NoKeys(_)) {
@@ -88,6 +109,34 @@ impl Refusal {
         } else {
             Reason::CallerUnknown
         }
+    }
+}
+
+#[cfg(test)]
+impl Refusal {
+    /// One of each kind.
+    pub(crate) fn samples() -> [Self; 15] {
+        let wanted = Wanted {
+            issuer: IssuerId(0),
+            newer_than: super::Newer::Fetch(0),
+        };
+        [
+            Self::Algorithm,
+            Self::Audience,
+            Self::Claim("exp"),
+            Self::Critical,
+            Self::Expired,
+            Self::Future,
+            Self::Issuer,
+            Self::KeyUnnamed,
+            Self::Malformed,
+            Self::NoKeys(wanted),
+            Self::NotYet,
+            Self::Signature,
+            Self::TooLong,
+            Self::Type,
+            Self::UnknownKey(wanted),
+        ]
     }
 }
 

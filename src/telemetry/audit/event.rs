@@ -1,5 +1,6 @@
 //! What the audit says of one request.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::ids::IdKey;
@@ -15,6 +16,8 @@ pub struct Event<'a> {
     pub timestamp: Duration,
     /// The request's id, which the caller may have chosen.
     pub request_id: &'a str,
+    /// The caller's address, or none when it came over a Unix socket.
+    pub peer: Option<IpAddr>,
     /// What configuration calls who called, if that is known.
     pub caller: Option<&'a str>,
     /// By what that is known.
@@ -33,6 +36,8 @@ pub struct Event<'a> {
     pub decision: Decision,
     /// Why it was refused, or would be; or why it was let pass and did not get the upstream's whole answer.
     pub reason: Option<&'static str>,
+    /// Which of the reason's causes it was, if it has several.
+    pub cause: Option<&'static str>,
     /// What its caller was answered with.
     pub status: Option<u16>,
     /// What the upstream answered with.
@@ -68,6 +73,13 @@ impl Event<'_> {
         stamp.write(buffer, self.timestamp);
         buffer.extend_from_slice(b"\",\"message\":\"audit\"");
         id(buffer, member!("request_id"), Some(self.request_id), ids);
+        match (self.peer, ids) {
+            (Some(address), None) => json::address(buffer, member!("peer"), address),
+            (Some(address), Some(ids)) => {
+                json::word(buffer, member!("peer"), &ids.hash(&address.to_string()));
+            }
+            (None, _) => json::word(buffer, member!("peer"), "unix"),
+        }
         id(buffer, member!("caller"), self.caller, ids);
         text(buffer, member!("identified_by"), self.identified_by);
         text(buffer, member!("route"), self.route);
@@ -77,6 +89,7 @@ impl Event<'_> {
         id(buffer, member!("organization"), self.organization, ids);
         json::word(buffer, member!("decision"), self.decision.as_str());
         text(buffer, member!("reason"), self.reason);
+        text(buffer, member!("cause"), self.cause);
         number(buffer, member!("status"), self.status);
         number(buffer, member!("upstream_status"), self.upstream_status);
         buffer.push(b'}');
@@ -114,6 +127,7 @@ mod tests {
         Event {
             timestamp: Duration::from_millis(1_795_000_000_123),
             request_id: "a\"b",
+            peer: Some([192, 0, 2, 7].into()),
             caller: Some("checkout"),
             identified_by: Some("api_key"),
             route: Some("lookups"),
@@ -123,6 +137,7 @@ mod tests {
             organization: Some("o@AdobeOrg"),
             decision: Decision::Refused,
             reason: Some("production_read_only"),
+            cause: Some("a_cause"),
             status: Some(403),
             upstream_status: None,
         }
@@ -143,6 +158,7 @@ mod tests {
                 "timestamp": "2026-11-18T11:06:40.123Z",
                 "message": "audit",
                 "request_id": "a\"b",
+                "peer": "192.0.2.7",
                 "caller": "checkout",
                 "identified_by": "api_key",
                 "route": "lookups",
@@ -152,10 +168,12 @@ mod tests {
                 "organization": "o@AdobeOrg",
                 "decision": "refused",
                 "reason": "production_read_only",
+                "cause": "a_cause",
                 "status": 403,
             })
         );
         let unknown = Event {
+            peer: None,
             caller: None,
             identified_by: None,
             route: None,
@@ -165,6 +183,7 @@ mod tests {
             organization: None,
             decision: Decision::WouldRefuse,
             reason: None,
+            cause: None,
             status: None,
             upstream_status: Some(207),
             ..refused()
@@ -176,12 +195,14 @@ mod tests {
             [
                 "decision",
                 "message",
+                "peer",
                 "request_id",
                 "timestamp",
                 "upstream_status"
             ]
         );
         assert_eq!(read["decision"], "would_refuse");
+        assert_eq!(read["peer"], "unix");
     }
 
     #[test]
@@ -195,6 +216,7 @@ mod tests {
             ("caller", "checkout"),
             ("organization", "o@AdobeOrg"),
             ("request_id", "a\"b"),
+            ("peer", "192.0.2.7"),
         ] {
             let hash = shown[name].as_str().unwrap();
             assert!(hash.len() == 16 && hash.bytes().all(|it| it.is_ascii_hexdigit()));

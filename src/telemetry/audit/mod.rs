@@ -241,6 +241,7 @@ mod tests {
         Event {
             timestamp: Duration::from_secs(1),
             request_id,
+            peer: None,
             caller: None,
             identified_by: None,
             route: None,
@@ -250,6 +251,7 @@ mod tests {
             organization: None,
             decision: Decision::Allowed,
             reason: None,
+            cause: None,
             status: None,
             upstream_status: None,
         }
@@ -276,7 +278,7 @@ mod tests {
         let text = fs::read_to_string(other.path().join("audit.log")).unwrap();
         assert_eq!(
             text,
-            "{\"timestamp\":\"1970-01-01T00:00:01.000Z\",\"message\":\"audit\",\"request_id\":\"a\",\"decision\":\"allowed\"}\n"
+            "{\"timestamp\":\"1970-01-01T00:00:01.000Z\",\"message\":\"audit\",\"request_id\":\"a\",\"peer\":\"unix\",\"decision\":\"allowed\"}\n"
         );
         assert_eq!(fs::read(one.path().join("audit.log")).unwrap(), b"");
     }

@@ -214,6 +214,8 @@ fn what_was_refused_and_what_may_have_changed_something_is_written_down_and_noth
             event.as_object_mut().unwrap().remove("message").unwrap(),
             "audit"
         );
+        let peer = event.as_object_mut().unwrap().remove("peer").unwrap();
+        assert_eq!(peer, "127.0.0.1");
     }
     let by_crm = |id: &str, more: Value| {
         let mut event = json!({ "request_id": id, "caller": "crm", "identified_by": "api_key" });
@@ -223,7 +225,7 @@ fn what_was_refused_and_what_may_have_changed_something_is_written_down_and_noth
     };
     let org = "0A1B2C3D4E5F60718293A4B5@AdobeOrg";
     let expected = [
-        json!({ "request_id": "nobody", "decision": "refused", "reason": "caller_unknown", "status": 401 }),
+        json!({ "request_id": "nobody", "decision": "refused", "reason": "caller_unknown", "cause": "api_key_unknown", "status": 401 }),
         by_crm(
             "nowhere",
             json!({ "decision": "refused", "reason": "no_route", "status": 404 }),
@@ -360,7 +362,7 @@ fn hashed_ids_tell_callers_apart_and_show_none_of_them() {
     let [one, two, other, later] = &events[..] else {
         panic!("{events:?}");
     };
-    for id in ["caller", "organization", "request_id"] {
+    for id in ["caller", "organization", "peer", "request_id"] {
         let text = one[id].as_str().unwrap();
         assert!(
             text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
@@ -371,7 +373,7 @@ fn hashed_ids_tell_callers_apart_and_show_none_of_them() {
     }
     assert_ne!(one["caller"], other["caller"]);
     assert_eq!(one["organization"], other["organization"]);
-    for shown in ["crm", "reports", "AdobeOrg", "same", HASH_KEY] {
+    for shown in ["crm", "reports", "AdobeOrg", "127.0.0.1", "same", HASH_KEY] {
         assert!(!written.contains(shown), "{shown} in {written}");
     }
     assert!(

@@ -233,8 +233,8 @@ fn whatever_is_wrong_with_a_token_its_caller_is_told_the_same_and_nothing_is_sen
     );
     assert_eq!(
         words["detail"],
-        "what the request shows of its caller does not count here; what does is a workload token in authorization, \
-         after Bearer, or an API key in x-caller-key"
+        "what the request shows of its caller is not accepted here; what can be is a workload token in authorization, \
+         after Bearer, or an API key in x-caller-key; the gateway's operator finds why by the request id"
     );
     // The same gateway believes a good one.
     assert_eq!(stack.ask(&bearing(&signer.token(ISSUER))).status, 200);
@@ -293,7 +293,7 @@ fn what_is_no_token_or_more_than_one_is_nobodys() {
     let good = signer.token(ISSUER);
     let other = signer.token_with(ISSUER, &json!({}), &json!({ "jti": "other" }));
     let once = "once, and no more";
-    let wrong = "does not count here";
+    let wrong = "is not accepted here";
 
     for (fields, told) in [
         (format!("{0}{0}", bearing(&good)), once),

@@ -3,7 +3,8 @@
 use super::{ask, configuration, digest, running};
 use crate::support::adobe::Adobe;
 use crate::support::client::{Client, Speaks, request};
-use crate::support::running::LOOKUP;
+use crate::support::raw::{Raw, get};
+use crate::support::running::{LOOKUP, Running};
 
 const OLD: &str = "k-old-3a7f0c5d9e";
 const NEW: &str = "k-new-81b2d4f6a0";
@@ -58,12 +59,12 @@ fn who_shows_nothing_or_what_is_wrong_is_told_what_counts_and_sent_nowhere() {
     let short = OLD.strip_suffix('e').unwrap();
     for (fields, detail) in [
         (String::new(), "show who calls: an API key in x-caller-key"),
-        ("X-Caller-Key:\r\n".to_owned(), "does not count here"),
-        (format!("X-Caller-Key: {short}\r\n"), "does not count here"),
-        (format!("X-Caller-Key: {OLD}f\r\n"), "does not count here"),
+        ("X-Caller-Key:\r\n".to_owned(), "is not accepted here"),
+        (format!("X-Caller-Key: {short}\r\n"), "is not accepted here"),
+        (format!("X-Caller-Key: {OLD}f\r\n"), "is not accepted here"),
         (
             format!("X-Caller-Key: {}\r\n", digest(OLD)),
-            "does not count here",
+            "is not accepted here",
         ),
         (
             format!("X-Caller-Key: {OLD}\r\nX-Caller-Key: {OTHER}\r\n"),
@@ -135,12 +136,52 @@ fn a_reload_takes_a_key_away_and_gives_another() {
         );
         configuration(&adobe, &callers)
     };
-    let gateway = crate::support::running::Running::start(&one(OLD), &[]);
+    let gateway = Running::start(&one(OLD), &[]);
     let with = |key: &str| ask(&gateway, &format!("X-Caller-Key: {key}\r\n")).status;
 
     assert_eq!((with(OLD), with(NEW)), (200, 401));
     assert_eq!(gateway.reload(&one(NEW)), "applied");
     assert_eq!((with(OLD), with(NEW)), (401, 200));
+}
+
+#[test]
+fn a_key_in_a_field_of_an_earlier_configuration_goes_no_further_either() {
+    let adobe = Adobe::willing();
+    let shown_in = |field: &str| {
+        let listener =
+            format!("listeners: [{{ address: '127.0.0.1:0', api_key_header: {field} }}]\n");
+        configuration(&adobe, &format!("{listener}{}", callers()))
+    };
+    let gateway = Running::start(&shown_in("x-first-key"), &[]);
+    let first = format!("X-First-Key: {OLD}\r\nX_first_key: {OLD}\r\n");
+    assert_eq!(ask(&gateway, &first).status, 200);
+    let mut open = Raw::connect(gateway.address);
+    let mut over_open = |fields: &str| {
+        open.write(get(LOOKUP, fields));
+        open.answer(false).unwrap().status
+    };
+    assert_eq!(over_open(&first), 200);
+
+    for (field, fields) in [
+        ("x-second-key", format!("X-Second-Key: {OLD}\r\n{first}")),
+        (
+            "x-third-key",
+            format!("X-Third-Key: {OLD}\r\nX-Second-Key: {OLD}\r\n{first}"),
+        ),
+    ] {
+        assert_eq!(gateway.reload(&shown_in(field)), "applied");
+        // It keeps what it was accepted with.
+        assert_eq!(over_open(&first), 200, "{field}");
+        assert_eq!(ask(&gateway, &fields).status, 200, "{field}");
+        assert_eq!(ask(&gateway, &first).status, 401, "{field}");
+    }
+
+    let seen = adobe.seen();
+    assert_eq!(seen.len(), 6);
+    for seen in seen {
+        seen.assert_owned("dev-2");
+        assert!(!seen.head.contains(OLD), "{}", seen.head);
+    }
 }
 
 #[test]
@@ -180,9 +221,10 @@ callers:
         "{printed}"
     );
 
+    // Keys count elsewhere.
     let more = more.replace(
-        "api_key_header: x-api-key",
-        "identify: [network], anonymous: refuse",
+        "api_key_header: x-api-key }",
+        "identify: [network], anonymous: refuse }\n  - { address: 'unix:$FOLDER/s.sock' }",
     );
     let gateway = running(&adobe, &more);
     let ignored = ask(&gateway, "X-Caller-Key: dummy\r\n").status;

@@ -195,7 +195,7 @@ fn a_token_and_a_key_count_together_only_when_both_are_the_same_callers() {
             "{key}"
         );
         assert!(
-            answer.text().contains("does not count here"),
+            answer.text().contains("is not accepted here"),
             "{}",
             answer.text()
         );
@@ -203,6 +203,16 @@ fn a_token_and_a_key_count_together_only_when_both_are_the_same_callers() {
 
     assert_eq!(stack.adobe.seen().len(), 2);
     let printed = stack.gateway.stop();
+    // Whatever the caller is told, the access line says what it was.
+    for (cause, times) in [
+        ("callers_differ", 1),
+        ("api_key_unknown", 1),
+        ("subject_unknown", 2),
+        ("token_malformed", 1),
+    ] {
+        let said = format!("\"reason\":\"caller_unknown\",\"cause\":\"{cause}\"");
+        assert_eq!(printed.matches(&said).count(), times, "{cause}: {printed}");
+    }
     for by in ["workload_token", "api_key"] {
         let known = format!("\"caller\":\"checkout\",\"identified_by\":\"{by}\"");
         assert_eq!(printed.matches(&known).count(), 1, "{printed}");
@@ -225,9 +235,9 @@ fn tokens_may_have_a_field_of_their_own_and_stand_alone_in_it() {
     for (fields, told) in [
         (
             format!("X-Caller-Token: Bearer {token}\r\n"),
-            "does not count here",
+            "is not accepted here",
         ),
-        ("X-Caller-Token:\r\n".to_owned(), "does not count here"),
+        ("X-Caller-Token:\r\n".to_owned(), "is not accepted here"),
         (
             bearing(&token),
             "show who calls: a workload token in x-caller-token",
@@ -332,6 +342,14 @@ fn without_keys_nobody_is_called_unknown_and_keys_once_fetched_outlast_their_ser
     // Anybody can write a token, and nobody fills the log with errors by that.
     let printed = stack.gateway.stop();
     assert!(!printed.contains("a request failed"), "{printed}");
+    for (reason, cause) in [
+        ("keys_unavailable", "issuer_keys_missing"),
+        ("caller_unknown", "token_malformed"),
+        ("caller_unknown", "token_key_unknown"),
+    ] {
+        let said = format!("\"reason\":\"{reason}\",\"cause\":\"{cause}\"");
+        assert!(printed.contains(&said), "{cause}: {printed}");
+    }
 }
 
 #[test]

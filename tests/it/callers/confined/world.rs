@@ -164,11 +164,27 @@ pub(super) fn worlds() -> impl Strategy<Value = World> {
         prop::collection::vec(bounds(), CALLERS),
         prop::collection::vec(areas(), 1..4),
     )
-        .prop_map(|(anonymous, callers, areas)| World {
-            anonymous,
-            callers,
-            areas,
+        .prop_map(|(anonymous, callers, mut areas)| {
+            for route in areas.iter_mut().flat_map(Area::routes) {
+                // Nobody could use it, and no such configuration is taken.
+                let alone = matches!(route.callers.as_deref(), Some([(0, _)]));
+                if alone && !anonymous {
+                    route.callers = None;
+                }
+            }
+            World {
+                anonymous,
+                callers,
+                areas,
+            }
         })
+}
+
+impl Area {
+    fn routes(&mut self) -> impl Iterator<Item = &mut Route> {
+        let narrow = self.narrow.as_mut().map(|(_, route)| route);
+        narrow.into_iter().chain([&mut self.wide])
+    }
 }
 
 fn areas() -> impl Strategy<Value = Area> {
