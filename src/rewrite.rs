@@ -32,10 +32,12 @@ impl Prefix {
         &self.0
     }
 
-    /// Returns what follows in `path`, which is nothing or begins with a slash; `None` when it begins otherwise.
+    /// Returns what follows in `path`, which is nothing or begins with a slash; `None` when it begins otherwise. The case of
+    /// ASCII letters does not count.
     pub fn strip<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let rest = path.strip_prefix(&self.0)?;
-        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+        let (beginning, rest) = path.split_at_checked(self.0.len())?;
+        let same = beginning.eq_ignore_ascii_case(&self.0);
+        (same && (rest.is_empty() || rest.starts_with('/'))).then_some(rest)
     }
 }
 
@@ -206,6 +208,7 @@ mod tests {
             (None, Some(("/crm", "/")), "/crm", Some("/")),
             (None, Some(("/crm", "/")), "/crm/", Some("/")),
             (None, Some(("/crm", "/")), "/crmx/data", None),
+            (None, Some(("/crm", "/")), "/CRM/Data", Some("/Data")),
             (
                 None,
                 Some(("/crm", "/data/core")),

@@ -7,6 +7,9 @@
 //! 3. by its conditions on fields: the more the better, and of as many exact values before beginnings before presence;
 //! 4. by its operations: named, then by group (`exports.*`), then none; and then kinds before none.
 //!
+//! Literals match whatever the case of their ASCII letters, as operations do, so that no spelling leads around a route. Nor does
+//! an encoded slash: what would take another route with a plain one is refused.
+//!
 //! Two that are alike in all of this and can match the same request are a [`Tie`], and no table is made of them.
 //!
 //! However many routes there are, the tree of paths and a map of hosts at each path leave those with one path and host,

@@ -51,7 +51,10 @@ impl Template {
         let left = segments.filter(|(place, _)| Some(*place) != without);
         let mut left = left.map(|(_, segment)| segment);
         let mut wanted = prefix.as_str().split('/').skip(1);
-        wanted.all(|segment| left.next() == Some(segment))
+        wanted.all(|segment| {
+            let own = left.next();
+            own.is_some_and(|own| own.eq_ignore_ascii_case(segment))
+        })
     }
 
     /// Returns the template with its parameters renamed by position.
@@ -145,6 +148,7 @@ mod tests {
         assert!(begins("/crm", "/crm", None));
         assert!(begins("/crm/{sandbox}/data", "/crm/data", Some(1)));
         assert!(!begins("/crm/{sandbox}/data", "/crm/data", None));
+        assert!(begins("/CRM/data", "/crm", None));
         assert!(!begins("/crmx/data", "/crm", None));
         assert!(!begins("/{id}/data", "/crm", None) && !begins("/crm", "/crm/data", None));
         let template: Template = "/crm/{sandbox}/{*rest}".parse().unwrap();

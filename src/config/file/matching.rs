@@ -53,8 +53,8 @@ pub(in crate::config) struct Match {
     #[serde(default)]
     #[schemars(with = "Paths")]
     pub(in crate::config) path: Option<Paths>,
-    /// One beginning of paths or a list of them, in whole literal segments: `/data/core/ups` is that path and all below it.
-    /// Default: none.
+    /// One beginning of paths or a list of them, in whole literal segments, whose case does not count: `/data/core/ups` is that
+    /// path and all below it. Default: none.
     #[serde(default)]
     #[schemars(with = "Prefixes")]
     pub(in crate::config) prefix: Option<Prefixes>,

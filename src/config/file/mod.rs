@@ -265,8 +265,8 @@ pub(in crate::config) struct Route {
     /// any case. Default false.
     #[serde(default)]
     pub(in crate::config) dry_run: bool,
-    /// What happens to a path with an encoded slash (`%2F`): `refuse` answers 400, `pass` passes it on as it is.
-    /// Default refuse.
+    /// What happens to a path with an encoded slash (`%2F`): `refuse` answers 400, `pass` passes it on as it is, unless it would
+    /// take another route with a plain one. Default refuse.
     #[serde(default)]
     pub(in crate::config) encoded_slashes: EncodedSlashes,
     /// What callers may send although it selects data or rights at Adobe: of the fields `x-sandbox-id`,
