@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use crate::rewrite::{Prefix, is_literal};
+use crate::rewrite::{Prefix, is_literal, is_reserved};
 
 /// A path template such as `/data/core/ups/{*rest}`.
 ///
@@ -23,6 +23,13 @@ pub enum InvalidTemplate {
     /// A literal segment holds a character that does not stand for itself in a path.
     #[error("holds `{0}`, which must not stand in a literal segment")]
     Character(char),
+    /// A literal segment holds a character that can be written otherwise.
+    #[error(
+        "holds `{0}`, which callers can write as `%{code:02X}` too, and so get around a literal; put {instead} in the place of the segment",
+        code = u32::from(*.0),
+        instead = if *.0 == '*' { "{name}, or {*rest} for all that follows," } else { "{name}" }
+    )]
+    Reserved(char),
     /// A parameter is not a whole segment, or is unnamed.
     #[error(
         "has the parameter `{0}`; parameters are whole segments: {{name}}, or {{*name}} at the end"
@@ -92,7 +99,11 @@ impl FromStr for Template {
             if segment.contains(['{', '}']) {
                 parameter(segment, index == last)?;
             } else if let Some(wrong) = segment.chars().find(|character| !is_literal(*character)) {
-                return Err(InvalidTemplate::Character(wrong));
+                return Err(if is_reserved(wrong) {
+                    InvalidTemplate::Reserved(wrong)
+                } else {
+                    InvalidTemplate::Character(wrong)
+                });
             }
         }
         Ok(Self(trimmed.to_owned()))
@@ -157,6 +168,21 @@ mod tests {
             (template.place_of("crm"), template.place_of("rest")),
             (None, None)
         );
+    }
+
+    #[test]
+    fn what_can_be_written_otherwise_is_no_literal() {
+        for reserved in "!$&'()*+,=:@".chars() {
+            let wrong = format!("/segments{reserved}purge/{{id}}").parse::<Template>();
+            assert_eq!(wrong, Err(InvalidTemplate::Reserved(reserved)));
+        }
+        let told = |text: &str| text.parse::<Template>().unwrap_err().to_string();
+        assert_eq!(
+            told("/segments:purge"),
+            "holds `:`, which callers can write as `%3A` too, and so get around a literal; put {name} in the place of the segment"
+        );
+        assert!(told("/segments/*").contains("put {name}, or {*rest} for all that follows,"));
+        assert!("/a-b_c.d~e/{id}".parse::<Template>().is_ok());
     }
 
     #[test]
