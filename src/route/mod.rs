@@ -34,7 +34,7 @@ pub use table::Tie;
 pub use template::Template;
 pub use watch::{Miss, Unwatched, Watch};
 
-use crate::aep::{Kind, Operations};
+use crate::aep::{Kind, Operation, Operations};
 use crate::rewrite::{Prefix, Rewrite};
 
 /// The routes, in the order of the configuration.
@@ -96,6 +96,18 @@ impl Rule {
             timeout: Duration::from_secs(65),
             total_timeout: None,
         }
+    }
+}
+
+impl Rule {
+    /// Tells whether requests of the operation with this method can take the route, as far as these say.
+    pub fn takes(&self, operation: &Operation, method: &Method) -> bool {
+        let brought = *method == Method::HEAD && self.methods.contains(&Method::GET);
+        let mut named = self.operations.iter();
+        (brought || self.methods.contains(method))
+            && operation.comes_with(method)
+            && (self.operations.is_empty() || named.any(|pattern| pattern.takes(operation)))
+            && (self.kinds.is_empty() || self.kinds.contains(&operation.kind))
     }
 }
 

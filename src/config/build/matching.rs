@@ -279,7 +279,8 @@ fn rewrite(route: &Route) -> Option<Rewrite> {
     Some(Rewrite { from, to })
 }
 
-fn kinds(matching: &Match) -> impl Iterator<Item = aep::Kind> {
+/// Returns the kinds that a route goes by.
+pub(super) fn kinds(matching: &Match) -> impl Iterator<Item = aep::Kind> {
     matching.kinds.iter().flatten().copied().map(kind)
 }
 
