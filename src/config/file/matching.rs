@@ -29,7 +29,7 @@ pub(in crate::config) struct Match {
     #[serde(default)]
     #[schemars(with = "Hosts")]
     pub(in crate::config) host: Option<Hosts>,
-    /// The kinds of operations: read, write, job, delete. Others do not take this route, but perhaps another one; `permit`
+    /// The kinds of operations that its methods can be: read, write, job, delete. Others do not take this route, but perhaps another one; `permit`
     /// refuses instead. Default: all.
     #[serde(default)]
     #[schemars(with = "Vec<Kind>", length(min = 1), extend("uniqueItems" = true))]

@@ -367,7 +367,8 @@ pub(in crate::config) struct Sandbox {
     #[schemars(with = "Written<SandboxName>")]
     pub(in crate::config) name: Option<Written<SandboxName>>,
     /// Whether it holds production data, where routes permit only reads unless they say otherwise. Default: true
-    /// when Adobe calls it `prod`, false elsewhere.
+    /// when Adobe calls it `prod`, false elsewhere. Where two are one sandbox of one organisation at Adobe, both have to say the
+    /// same.
     #[schemars(with = "bool")]
     pub(in crate::config) production: Option<bool>,
 }
