@@ -64,7 +64,7 @@ impl Template {
         })
     }
 
-    /// Returns the template with its parameters renamed by position.
+    /// Returns the template with its parameters renamed by position, and its literals in lower case.
     ///
     /// Two templates that match the same paths have the same shape.
     pub fn shape(&self) -> String {
@@ -76,7 +76,7 @@ impl Template {
             } else if segment.starts_with('{') {
                 let _ = write!(shape, "{{p{index}}}");
             } else {
-                shape.push_str(segment);
+                shape.push_str(&segment.to_ascii_lowercase());
             }
         }
         shape
@@ -144,6 +144,7 @@ mod tests {
 
         assert_eq!(shape("/a/{id}/b/"), shape("/a/{other}/b"));
         assert_eq!(shape("/a/{*rest}"), shape("/a/{*all}"));
+        assert_eq!(shape("/A/{Id}/b"), shape("/a/{ID}/B"));
         assert_ne!(shape("/a/{id}"), shape("/a/{*id}"));
     }
 
