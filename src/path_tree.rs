@@ -6,7 +6,8 @@ use std::cmp::Ordering;
 /// Values by path template or prefix.
 ///
 /// Segment by segment a literal is more specific than a parameter, that than the rest of the path, and that than a prefix.
-/// When the more specific branch leads nowhere the next one is tried.
+/// When the more specific branch leads nowhere the next one is tried. The case of ASCII letters does not count, so that
+/// spelling leads to nothing else.
 #[derive(Clone, Debug)]
 pub struct PathTree<T> {
     root: Node<T>,
@@ -14,7 +15,7 @@ pub struct PathTree<T> {
 
 #[derive(Clone, Debug)]
 struct Node<T> {
-    /// Sorted by [`order`].
+    /// In lower case, sorted by [`order`].
     literals: Vec<(Box<[u8]>, Self)>,
     parameter: Option<Box<Self>>,
     rest: Option<T>,
@@ -72,29 +73,15 @@ impl<T> PathTree<T> {
         self.find_map(path, &mut Some)
     }
 
-    /// Finds like [`PathTree::find`] in a tree of templates in lower case, whatever the case of the path's ASCII letters.
-    pub fn find_folded(&self, path: &str) -> Option<&T> {
-        self.search(path, folded_order, &mut Some)
-    }
-
     /// Takes the values of all templates and prefixes that match, the most specific first, until `take` returns something.
     pub fn find_map<'a, R>(
         &'a self,
         path: &str,
         take: &mut impl FnMut(&'a T) -> Option<R>,
     ) -> Option<R> {
-        self.search(path, order, take)
-    }
-
-    fn search<'a, R>(
-        &'a self,
-        path: &str,
-        order: impl Order,
-        take: &mut impl FnMut(&'a T) -> Option<R>,
-    ) -> Option<R> {
         let path = path.as_bytes().strip_prefix(b"/")?;
         self.root
-            .find(path, order, take)
+            .find(path, take)
             .or_else(|| self.root.prefix.as_ref().and_then(take))
     }
 
@@ -108,11 +95,6 @@ impl<T> PathTree<T> {
         self.root.for_each_mut(change);
     }
 }
-
-/// How a known segment compares with one of a path.
-trait Order: Fn(&[u8], &[u8]) -> Ordering + Copy {}
-
-impl<F: Fn(&[u8], &[u8]) -> Ordering + Copy> Order for F {}
 
 impl<T> Node<T> {
     fn new() -> Self {
@@ -129,7 +111,7 @@ impl<T> Node<T> {
         if segment.starts_with('{') {
             self.parameter.get_or_insert_with(|| Box::new(Self::new()))
         } else {
-            self.literal(segment.as_bytes())
+            self.literal(segment.to_ascii_lowercase().as_bytes())
         }
     }
 
@@ -152,28 +134,18 @@ impl<T> Node<T> {
     }
 
     #[inline]
-    fn find<'a, R>(
-        &'a self,
-        path: &[u8],
-        order: impl Order,
-        take: &mut impl FnMut(&'a T) -> Option<R>,
-    ) -> Option<R> {
+    fn find<'a, R>(&'a self, path: &[u8], take: &mut impl FnMut(&'a T) -> Option<R>) -> Option<R> {
         let (segment, below) = match path.iter().position(|byte| *byte == b'/') {
             Some(end) => (path.get(..end).unwrap_or_default(), path.get(end + 1..)),
             None => (path, None),
         };
-        let literal = self
-            .literals
-            .binary_search_by(|(known, _)| order(known, segment))
-            .ok()
-            .and_then(|place| self.literals.get(place));
-        if let Some((_, node)) = literal
-            && let Some(found) = node.end_or_find(below, order, take)
+        if let Some(node) = self.named(segment)
+            && let Some(found) = node.end_or_find(below, take)
         {
             return Some(found);
         }
         if let Some(node) = self.parameter.as_ref().filter(|_| !segment.is_empty())
-            && let Some(found) = node.end_or_find(below, order, take)
+            && let Some(found) = node.end_or_find(below, take)
         {
             return Some(found);
         }
@@ -181,14 +153,31 @@ impl<T> Node<T> {
         rest.and_then(take)
     }
 
+    /// Returns the node of a segment that is known. Most segments of paths are in lower case; only what is not found so is
+    /// looked for whatever its case.
+    #[inline]
+    fn named(&self, segment: &[u8]) -> Option<&Self> {
+        let exact = self
+            .literals
+            .binary_search_by(|(known, _)| order(known, segment));
+        let place = match exact {
+            Ok(place) => place,
+            Err(_) if !segment.iter().any(u8::is_ascii_uppercase) => return None,
+            Err(_) => {
+                let folded = |(known, _): &(Box<[u8]>, Self)| folded_order(known, segment);
+                self.literals.binary_search_by(folded).ok()?
+            }
+        };
+        self.literals.get(place).map(|(_, node)| node)
+    }
+
     fn end_or_find<'a, R>(
         &'a self,
         below: Option<&[u8]>,
-        order: impl Order,
         take: &mut impl FnMut(&'a T) -> Option<R>,
     ) -> Option<R> {
         let found = match below {
-            Some(below) => self.find(below, order, take),
+            Some(below) => self.find(below, take),
             None => self.here.as_ref().and_then(&mut *take),
         };
         found.or_else(|| self.prefix.as_ref().and_then(take))
@@ -219,15 +208,10 @@ fn order(known: &[u8], segment: &[u8]) -> Ordering {
     by_length.then_with(|| known.cmp(segment))
 }
 
-/// The same for a known segment in lower case. Most segments of paths are in lower case too.
+/// The same for a known segment in lower case, whatever the case of the other.
 fn folded_order(known: &[u8], segment: &[u8]) -> Ordering {
     let by_length = known.len().cmp(&segment.len());
-    let first = |segment: &[u8]| segment.first().map(u8::to_ascii_lowercase);
-    let by_first = || first(known).cmp(&first(segment));
-    by_length.then_with(by_first).then_with(|| {
-        if known == segment {
-            return Ordering::Equal;
-        }
+    by_length.then_with(|| {
         let segment = segment.iter().map(u8::to_ascii_lowercase);
         known.iter().copied().cmp(segment)
     })
@@ -309,14 +293,17 @@ mod tests {
     }
 
     #[test]
-    fn case_can_be_ignored() {
+    fn case_does_not_count() {
         let mut tree = PathTree::default();
-        tree.insert("/a/mergepolicies/{id}", 1).unwrap();
-        tree.insert("/a/mergepolicies/bulk-get", 2).unwrap();
+        tree.insert("/a/mergePolicies/{id}", 1).unwrap();
+        tree.insert("/a/mergepolicies/Bulk-get", 2).unwrap();
+        *tree.prefix("/A/Other") = Some(3);
 
-        assert_eq!(tree.find_folded("/a/mergePolicies/Bulk-Get"), Some(&2));
-        assert_eq!(tree.find_folded("/A/mergepolicies/Xy"), Some(&1));
-        assert_eq!(tree.find_folded("/a/mergePoliciez/x"), None);
-        assert_eq!(tree.find("/a/mergePolicies/x"), None);
+        assert_eq!(tree.insert("/A/MERGEPOLICIES/{other}", 4), Err(&1));
+        assert_eq!(tree.find("/a/mergepolicies/bulk-get"), Some(&2));
+        assert_eq!(tree.find("/a/mergePolicies/Bulk-Get"), Some(&2));
+        assert_eq!(tree.find("/A/mergepolicies/Xy"), Some(&1));
+        assert_eq!(tree.find("/a/mergePoliciez/x"), None);
+        assert_eq!(tree.find("/a/OTHER/x"), Some(&3));
     }
 }

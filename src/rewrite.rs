@@ -24,6 +24,12 @@ pub enum InvalidPrefix {
     /// It holds a character that does not stand for itself in a path.
     #[error("holds `{0}`; a prefix is made of literal segments")]
     Character(char),
+    /// It holds a character that can be written otherwise.
+    #[error(
+        "holds `{0}`, which callers can write as `%{code:02X}` too, and so get around it; make it a `path`, in which {{name}} stands for such a segment",
+        code = u32::from(*.0)
+    )]
+    Reserved(char),
 }
 
 impl Prefix {
@@ -32,10 +38,12 @@ impl Prefix {
         &self.0
     }
 
-    /// Returns what follows in `path`, which is nothing or begins with a slash; `None` when it begins otherwise.
+    /// Returns what follows in `path`, which is nothing or begins with a slash; `None` when it begins otherwise. The case of
+    /// ASCII letters does not count.
     pub fn strip<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let rest = path.strip_prefix(&self.0)?;
-        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+        let (beginning, rest) = path.split_at_checked(self.0.len())?;
+        let same = beginning.eq_ignore_ascii_case(&self.0);
+        (same && (rest.is_empty() || rest.starts_with('/'))).then_some(rest)
     }
 }
 
@@ -52,7 +60,11 @@ impl FromStr for Prefix {
                 return Err(InvalidPrefix::Segment(segment.to_owned()));
             }
             if let Some(wrong) = segment.chars().find(|character| !is_literal(*character)) {
-                return Err(InvalidPrefix::Character(wrong));
+                return Err(if is_reserved(wrong) {
+                    InvalidPrefix::Reserved(wrong)
+                } else {
+                    InvalidPrefix::Character(wrong)
+                });
             }
         }
         Ok(Self(trimmed.to_owned()))
@@ -65,9 +77,14 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// Characters that a canonical request path holds as themselves.
+/// Characters that a canonical request path holds as themselves and no other way (RFC 3986 §2.3).
 pub fn is_literal(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "-._~!$&'()*+,=:@".contains(character)
+    character.is_ascii_alphanumeric() || "-._~".contains(character)
+}
+
+/// Characters that a canonical request path holds as themselves or encoded, which need not be the same (RFC 3986 §2.2).
+pub fn is_reserved(character: char) -> bool {
+    "!$&'()*+,=:@".contains(character)
 }
 
 /// One beginning of a path in the place of another.
@@ -206,6 +223,7 @@ mod tests {
             (None, Some(("/crm", "/")), "/crm", Some("/")),
             (None, Some(("/crm", "/")), "/crm/", Some("/")),
             (None, Some(("/crm", "/")), "/crmx/data", None),
+            (None, Some(("/crm", "/")), "/CRM/Data", Some("/Data")),
             (
                 None,
                 Some(("/crm", "/data/core")),
@@ -264,6 +282,10 @@ mod tests {
             "", "a", "//", "/a//b", "/a/..", "/{id}", "/a%20b", "/a;b", "/a?b",
         ] {
             assert!(wrong.parse::<Prefix>().is_err(), "{wrong:?}");
+        }
+        for reserved in "!$&'()*+,=:@".chars() {
+            let wrong = format!("/a{reserved}b").parse::<Prefix>();
+            assert_eq!(wrong, Err(InvalidPrefix::Reserved(reserved)));
         }
     }
 

@@ -57,7 +57,7 @@ fn matches(template: &str, path: &str) -> bool {
         let fits = if part.starts_with('{') {
             !segment.is_empty()
         } else {
-            part == segment
+            part.eq_ignore_ascii_case(segment)
         };
         if !fits {
             return false;

@@ -110,6 +110,8 @@ pub(super) fn rows() -> Vec<Operation> {
         row("externalAudiences.run", Method::POST, "/data/core/ais/external-audience/{id}/run", Kind::Job, false),
         row("externalAudiences.runs", Method::GET, "/data/core/ais/external-audience/{id}/runs", Kind::Read, true),
         row("externalAudiences.runs", Method::GET, "/data/core/ais/external-audience/{id}/runs/{run}", Kind::Read, true),
+        row("externalAudiences.runs", Method::GET, "/data/core/ais/external-audience/{id}/run", Kind::Read, true),
+        row("externalAudiences.runs", Method::GET, "/data/core/ais/external-audience/{id}/run/{run}", Kind::Read, true),
     ]
 }
 

@@ -14,5 +14,5 @@ pub use fields::{OwnedField, OwnedFields};
 pub use kinds::Kinds;
 pub use names::{ClientId, OrgId, SandboxName, TechnicalAccount};
 pub use operation::{Kind, Operation, Row};
-pub use operations::Operations;
+pub use operations::{Operations, decoded_slashes};
 pub use retry_after::{http_date, retry_after, retry_after_ms};

@@ -128,6 +128,21 @@ impl Operation {
         Operations::built_in().of(method, path)
     }
 
+    /// Tells whether a request with this method can be one of it.
+    pub fn comes_with(&self, method: &Method) -> bool {
+        let method = if method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        match (&self.method, self.kind) {
+            (Some(own), _) => own == method,
+            (None, Kind::Read) => method == Method::GET,
+            (None, Kind::Delete) => method == Method::DELETE,
+            (None, Kind::Job | Kind::Write) => method != Method::GET && method != Method::DELETE,
+        }
+    }
+
     /// Tells whether the path is one of Adobe's documented ones, or one that the operator described.
     pub fn is_known(&self) -> bool {
         self.method.is_some()
@@ -189,6 +204,26 @@ mod tests {
         assert_eq!(of(&Method::POST, path).1, Kind::Write);
         assert_eq!(of(&Method::PATCH, path).1, Kind::Write);
         assert_eq!(of(&Method::DELETE, path).1, Kind::Delete);
+    }
+
+    #[test]
+    fn an_operation_comes_with_the_methods_by_which_it_is_known() {
+        for method in [
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ] {
+            for path in ["/data/core/ups/new", "/data/core/ups/system/jobs"] {
+                assert!(Operation::of(&method, path).comes_with(&method), "{method}");
+            }
+            let unknown = Operation::of(&method, "/new");
+            let others = [Method::GET, Method::POST, Method::DELETE];
+            let others = others.iter().filter(|other| unknown.comes_with(other));
+            assert_eq!(others.count(), 1, "{method}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::path_tree::PathTree;
 /// The operations of the Profile API by method and path, those of one operator added.
 #[derive(Clone, Debug)]
 pub struct Operations {
-    /// A tree a method, of templates in lower case.
+    /// A tree a method.
     methods: Vec<(Method, PathTree<&'static Operation>)>,
 }
 
@@ -45,7 +45,7 @@ impl Operations {
             method
         };
         let tree = self.methods.iter().find(|(known, _)| known == method);
-        if let Some(known) = tree.and_then(|(_, tree)| tree.find_folded(path)) {
+        if let Some(known) = tree.and_then(|(_, tree)| tree.find(path)) {
             return known;
         }
         match *method {
@@ -58,8 +58,7 @@ impl Operations {
     /// Returns the operation that the path means for a server that takes an encoded slash for a plain one, if there is a
     /// known one, so that the encoding hides none; else that of the path as it is.
     pub fn of_encoded(&self, method: &Method, path: &str) -> &'static Operation {
-        let decoded = path.replace("%2f", "/").replace("%2F", "/");
-        let decoded = self.of(method, &decoded);
+        let decoded = self.of(method, &decoded_slashes(path));
         if decoded.is_known() {
             decoded
         } else {
@@ -97,9 +96,14 @@ impl Operations {
             self.methods.len() - 1
         });
         if let Some((_, tree)) = self.methods.get_mut(place) {
-            *tree.template(&operation.template.to_ascii_lowercase()) = Some(operation);
+            *tree.template(operation.template) = Some(operation);
         }
     }
+}
+
+/// Returns the path that a server sees which takes encoded slashes for plain ones.
+pub fn decoded_slashes(path: &str) -> String {
+    path.replace("%2f", "/").replace("%2F", "/")
 }
 
 /// Tells whether requests with this method have a payload as a rule.

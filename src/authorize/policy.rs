@@ -76,10 +76,10 @@ impl Ruling {
     /// # Errors
     /// The first refusal. In a dry run only that there is no place.
     pub fn enforced(&self) -> Result<PlaceId, &Refusal> {
-        match (&self.place, self.refusal()) {
-            (Ok(place), Some(_)) if self.dry_run => Ok(*place),
-            (_, Some(refusal)) => Err(refusal),
-            (place, None) => place.as_ref().copied(),
+        let refusal = if self.dry_run { None } else { self.refusal() };
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => self.place.as_ref().copied(),
         }
     }
 
@@ -155,8 +155,13 @@ impl Policy {
             return Ok(Vec::new());
         };
         let all = rule.allow.iter().map(|allowed| allowed.place);
-        let within =
-            |place: &PlaceId| grant.places.contain(*place) && bounds.places.contain(*place);
+        let own = |place: PlaceId| match &rule.source {
+            Source::Caller(by_caller) => by_caller.get(&caller) == Some(&place),
+            Source::Fixed | Source::Header(_) | Source::Host(_) | Source::Path => true,
+        };
+        let within = |place: &PlaceId| {
+            own(*place) && grant.places.contain(*place) && bounds.places.contain(*place)
+        };
         Ok(all.filter(within).collect())
     }
 

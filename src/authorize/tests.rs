@@ -416,4 +416,31 @@ fn a_dry_run_lets_pass_what_has_a_place_and_nothing_else() {
             "{asked:?}"
         );
     }
+    // What is not enforced is not the answer either.
+    for asked in [asked(REPORTS, Kind::Read), named(REPORTS, Kind::Read, "eu")] {
+        assert_eq!(reason(&policy, &asked), Some(Reason::SandboxNotAllowed));
+        let ruling = policy.rule(&asked).unwrap();
+        assert_eq!(ruling.refusal(), Some(&Refusal::Caller));
+    }
+}
+
+#[test]
+fn who_has_a_sandbox_by_name_is_told_of_no_other() {
+    let by_caller = HashMap::from([(CRM, DEV), (REPORTS, PROD)]);
+    let policy = policy(found(Source::Caller(by_caller), &[PROD, DEV]));
+    let told = |caller| {
+        let asked = Asked {
+            named: Named::One("elsewhere"),
+            ..asked(caller, Kind::Read)
+        };
+        decide(&policy, &asked).unwrap_err().1
+    };
+
+    let nothing = told(CallerId::ANONYMOUS);
+    assert!(
+        nothing.contains("no sandbox is allowed to the caller"),
+        "{nothing}"
+    );
+    assert!(told(CRM).contains("dev-2") && !told(CRM).contains("prod"));
+    assert_eq!(policy.within_reach(RouteId(0), REPORTS).unwrap(), [PROD]);
 }

@@ -122,6 +122,18 @@ impl Node {
         node.place
     }
 
+    /// Returns the place of the key at `path`, or of the nearest thing around it that is written.
+    pub(super) fn place_of_key(&self, path: &KeyPath) -> Place {
+        if let Some((Step::Key(key), around)) = path.steps().split_last()
+            && let Some(map) = around.iter().try_fold(self, |node, step| node.child(step))
+            && let Content::Map(entries) = &map.content
+            && let Some(entry) = entries.iter().find(|entry| entry.key == *key)
+        {
+            return entry.place;
+        }
+        self.place_of(path)
+    }
+
     /// Returns the keys of a map in the order they are written.
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
         let entries = match &self.content {

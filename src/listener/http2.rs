@@ -1,6 +1,6 @@
 //! What the guard checks on HTTP/1, checked on requests that came in as HTTP/2 frames.
 
-use http::{Request, header};
+use http::{HeaderValue, Request, header};
 
 use super::Limits;
 use super::guard::{is_host, parse_length, spells};
@@ -23,22 +23,36 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Option<Error> {
         let detail = format!("a request target may have {} bytes", limits.target_bytes);
         return Some(Error::new(Reason::TargetTooLong, detail));
     }
-    if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
-        return malformed("the :scheme is neither http nor https");
-    }
-    let Some(authority) = request.uri().authority() else {
-        return malformed("the request has no :authority");
-    };
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    let agrees = |host: &http::HeaderValue| {
-        host.as_bytes()
-            .eq_ignore_ascii_case(authority.as_str().as_bytes())
-    };
-    if !hosts.all(agrees) {
-        return malformed(":authority and the Host field differ");
-    }
-    if !is_host(authority.as_str()) {
-        return malformed("the :authority is not a host name or address with an optional port");
+    match request.uri().authority() {
+        Some(authority) => {
+            if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+                return malformed("the :scheme is neither http nor https");
+            }
+            let agrees = |host: &HeaderValue| {
+                host.as_bytes()
+                    .eq_ignore_ascii_case(authority.as_str().as_bytes())
+            };
+            if !hosts.all(agrees) {
+                return malformed(":authority and the Host field differ");
+            }
+            if !is_host(authority.as_str()) {
+                return malformed(
+                    "the :authority is not a host name or address with an optional port",
+                );
+            }
+        }
+        // What makes HTTP/2 of HTTP/1.1 may leave the Host field in its place (RFC 9113 §8.3.1). The library keeps no :scheme then.
+        None => {
+            let (Some(host), None) = (hosts.next(), hosts.next()) else {
+                return malformed("the request has no :authority, and not one Host field either");
+            };
+            if !host.to_str().is_ok_and(is_host) {
+                return malformed(
+                    "the Host field is not a host name or address with an optional port",
+                );
+            }
+        }
     }
     // The library counts the body against the first length, and passes all of them on.
     let mut lengths = request.headers().get_all(header::CONTENT_LENGTH).iter();
@@ -92,7 +106,10 @@ mod tests {
             Some(Reason::MalformedRequest)
         );
         assert_eq!(reason("http://u@a/x", &[]), Some(Reason::MalformedRequest));
-        assert_eq!(reason("/x", &["a"]), Some(Reason::MalformedRequest));
+        assert_eq!(reason("/x", &["a:80"]), None);
+        for hosts in [&[][..], &["a", "a"], &["a,b"], &["u@a"], &[""]] {
+            assert_eq!(reason("/x", hosts), Some(Reason::MalformedRequest));
+        }
         assert_eq!(
             reason("http://a/x", &["a", "a", "a", "a"]),
             Some(Reason::HeadTooLarge)

@@ -51,6 +51,20 @@ impl FromStr for HostPattern {
     }
 }
 
+impl HostPattern {
+    /// Tells whether a host is meant that is written in lower case, without a port or trailing dot.
+    pub fn takes(&self, host: &str) -> bool {
+        match self {
+            Self::Below(name) => {
+                let labels = host.strip_suffix(name.as_str());
+                let labels = labels.and_then(|labels| labels.strip_suffix('.'));
+                labels.is_some_and(|labels| !labels.is_empty())
+            }
+            Self::Exact(name) => name == host,
+        }
+    }
+}
+
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -265,6 +279,10 @@ mod tests {
         assert_eq!(pattern("Profile.Internal."), "profile.internal");
         assert_eq!(pattern("*.Internal"), "*.internal");
         assert_eq!(pattern("[::1]"), "[::1]");
+        let takes = |text: &str, host| text.parse::<HostPattern>().unwrap().takes(host);
+        assert!(takes("a.b", "a.b") && !takes("a.b", "x.a.b"));
+        assert!(takes("*.b", "a.b") && takes("*.b", "x.a.b"));
+        assert!(!takes("*.b", "b") && !takes("*.b", "ab") && !takes("*.b", ".b"));
         for wrong in [
             "", "*", "*.", "a..b", "a:80", "a.*.b", "[::1", "a/b", "*a.b", ".",
         ] {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::table::{Asked, Found, Hit, Table, Tie};
 use super::watch::{Unwatched, Watch};
 use super::{Rule, Settings, target};
-use crate::aep::Operation;
+use crate::aep::{self, Operation};
 use crate::context::{Identified, PerRoute, RouteId, Routed};
 use crate::error::{Error, Reason};
 use crate::rewrite::{Back, Rewritten, Way};
@@ -96,8 +96,11 @@ impl FindRoute {
             rewritten,
         } = hit;
         let rule = self.rules.get(route)?;
-        if !rule.encoded_slashes {
-            refuse_slash()?;
+        if let Some(at) = encoded_slash {
+            if !rule.encoded_slashes {
+                refuse_slash()?;
+            }
+            self.refuse_another_with_slashes(route, &asked, at)?;
         }
         if let Some(rewritten) = &rewritten {
             target::check(&rewritten.0.path).map_err(ambiguous)?;
@@ -108,6 +111,32 @@ impl FindRoute {
             operation,
             rewritten,
         })
+    }
+}
+
+impl FindRoute {
+    /// Refuses a path with an encoded slash if a server that takes it for a plain one would be asked by way of another route.
+    fn refuse_another_with_slashes(
+        &self,
+        route: RouteId,
+        asked: &Asked<'_>,
+        at: usize,
+    ) -> Result<(), Error> {
+        let path = aep::decoded_slashes(asked.uri.path());
+        let asked = Asked {
+            uri: &with_path(asked.uri, &path)?,
+            encoded_slash: false,
+            ..*asked
+        };
+        match self.table.find(&asked, &mut Unwatched) {
+            Found::Route(other) if other.route != route => {
+                let detail = format!(
+                    "the path has an encoded slash at byte {at}, and would take another route with a plain one"
+                );
+                Err(Error::new(Reason::MalformedRequest, detail))
+            }
+            Found::Route(_) | Found::OtherMethods(_) | Found::Nothing => Ok(()),
+        }
     }
 }
 

@@ -7,6 +7,9 @@
 //! 3. by its conditions on fields: the more the better, and of as many exact values before beginnings before presence;
 //! 4. by its operations: named, then by group (`exports.*`), then none; and then kinds before none.
 //!
+//! Literals match whatever the case of their ASCII letters, as operations do, so that no spelling leads around a route. Nor does
+//! an encoded slash: what would take another route with a plain one is refused.
+//!
 //! Two that are alike in all of this and can match the same request are a [`Tie`], and no table is made of them.
 //!
 //! However many routes there are, the tree of paths and a map of hosts at each path leave those with one path and host,
@@ -31,7 +34,7 @@ pub use table::Tie;
 pub use template::Template;
 pub use watch::{Miss, Unwatched, Watch};
 
-use crate::aep::{Kind, Operations};
+use crate::aep::{Kind, Operation, Operations};
 use crate::rewrite::{Prefix, Rewrite};
 
 /// The routes, in the order of the configuration.
@@ -93,6 +96,18 @@ impl Rule {
             timeout: Duration::from_secs(65),
             total_timeout: None,
         }
+    }
+}
+
+impl Rule {
+    /// Tells whether requests of the operation with this method can take the route, as far as these say.
+    pub fn takes(&self, operation: &Operation, method: &Method) -> bool {
+        let brought = *method == Method::HEAD && self.methods.contains(&Method::GET);
+        let mut named = self.operations.iter();
+        (brought || self.methods.contains(method))
+            && operation.comes_with(method)
+            && (self.operations.is_empty() || named.any(|pattern| pattern.takes(operation)))
+            && (self.kinds.is_empty() || self.kinds.contains(&operation.kind))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use super::condition::Kinds;
 use super::{Expected, HeaderCondition, Miss, OperationPattern, Rule};
@@ -120,8 +120,20 @@ impl Candidate {
         }
     }
 
+    /// Returns the fields of which one value is wanted, and the values.
+    pub(super) fn values(&self) -> impl Iterator<Item = (&HeaderName, &str)> {
+        let headers = self.headers.iter();
+        headers.filter_map(|condition| match &condition.expected {
+            Expected::Exact(value) => Some((&condition.name, value.as_str())),
+            Expected::Absent | Expected::Prefix(_) | Expected::Present => None,
+        })
+    }
+
     /// Returns a method of requests that two candidates of one path and host match alike, if there are any.
     pub(super) fn ties_with(&self, other: &Self) -> Option<Method> {
+        if self.rank != other.rank {
+            return None;
+        }
         let compatible = |one: &HeaderCondition| {
             let mut others = other.headers.iter();
             others.all(|other| one.goes_with(other))
@@ -131,10 +143,8 @@ impl Candidate {
             (Wanted::Of(ours), Wanted::Of(theirs)) => ours.iter().any(|it| theirs.contains(it)),
             (Wanted::All, _) | (_, Wanted::All) => true,
         };
-        let alike = self.rank == other.rank
-            && operations
-            && self.kinds.meets(other.kinds)
-            && self.headers.iter().all(compatible);
+        let alike =
+            operations && self.kinds.meets(other.kinds) && self.headers.iter().all(compatible);
         self.methods.first_common(other.methods).filter(|_| alike)
     }
 }

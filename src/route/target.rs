@@ -112,7 +112,7 @@ pub fn check(path: &str) -> Result<Option<usize>, Ambiguous> {
         }
     }
     if encoded {
-        check_decoded(bytes)?;
+        check_decoded(bytes, slash.unwrap_or_default())?;
     }
     Ok(slash)
 }
@@ -143,7 +143,8 @@ fn segment_fault(rest: &[u8]) -> Option<Fault> {
     }
 }
 
-fn check_decoded(path: &[u8]) -> Result<(), Ambiguous> {
+/// Checks what decoding makes of a path; `slash` is where its first encoded slash stands.
+fn check_decoded(path: &[u8], slash: usize) -> Result<(), Ambiguous> {
     let decoded: Cow<'_, [u8]> = percent_decode(path).into();
     if let Err(error) = std::str::from_utf8(&decoded) {
         return Err(Ambiguous {
@@ -151,13 +152,15 @@ fn check_decoded(path: &[u8]) -> Result<(), Ambiguous> {
             at: error.valid_up_to(),
         });
     }
-    // Only here can an encoded slash make new segments.
-    let mut segments = decoded.split(|byte| *byte == b'/');
-    if segments.any(|segment| segment == b"." || segment == b"..") {
-        return Err(Ambiguous {
-            fault: Fault::DotSegment,
-            at: 0,
-        });
+    // Only here can an encoded slash make new segments. One at the end ends the path as a plain one does.
+    let decoded = decoded.strip_suffix(b"/").unwrap_or(&decoded);
+    for segment in decoded.split(|byte| *byte == b'/').skip(1) {
+        let fault = match segment {
+            b"" => Fault::EmptySegment,
+            b"." | b".." => Fault::DotSegment,
+            _ => continue,
+        };
+        return Err(Ambiguous { fault, at: slash });
     }
     Ok(())
 }
@@ -243,6 +246,15 @@ mod tests {
             ("/a//b", Fault::EmptySegment),
             ("//a", Fault::EmptySegment),
             ("/a/b//", Fault::EmptySegment),
+            ("/a%2F%2Fb", Fault::EmptySegment),
+            ("/a%2f/b", Fault::EmptySegment),
+            ("/a/%2Fb", Fault::EmptySegment),
+            ("/%2Fa/b", Fault::EmptySegment),
+            ("/%2F", Fault::EmptySegment),
+            ("/a/b%2F/", Fault::EmptySegment),
+            ("/a/b/%2f", Fault::EmptySegment),
+            ("/a/b%2F%2F", Fault::EmptySegment),
+            ("/a/b%2F", Fault::EncodedSlash),
             ("/a%2fb", Fault::EncodedSlash),
             ("/a%2Fb", Fault::EncodedSlash),
             ("/a%5cb", Fault::EncodedSlash),

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use crate::rewrite::{Prefix, is_literal};
+use crate::rewrite::{Prefix, is_literal, is_reserved};
 
 /// A path template such as `/data/core/ups/{*rest}`.
 ///
@@ -23,6 +23,13 @@ pub enum InvalidTemplate {
     /// A literal segment holds a character that does not stand for itself in a path.
     #[error("holds `{0}`, which must not stand in a literal segment")]
     Character(char),
+    /// A literal segment holds a character that can be written otherwise.
+    #[error(
+        "holds `{0}`, which callers can write as `%{code:02X}` too, and so get around a literal; put {instead} in the place of the segment",
+        code = u32::from(*.0),
+        instead = if *.0 == '*' { "{name}, or {*rest} for all that follows," } else { "{name}" }
+    )]
+    Reserved(char),
     /// A parameter is not a whole segment, or is unnamed.
     #[error(
         "has the parameter `{0}`; parameters are whole segments: {{name}}, or {{*name}} at the end"
@@ -51,10 +58,13 @@ impl Template {
         let left = segments.filter(|(place, _)| Some(*place) != without);
         let mut left = left.map(|(_, segment)| segment);
         let mut wanted = prefix.as_str().split('/').skip(1);
-        wanted.all(|segment| left.next() == Some(segment))
+        wanted.all(|segment| {
+            let own = left.next();
+            own.is_some_and(|own| own.eq_ignore_ascii_case(segment))
+        })
     }
 
-    /// Returns the template with its parameters renamed by position.
+    /// Returns the template with its parameters renamed by position, and its literals in lower case.
     ///
     /// Two templates that match the same paths have the same shape.
     pub fn shape(&self) -> String {
@@ -66,7 +76,7 @@ impl Template {
             } else if segment.starts_with('{') {
                 let _ = write!(shape, "{{p{index}}}");
             } else {
-                shape.push_str(segment);
+                shape.push_str(&segment.to_ascii_lowercase());
             }
         }
         shape
@@ -89,7 +99,11 @@ impl FromStr for Template {
             if segment.contains(['{', '}']) {
                 parameter(segment, index == last)?;
             } else if let Some(wrong) = segment.chars().find(|character| !is_literal(*character)) {
-                return Err(InvalidTemplate::Character(wrong));
+                return Err(if is_reserved(wrong) {
+                    InvalidTemplate::Reserved(wrong)
+                } else {
+                    InvalidTemplate::Character(wrong)
+                });
             }
         }
         Ok(Self(trimmed.to_owned()))
@@ -130,6 +144,7 @@ mod tests {
 
         assert_eq!(shape("/a/{id}/b/"), shape("/a/{other}/b"));
         assert_eq!(shape("/a/{*rest}"), shape("/a/{*all}"));
+        assert_eq!(shape("/A/{Id}/b"), shape("/a/{ID}/B"));
         assert_ne!(shape("/a/{id}"), shape("/a/{*id}"));
     }
 
@@ -145,6 +160,7 @@ mod tests {
         assert!(begins("/crm", "/crm", None));
         assert!(begins("/crm/{sandbox}/data", "/crm/data", Some(1)));
         assert!(!begins("/crm/{sandbox}/data", "/crm/data", None));
+        assert!(begins("/CRM/data", "/crm", None));
         assert!(!begins("/crmx/data", "/crm", None));
         assert!(!begins("/{id}/data", "/crm", None) && !begins("/crm", "/crm/data", None));
         let template: Template = "/crm/{sandbox}/{*rest}".parse().unwrap();
@@ -153,6 +169,21 @@ mod tests {
             (template.place_of("crm"), template.place_of("rest")),
             (None, None)
         );
+    }
+
+    #[test]
+    fn what_can_be_written_otherwise_is_no_literal() {
+        for reserved in "!$&'()*+,=:@".chars() {
+            let wrong = format!("/segments{reserved}purge/{{id}}").parse::<Template>();
+            assert_eq!(wrong, Err(InvalidTemplate::Reserved(reserved)));
+        }
+        let told = |text: &str| text.parse::<Template>().unwrap_err().to_string();
+        assert_eq!(
+            told("/segments:purge"),
+            "holds `:`, which callers can write as `%3A` too, and so get around a literal; put {name} in the place of the segment"
+        );
+        assert!(told("/segments/*").contains("put {name}, or {*rest} for all that follows,"));
+        assert!("/a-b_c.d~e/{id}".parse::<Template>().is_ok());
     }
 
     #[test]

@@ -144,7 +144,7 @@ routes:
     );
 
     let expected = "\
-error: routes[1].match.path[1]: `HEAD /data/{other}/x/` ties with `/data/{id}/x`: neither is more specific
+error: routes[1].match.path[1]: `/data/{other}/x/` of route two ties with `/data/{id}/x` of route one for HEAD: neither is more specific
   --> gateway.yaml:14:32
    |
 14 |       path: ['/data/core/ups', '/data/{other}/x/']
@@ -171,12 +171,12 @@ routes:
   - name: three
     match: { operations: ['exports.*', entities.read] }
   - name: four
-    match: { operations: [exports.list, entities.read], methods: [POST] }
+    match: { operations: [exports.create, entities.read], methods: [POST] }
 ",
     );
 
     let expected = "\
-error: routes[1].match.prefix[1]: `DELETE *.internal/data/` ties with `*.internal/data`: neither is more specific
+error: routes[1].match.prefix[1]: `*.internal/data/` of route two ties with `*.internal/data` of route one: neither is more specific
   --> gateway.yaml:12:31
    |
 12 |     match: { prefix: [/other, /data/], host: '*.internal', headers: [{ name: X-Team, exact: crm }] }
@@ -188,10 +188,10 @@ error: routes[1].match.prefix[1]: `DELETE *.internal/data/` ties with `*.interna
    |                      ^^^^^
    = help: give the two different methods, paths or other conditions, or make them one route
 
-error: routes[3].match: `POST /` ties with `/`: neither is more specific
+error: routes[3].match: `operations [exports.create, entities.read]` of route four ties with `operations [exports.*, entities.read]` of route three for POST: neither is more specific
   --> gateway.yaml:16:5
    |
-16 |     match: { operations: [exports.list, entities.read], methods: [POST] }
+16 |     match: { operations: [exports.create, entities.read], methods: [POST] }
    |     ^^^^^
    = the other one is here
   --> gateway.yaml:14:5
@@ -269,6 +269,39 @@ fn what_a_route_can_never_match_is_named() {
                 "",
             ),
             "match.operations[1]: is of none of the `kinds`, so that nothing matches",
+        ),
+        (
+            route(
+                "{ operations: [entities.delete], methods: [GET, POST] }",
+                "",
+            ),
+            "match.operations[0]: can be no request of this route, whose methods are GET, POST",
+        ),
+        (
+            route(
+                "{ operations: ['unknown.*'], methods: [GET], kinds: [read, job] }",
+                "",
+            ),
+            "match.kinds[1]: can be no request of this route, whose methods are GET",
+        ),
+        (
+            route("{ path: '/data/segments:purge' }", ""),
+            "match.path: holds `:`, which callers can write as `%3A` too, and so get around a literal; put {name} in the place of the segment",
+        ),
+        (
+            route("{ prefix: /data/a@b }", ""),
+            "match.prefix: holds `@`, which callers can write as `%40` too, and so get around it; make it a `path`, in which {name} stands for such a segment",
+        ),
+        (
+            route("{ path: ['/a', '/{sandbox}/b'] }", ""),
+            "match.path[1]: has the segment {sandbox}, and the route does not find its sandbox there",
+        ),
+        (
+            route(
+                "{ path: '/{sandbox}/b/{sandbox}' }",
+                ", sandbox: { from: path, allow: [prod] }",
+            ),
+            "match.path: has the segment {sandbox} twice, and a request works in one",
         ),
         (
             route("{ kinds: [read, write, job, delete] }", ""),

@@ -14,6 +14,7 @@ mod faults;
 mod grants;
 mod issuers;
 mod listeners;
+mod places;
 #[path = "../it/support/open.rs"]
 mod open;
 mod shared;

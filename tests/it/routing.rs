@@ -223,6 +223,52 @@ fn references_in_answers_come_back_to_the_path_that_was_rewritten() {
 }
 
 #[test]
+fn no_spelling_leads_around_a_route() {
+    let adobe = Adobe::willing();
+    let gateway = Gateway::start(
+        &adobe.url(),
+        "
+routes:
+  - { name: few, match: { path: /data/core/ups/Access/entities }, sandbox: prod }
+  - { name: rest, match: { path: '/data/core/ups/{*rest}' }, sandbox: dev-2, encoded_slashes: pass }
+  - { name: crm, match: { prefix: /crm/system }, rewrite: { strip_prefix: /CRM }, sandbox: prod }
+  - { name: all, match: { prefix: /CRM }, rewrite: { strip_prefix: /crm }, sandbox: dev-2, encoded_slashes: pass }
+",
+    );
+    let ask = |target: &str| {
+        let answer = exchange(gateway.address, get(target, ""));
+        arrived(&adobe, answer.status)
+    };
+    for (target, sandbox, there) in [
+        ("/data/core/ups/access/entities", "prod", None),
+        ("/data/core/ups/Access/entities", "prod", None),
+        ("/DATA/core/UPS/access/ENTITIES/?A=b", "prod", None),
+        ("/data/core/ups/access/Other", "dev-2", None),
+        ("/data/core/ups/audiences/a%2fb", "dev-2", None),
+        ("/crm/SYSTEM/jobs", "prod", Some("/SYSTEM/jobs")),
+        ("/CRM/system", "prod", Some("/system")),
+        ("/Crm/Other%2Fx", "dev-2", Some("/Other%2Fx")),
+    ] {
+        let there = there.unwrap_or(target);
+        assert_eq!(ask(target), in_sandbox(sandbox, there), "{target}");
+    }
+
+    for target in [
+        "/data/core/ups/access%2Fentities",
+        "/data/core/ups/Access%2fEntities/",
+        "/crm%2Fsystem/jobs",
+        "/crm/system%2Fjobs",
+    ] {
+        let answer = exchange(gateway.address, get(target, ""));
+        assert_eq!(answer.problem(), (400, "malformed_request".to_owned()));
+    }
+    let answer = exchange(gateway.address, get("/data/core/ups/access%2Fentities", ""));
+    let told = "has an encoded slash at byte 21, and would take another route with a plain one";
+    assert!(answer.text().contains(told), "{}", answer.text());
+    assert_eq!(adobe.seen().len(), 8);
+}
+
+#[test]
 fn what_meets_no_condition_has_no_route_and_only_methods_that_would_be_taken_are_told() {
     let adobe = Adobe::willing();
     let gateway = Gateway::start(

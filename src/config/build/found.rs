@@ -96,7 +96,7 @@ pub(super) fn find(
             need("by_caller", found.by_caller.is_some(), cross);
             let by_caller = by(&found.by_caller, "by_caller", cross);
             for name in by_caller.keys() {
-                places.caller(name, &path.key("by_caller").key(name), cross);
+                places.check_caller(name, &path.key("by_caller").key(name), cross);
             }
             for name in by_caller.values() {
                 add(Some(name.clone()));
@@ -149,7 +149,10 @@ fn check_allowed(found: &FoundSandbox, name: &str, path: &KeyPath, cross: &mut C
     {
         let message = format!("sandbox {name} is not in `allow`");
         cross.fault(path, &[], message, |fault| {
-            fault.help("add it there, or leave `allow` out")
+            fault.help(match found.from {
+                SandboxFrom::Caller | SandboxFrom::Host => "add it there, or leave `allow` out",
+                SandboxFrom::Header | SandboxFrom::Path | SandboxFrom::Route => "add it there",
+            })
         });
     }
 }

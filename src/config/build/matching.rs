@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::Cross;
-use crate::aep::{self, Operations};
+use crate::aep::{self, Operation, Operations};
 use crate::config::file::{
     EncodedSlashes, HeaderMatch, Hosts, Kind, Match, Method, Paths, Prefixes, Route, RouteSandbox,
     SandboxFrom,
@@ -62,7 +62,7 @@ pub(super) fn check(
     check_paths(&route.matching, &matching, cross);
     let headers = &route.matching.headers;
     check_headers(headers, proofs, &matching.key("headers"), cross);
-    check_operations(&route.matching, &matching, operations, cross);
+    check_operations(&route.matching, rule, &matching, operations, cross);
     check_rewrite(route, rule, &path, cross);
     check_segment(route, rule, &path, cross);
 }
@@ -76,6 +76,32 @@ fn finds_in_path(route: &Route) -> bool {
 }
 
 fn check_segment(route: &Route, rule: &Rule, path: &KeyPath, cross: &mut Cross<'_>) {
+    let from = path.key("sandbox").key("from");
+    let matching = path.key("match");
+    let alone = matches!(route.matching.path, Some(Paths::One(_)));
+    for (index, template) in rule.templates.iter().enumerate() {
+        let of_all = matching.key("path");
+        let of_template = if alone { of_all } else { of_all.index(index) };
+        let segment = format!("{{{SANDBOX}}}");
+        let segments = template.as_str().split('/');
+        let count = segments.filter(|it| *it == segment).count();
+        let (message, help) = if count > 1 {
+            (
+                "has the segment {sandbox} twice, and a request works in one",
+                "give the other one another name",
+            )
+        } else if count == 1 && !finds_in_path(route) {
+            (
+                "has the segment {sandbox}, and the route does not find its sandbox there",
+                "write `from: path` and `allow` in the route's `sandbox`, or give the segment another name",
+            )
+        } else {
+            continue;
+        };
+        cross.fault(&of_template, &[&path.key("sandbox")], message, |fault| {
+            fault.help(help)
+        });
+    }
     if !finds_in_path(route) {
         return;
     }
@@ -86,15 +112,11 @@ fn check_segment(route: &Route, rule: &Rule, path: &KeyPath, cross: &mut Cross<'
     let Some(without) = without.or_else(|| prefixes.next().map(ToString::to_string)) else {
         return;
     };
-    let matching = path.key("match");
     let message = format!("is `path`, and `{without}` has no segment {{sandbox}}");
     let rests_on = [&matching.key("path"), &matching.key("prefix")];
-    cross.fault(
-        &path.key("sandbox").key("from"),
-        &rests_on,
-        message,
-        |fault| fault.help("write every path of the route as in /{sandbox}/data/core/{*rest}"),
-    );
+    cross.fault(&from, &rests_on, message, |fault| {
+        fault.help("write every path of the route as in /{sandbox}/data/core/{*rest}")
+    });
 }
 
 fn check_paths(matching: &Match, path: &KeyPath, cross: &mut Cross<'_>) {
@@ -164,6 +186,7 @@ fn check_headers(headers: &[HeaderMatch], proofs: &Fields, path: &KeyPath, cross
 
 fn check_operations(
     matching: &Match,
+    rule: &Rule,
     path: &KeyPath,
     operations: &Operations,
     cross: &mut Cross<'_>,
@@ -209,8 +232,35 @@ fn check_operations(
             let message = "is of none of the `kinds`, so that nothing matches";
             let rests_on = [&path.key("kinds"), &top("operations")];
             cross.fault(&path_of_pattern, &rests_on, message, |fault| fault);
+        } else if !taken().any(|it| comes(it, rule)) {
+            in_no_method(&path_of_pattern, path, rule, cross);
         }
     }
+    for (index, written) in matching.kinds.iter().flatten().enumerate() {
+        let mut of_kind = operations.all_and_unknown();
+        if !of_kind.any(|it| it.kind == kind(*written) && comes(it, rule)) {
+            in_no_method(&path.key("kinds").index(index), path, rule, cross);
+        }
+    }
+}
+
+/// Tells whether any method of the route is one of the operation's.
+fn comes(operation: &Operation, rule: &Rule) -> bool {
+    let mut methods = rule.methods.iter();
+    methods.any(|method| operation.comes_with(method))
+}
+
+/// Reports an operation or kind that none of the route's methods can be.
+fn in_no_method(path: &KeyPath, matching: &KeyPath, rule: &Rule, cross: &mut Cross<'_>) {
+    let methods: Vec<_> = rule.methods.iter().map(http::Method::as_str).collect();
+    let message = format!(
+        "can be no request of this route, whose methods are {}",
+        methods.join(", ")
+    );
+    let rests_on = [&matching.key("methods"), &top("operations")];
+    cross.fault(path, &rests_on, message, |fault| {
+        fault.help("add the method to `methods`, or leave this out")
+    });
 }
 
 fn check_rewrite(route: &Route, rule: &Rule, path: &KeyPath, cross: &mut Cross<'_>) {
@@ -289,7 +339,8 @@ fn rewrite(route: &Route) -> Option<Rewrite> {
     Some(Rewrite { from, to })
 }
 
-fn kinds(matching: &Match) -> impl Iterator<Item = aep::Kind> {
+/// Returns the kinds that a route goes by.
+pub(super) fn kinds(matching: &Match) -> impl Iterator<Item = aep::Kind> {
     matching.kinds.iter().flatten().copied().map(kind)
 }
 

@@ -20,6 +20,7 @@ mod quotas;
 mod routes;
 mod shared;
 mod ties;
+mod vain;
 
 use std::num::NonZeroUsize;
 use std::thread;
@@ -30,6 +31,7 @@ use super::file::{self, File, LogFormat, LogLevel, Workers};
 use super::path::{KeyPath, top};
 use super::report::{Fault, Report};
 use super::sources::Sources;
+use super::text::Place;
 use super::tree::{Content, Node};
 use super::{Drain, Outline, Settings};
 use crate::{admin, telemetry};
@@ -132,9 +134,36 @@ impl Cross<'_> {
         message: impl Into<String>,
         finish: impl FnOnce(Fault) -> Fault,
     ) {
+        self.fault_at(self.root.place_of(path), path, rests_on, message, finish);
+    }
+
+    /// Reports a fault of the key at `path`, as [`Cross::fault`] does one of its value.
+    fn fault_of_key(
+        &mut self,
+        path: &KeyPath,
+        rests_on: &[&KeyPath],
+        message: impl Into<String>,
+        finish: impl FnOnce(Fault) -> Fault,
+    ) {
+        self.fault_at(
+            self.root.place_of_key(path),
+            path,
+            rests_on,
+            message,
+            finish,
+        );
+    }
+
+    fn fault_at(
+        &mut self,
+        place: Place,
+        path: &KeyPath,
+        rests_on: &[&KeyPath],
+        message: impl Into<String>,
+        finish: impl FnOnce(Fault) -> Fault,
+    ) {
         let tainted = rests_on.iter().any(|other| self.report.is_tainted(other));
         if !tainted && !self.report.is_tainted(path) {
-            let place = self.root.place_of(path);
             self.report.add(finish(Fault::new(place, path, message)));
         }
     }

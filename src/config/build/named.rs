@@ -31,21 +31,45 @@ pub(super) fn unknown_at<'a>(
     names: impl Iterator<Item = &'a str>,
     cross: &mut Cross<'_>,
 ) {
-    if cross.root.at(path).is_none() || cross.report.is_lost(all) || cross.report.is_full() {
+    if is_in_vain(path, all, cross) {
         return;
     }
+    // It may have come from elsewhere.
+    let message = format!("no {what} is named `{}`", cross.written(path));
+    let help = help(what, name, names);
+    cross.fault(path, &[], message, |fault| fault.help(help));
+}
+
+/// Reports that the key at `path` names none of `names`, which stand at `all`.
+pub(super) fn unknown_key_at<'a>(
+    what: &str,
+    name: &str,
+    path: &KeyPath,
+    all: &KeyPath,
+    names: impl Iterator<Item = &'a str>,
+    cross: &mut Cross<'_>,
+) {
+    if is_in_vain(path, all, cross) {
+        return;
+    }
+    let message = format!("no {what} is named `{name}`");
+    let help = help(what, name, names);
+    cross.fault_of_key(path, &[], message, |fault| fault.help(help));
+}
+
+/// Tells whether nothing would be gained by saying that there is no such name.
+fn is_in_vain(path: &KeyPath, all: &KeyPath, cross: &Cross<'_>) -> bool {
+    cross.root.at(path).is_none() || cross.report.is_lost(all) || cross.report.is_full()
+}
+
+fn help<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
-    // It may have come from elsewhere; a key of a map has nothing written but itself.
-    let written = cross.written(path);
-    let shown = if written.is_empty() { name } else { written };
-    let message = format!("no {what} is named `{shown}`");
-    let help = match nearest(name, names.iter().copied()) {
+    match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => match names.as_slice() {
             [] => format!("there is no {what}"),
             [only] => format!("there is only {only}"),
             _ => format!("there are {}", names.join(", ")),
         },
-    };
-    cross.fault(path, &[], message, |fault| fault.help(help));
+    }
 }

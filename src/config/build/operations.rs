@@ -15,7 +15,7 @@ pub(super) fn build(file: &File, cross: &mut Cross<'_>) -> Operations {
     let mut seen: HashMap<(Method, String), KeyPath> = HashMap::new();
     for (index, row) in file.operations.iter().enumerate() {
         let path = top("operations").index(index).key("path");
-        let shape = row.path.0.shape().to_ascii_lowercase();
+        let shape = row.path.0.shape();
         let key = (method(row.method), shape);
         if let Some(first) = seen.get(&key) {
             let place = cross.root.place_of(first);

@@ -1,13 +1,13 @@
 //! Where requests of each route work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::callers::{Callers, kinds};
 use super::found::Found;
 use super::granted::permits;
-use super::named::{missing, unknown_at};
-use super::{Cross, found, granted};
-use crate::aep::{Kinds, SandboxName};
+use super::named::{missing, unknown_at, unknown_key_at};
+use super::{Cross, found, granted, vain};
+use crate::aep::{Kinds, OrgId, SandboxName};
 use crate::authorize::{Allowed, Bounds, OnMismatch, Place, Places as Reach, Rule, Settings};
 use crate::config::file::{self, File, Route, RouteSandbox};
 use crate::config::format::Written;
@@ -120,7 +120,7 @@ impl<'a> Places<'a> {
             ids.insert(name.clone(), id);
         }
         let source = source.with(&ids, self.callers);
-        Some(Rule {
+        let rule = Rule {
             callers: granted::callers(route, self, &ids, path, cross),
             source,
             allow,
@@ -132,7 +132,40 @@ impl<'a> Places<'a> {
                 Some(RouteSandbox::Name(_)) | None => OnMismatch::Refuse,
             },
             dry_run: route.dry_run,
-        })
+        };
+        vain::check(route, &rule, self, path, cross);
+        Some(rule)
+    }
+
+    /// Reports sandboxes that are one at Adobe, and production by one of their names and not by the other.
+    pub(super) fn check_production(&self, cross: &mut Cross<'_>) {
+        let mut seen: HashMap<(&OrgId, &SandboxName), &Place> = HashMap::new();
+        let mut told = HashSet::new();
+        for (place, _) in &self.all {
+            let first = *seen
+                .entry((&place.organization, &place.name))
+                .or_insert(place);
+            if first.production == place.production || !told.insert(&place.sandbox) {
+                continue;
+            }
+            let at = |place: &Place, key: &str| top("sandboxes").key(&place.sandbox).key(key);
+            let other = cross.root.place_of(&at(first, "production"));
+            let message = format!(
+                "differs from that of {}, which is the same sandbox at Adobe: what is refused in one is permitted in the other",
+                first.sandbox
+            );
+            let rests_on = [
+                &at(first, "production"),
+                &at(first, "name"),
+                &at(place, "name"),
+                &top("credentials"),
+            ];
+            cross.fault(&at(place, "production"), &rests_on, message, |fault| {
+                fault
+                    .also(other, "that one is here")
+                    .help("write `production` alike for both")
+            });
+        }
     }
 
     /// Returns what each place is, and the credential that is used in it, with what each caller may do.
@@ -168,6 +201,16 @@ impl<'a> Places<'a> {
         (settings, credentials)
     }
 
+    /// Returns what configuration calls the sandbox of a place.
+    pub(super) fn sandbox(&self, id: PlaceId) -> Option<&str> {
+        self.all.get(id.0).map(|(place, _)| place.sandbox.as_str())
+    }
+
+    /// Returns what the file says of a caller.
+    pub(super) fn caller_of_file(&self, name: &str) -> Option<&file::Caller> {
+        self.file.callers.get(name)
+    }
+
     /// Returns the callers.
     pub(super) fn callers(&self) -> &Callers {
         self.callers
@@ -186,6 +229,14 @@ impl<'a> Places<'a> {
             unknown_at("caller", name, path, &top("callers"), names, cross);
         }
         id
+    }
+
+    /// Reports a key that is to be the name of a caller, and is none.
+    pub(super) fn check_caller(&self, name: &str, path: &KeyPath, cross: &mut Cross<'_>) {
+        if self.callers.id(name).is_none() {
+            let names = self.callers.names.iter().map(String::as_str);
+            unknown_key_at("caller", name, path, &top("callers"), names, cross);
+        }
     }
 
     /// Returns a sandbox that a route names, if there is one of the name.

@@ -72,6 +72,7 @@ pub(super) fn build(
             limit: quotas.of(route),
         });
     }
+    places.check_production(cross);
     let authorize = rules.iter().map(|rules| rules.authorize.clone());
     let authorize: Vec<_> = authorize.collect();
     let (authorize, places) = places.settings(authorize.into_iter());

@@ -71,11 +71,11 @@ pub(in crate::config) struct FoundSandbox {
     #[serde(default)]
     #[schemars(with = "Vec<Written<SandboxName>>", length(min = 1), extend("uniqueItems" = true))]
     pub(in crate::config) allow: Option<Vec<Written<SandboxName>>>,
-    /// With `from: caller`, and only then: the sandbox of each caller, by its name.
+    /// With `from: caller`, and only then: the sandbox of each caller that the route is for, by its name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Written<SandboxName>>", extend("propertyNames" = { "format": "name" }, "minProperties" = 1))]
     pub(in crate::config) by_caller: Option<BTreeMap<String, Written<SandboxName>>>,
-    /// With `from: host`, and only then: the sandbox of each host that callers address, without a port.
+    /// With `from: host`, and only then: the sandbox of each host that callers address, without a port or trailing dot.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Written<SandboxName>>", extend("propertyNames" = { "format": "host-name" }, "minProperties" = 1))]
     pub(in crate::config) by_host: Option<BTreeMap<String, Written<SandboxName>>>,
@@ -88,7 +88,8 @@ pub(in crate::config) struct FoundSandbox {
     #[serde(default)]
     pub(in crate::config) from: SandboxFrom,
     /// What becomes of a request whose `x-sandbox-name` is another sandbox than the one that it would work in: `refuse`
-    /// answers 403, so that nobody works elsewhere than they think; `ignore` lets it work there. Default refuse.
+    /// answers 403, so that nobody works elsewhere than they think; `ignore` lets it work there, and is not for `from: header`.
+    /// Default refuse.
     #[serde(default)]
     pub(in crate::config) on_mismatch: OnMismatch,
 }

@@ -29,7 +29,7 @@ pub(in crate::config) struct Match {
     #[serde(default)]
     #[schemars(with = "Hosts")]
     pub(in crate::config) host: Option<Hosts>,
-    /// The kinds of operations: read, write, job, delete. Others do not take this route, but perhaps another one; `permit`
+    /// The kinds of operations that its methods can be: read, write, job, delete. Others do not take this route, but perhaps another one; `permit`
     /// refuses instead. Default: all.
     #[serde(default)]
     #[schemars(with = "Vec<Kind>", length(min = 1), extend("uniqueItems" = true))]
@@ -48,13 +48,13 @@ pub(in crate::config) struct Match {
     )]
     pub(in crate::config) operations: Option<Vec<Written<OperationPattern>>>,
     /// One path template or a list of them: `{name}` stands for one segment, `{*name}` at the end for the rest.
-    /// Example: `/data/core/ups/access/entities`. Either this or `prefix`, unless `operations` or `kinds` say enough: then
+    /// Literal segments are of letters, digits and `-._~`; their case does not count. Example: `/data/core/ups/access/entities`. Either this or `prefix`, unless `operations` or `kinds` say enough: then
     /// the default is every path.
     #[serde(default)]
     #[schemars(with = "Paths")]
     pub(in crate::config) path: Option<Paths>,
-    /// One beginning of paths or a list of them, in whole literal segments: `/data/core/ups` is that path and all below it.
-    /// Default: none.
+    /// One beginning of paths or a list of them, in whole literal segments, whose case does not count: `/data/core/ups` is that
+    /// path and all below it. Default: none.
     #[serde(default)]
     #[schemars(with = "Prefixes")]
     pub(in crate::config) prefix: Option<Prefixes>,
@@ -97,7 +97,7 @@ pub(in crate::config) struct Operation {
     /// Its name, for logs and for `routes[].match.operations`: one word or two, with a dot between them. Several rows may have
     /// one name. Example: `consents.read`.
     pub(in crate::config) name: Written<OperationName>,
-    /// The path template, as Adobe sees the path; case does not count. Example: `/data/core/ups/consents/{id}`.
+    /// The path template, as Adobe sees the path; case does not count, and literals are as in `routes[].match.path`. Example: `/data/core/ups/consents/{id}`.
     pub(in crate::config) path: Written<Template>,
     /// Whether it takes a payload, which needs a `Content-Type` then, see `routes[].content_type`. Default: true for POST, PUT
     /// and PATCH.

@@ -266,8 +266,8 @@ pub(in crate::config) struct Route {
     /// any case. Default false.
     #[serde(default)]
     pub(in crate::config) dry_run: bool,
-    /// What happens to a path with an encoded slash (`%2F`): `refuse` answers 400, `pass` passes it on as it is.
-    /// Default refuse.
+    /// What happens to a path with an encoded slash (`%2F`): `refuse` answers 400, `pass` passes it on as it is, unless it would
+    /// take another route with a plain one. Default refuse.
     #[serde(default)]
     pub(in crate::config) encoded_slashes: EncodedSlashes,
     /// What callers may send although it selects data or rights at Adobe: of the fields `x-sandbox-id`,
@@ -368,7 +368,8 @@ pub(in crate::config) struct Sandbox {
     #[schemars(with = "Written<SandboxName>")]
     pub(in crate::config) name: Option<Written<SandboxName>>,
     /// Whether it holds production data, where routes permit only reads unless they say otherwise. Default: true
-    /// when Adobe calls it `prod`, false elsewhere.
+    /// when Adobe calls it `prod`, false elsewhere. Where two are one sandbox of one organisation at Adobe, both have to say the
+    /// same.
     #[schemars(with = "bool")]
     pub(in crate::config) production: Option<bool>,
 }

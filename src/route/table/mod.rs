@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, HeaderName, Method, Uri};
 
 use super::rank::{Candidate, Methods};
 use super::{HostPattern, Miss, Rule, SANDBOX, Settings, Unwatched, Watch};
@@ -38,7 +38,19 @@ struct Hosts {
 
 /// The candidates of one path and host, the most specific first, each with where it comes from.
 #[derive(Clone, Debug, Default)]
-struct Group(Vec<(Candidate, Seat)>);
+struct Group {
+    candidates: Vec<(Candidate, Seat)>,
+    /// The same for who looks for ties, while the table is made.
+    known: Known,
+}
+
+/// Candidates by the values that they want of fields, so that of thousands which differ by one few have to be compared.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// By the first field of which they want one value.
+    exact: HashMap<HeaderName, HashMap<String, Vec<(Candidate, Seat)>>>,
+    others: Vec<(Candidate, Seat)>,
+}
 
 /// One of the places where a route says what it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +143,7 @@ impl Table {
         for (index, rule) in settings.routes.iter().enumerate() {
             table.add(RouteId(index), rule, &settings.routes, &mut ties);
         }
+        table.paths.for_each_mut(&mut Leaf::forget_known);
         (table, ties)
     }
 
@@ -225,6 +238,14 @@ impl Table {
 }
 
 impl Leaf {
+    fn forget_known(&mut self) {
+        let hosts = self.hosts.as_deref_mut();
+        let of_hosts = hosts.map(|hosts| hosts.below.values_mut().chain(hosts.exact.values_mut()));
+        for group in of_hosts.into_iter().flatten().chain([&mut self.any]) {
+            group.known = Known::default();
+        }
+    }
+
     fn group(&mut self, host: Option<&HostPattern>) -> &mut Group {
         match host {
             None => &mut self.any,
@@ -243,17 +264,48 @@ impl Leaf {
 impl Group {
     /// Adds a candidate, unless it ties with one that is there, which is returned with a method that both take.
     fn add(&mut self, candidate: Candidate, seat: Seat) -> Option<(Seat, Method)> {
-        let tie = self.0.iter().find_map(|(known, seat)| {
-            let method = known.ties_with(&candidate)?;
-            Some((*seat, method))
-        });
+        let tie = self.known.tie(&candidate);
         if tie.is_none() {
             let place = self
-                .0
+                .candidates
                 .partition_point(|(known, _)| known.order(&candidate).is_le());
-            self.0.insert(place, (candidate, seat));
+            self.known.add(candidate.clone(), seat);
+            self.candidates.insert(place, (candidate, seat));
         }
         tie
+    }
+}
+
+impl Known {
+    /// Returns the earliest candidate that ties with this one, with a method that both take.
+    fn tie(&self, candidate: &Candidate) -> Option<(Seat, Method)> {
+        let mut alike = vec![self.others.as_slice()];
+        for (name, by_value) in &self.exact {
+            match candidate.values().find(|(of, _)| *of == name) {
+                Some((_, value)) => alike.extend(by_value.get(value).map(Vec::as_slice)),
+                None => alike.extend(by_value.values().map(Vec::as_slice)),
+            }
+        }
+        let ties = alike.into_iter().flatten().filter_map(|(known, seat)| {
+            let method = known.ties_with(candidate)?;
+            Some((*seat, method))
+        });
+        ties.min_by_key(|(seat, _)| (seat.route, seat.path, seat.host))
+    }
+
+    fn add(&mut self, candidate: Candidate, seat: Seat) {
+        let first = candidate.values().next();
+        let first = first.map(|(name, value)| (name.clone(), value.to_owned()));
+        let list = match first {
+            Some((name, value)) => self
+                .exact
+                .entry(name)
+                .or_default()
+                .entry(value)
+                .or_default(),
+            None => &mut self.others,
+        };
+        list.push((candidate, seat));
     }
 }
 
@@ -306,7 +358,12 @@ impl<'t, W: Watch> Search<'t, '_, W> {
         let below = hosts.below.iter().filter(|(name, _)| !is_parent(name));
         let mut others: Vec<RouteId> = exact
             .chain(below)
-            .flat_map(|(_, group)| group.0.iter().map(|(candidate, _)| candidate.route))
+            .flat_map(|(_, group)| {
+                group
+                    .candidates
+                    .iter()
+                    .map(|(candidate, _)| candidate.route)
+            })
             .collect();
         others.sort_unstable();
         others.dedup();
@@ -317,7 +374,7 @@ impl<'t, W: Watch> Search<'t, '_, W> {
 
     fn group(&mut self, group: &'t Group) -> Option<Hit> {
         group
-            .0
+            .candidates
             .iter()
             .find_map(|(candidate, _)| match self.candidate(candidate) {
                 Ok(hit) => Some(hit),

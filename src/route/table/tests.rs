@@ -447,7 +447,7 @@ impl Plain {
             }
             match segments.get(index) {
                 Some(segment) if wanted.starts_with('{') && !segment.is_empty() => {}
-                Some(segment) if segment == wanted => {}
+                Some(segment) if segment.eq_ignore_ascii_case(wanted) => {}
                 _ => return false,
             }
         }
@@ -528,6 +528,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
                 "/a/{*rest}",
                 "/{*rest}",
                 "/crm/access/entities",
+                "/Crm/Access/entities",
                 "/crm/{*rest}",
                 "/data/core/ups/export/jobs/{id}",
                 "/{sandbox}/a",
@@ -535,7 +536,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
             ],
             0..3,
         ),
-        subsequence(vec!["/", "/a", "/crm", "/data/core"], 0..2),
+        subsequence(vec!["/", "/a", "/CRM", "/crm", "/data/core"], 0..2),
     );
     let hosts = subsequence(vec!["a.x", "*.x", "*.a.x", "c"], 0..3);
     let methods = subsequence(vec![Method::GET, Method::POST, Method::DELETE], 1..=3);
@@ -608,7 +609,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
     prop::collection::vec(rule, 1..8)
 }
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 15] = [
     "/",
     "/a",
     "/a/",
@@ -617,6 +618,8 @@ const PATHS: [&str; 13] = [
     "/a/b/c",
     "/crm",
     "/crm/access/entities",
+    "/crm/ACCESS/entities",
+    "/cRM/export/Jobs/7",
     "/crm/export/jobs/7",
     "/data/core/ups/export/jobs/7",
     "/data/core/other",
@@ -686,7 +689,7 @@ fn tie(candidates: &[Plain]) -> bool {
             let shape = |segment: &String| match segment.as_bytes() {
                 [b'{', b'*', ..] => "{*}".to_owned(),
                 [b'{', ..] => "{}".to_owned(),
-                _ => segment.clone(),
+                _ => segment.to_ascii_lowercase(),
             };
             it.path.iter().map(shape).collect()
         };

@@ -220,6 +220,33 @@ fn frames_that_break_the_protocol_end_the_connection() {
 }
 
 #[test]
+fn a_host_field_stands_for_an_authority_that_is_not_there() {
+    let pair = Pair::new(ROUTES);
+    let rest = [(":method", "GET"), (":scheme", "http"), (":path", PATH)];
+
+    for (hosts, served) in [
+        (&[("host", "gateway:80")][..], true),
+        (&[("host", "gateway"), ("host", "gateway")], false),
+        (&[("host", "gateway, other")], false),
+        (&[("host", "user@gateway")], false),
+        (&[("host", "")], false),
+        (&[], false),
+    ] {
+        let mut frames = Frames::open(pair.gateway.address);
+        let fields = [&rest[..], hosts].concat();
+        frames.write(frame(HEADERS, END_HEADERS | END_STREAM, 1, block(&fields)));
+
+        let fate = frames.fate(1);
+        assert_eq!(
+            matches!(fate, Fate::Served(_)),
+            served,
+            "{hosts:?}: {fate:?}"
+        );
+    }
+    assert_eq!(pair.adobe.heads(), 1);
+}
+
+#[test]
 fn requests_that_break_the_protocol_are_refused_and_others_on_the_connection_are_served() {
     let pair = Pair::new(ROUTES);
     let (method, scheme, path, authority) = (

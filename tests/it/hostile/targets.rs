@@ -121,8 +121,8 @@ routes:
     match: { path: '/data/core/ups/audiences/{id}' }
     sandbox: dev-2
     encoded_slashes: pass
-  - name: rest
-    match: { path: '/data/core/{*rest}' }
+  - name: others
+    match: { prefix: [/data/core/ups/segments, /data/core/ups/config] }
     sandbox: dev-2
 ",
     );
@@ -139,6 +139,9 @@ routes:
     }
     for target in [
         "/data/core/ups/segments/s%2F2",
+        "/data/core/ups/audiences/%2Fs",
+        "/data/core/ups/audiences/s%2F%2F2",
+        "/data/core/ups/audiences/s%2F/",
         "/data/core/ups/audiences/s%5C2",
         "/data/core/ups/audiences/s%252F2",
         "/data/core/ups/audiences/..%2F2",

@@ -1,6 +1,6 @@
 //! What a request may do by what the configuration was written from, read as an operator would read it.
 
-use profile_gateway::aep::Kind;
+use profile_gateway::aep::{Kind, Operation};
 
 use super::requests::Sent;
 use super::world::{
@@ -13,6 +13,60 @@ use super::world::{
 pub(super) struct Target {
     pub(super) operation: &'static str,
     pub(super) kind: Kind,
+}
+
+impl Target {
+    /// Reads a path as the most forgiving of servers would: an encoded slash is a slash, case and empty segments do not count.
+    /// What no operation of Adobe's is so is read as it stands, and else known by its method.
+    pub(super) fn naive(method: &str, path: &str) -> Self {
+        let method = if method == "HEAD" { "GET" } else { method };
+        let path = path.to_ascii_lowercase();
+        let known = known(method, &path.replace("%2f", "/")).or_else(|| known(method, &path));
+        match (known, method) {
+            (Some(known), _) => Self {
+                operation: known.name,
+                kind: known.kind,
+            },
+            (None, "GET") => Self {
+                operation: "unknown.read",
+                kind: Kind::Read,
+            },
+            (None, "DELETE") => Self {
+                operation: "unknown.delete",
+                kind: Kind::Delete,
+            },
+            (None, _) => Self {
+                operation: "unknown.write",
+                kind: Kind::Write,
+            },
+        }
+    }
+}
+
+/// Returns the operation whose template fits, of several the one with more that is literal.
+fn known(method: &str, path: &str) -> Option<&'static Operation> {
+    let segments = |path: &str| -> Vec<String> {
+        let all = path.split('/').filter(|segment| !segment.is_empty());
+        all.map(str::to_ascii_lowercase).collect()
+    };
+    let path = segments(path);
+    let literal = |segment: &String| !segment.starts_with('{');
+    let of_method = |operation: &&Operation| {
+        let own = operation.method.as_ref();
+        own.is_some_and(|own| own.as_str() == method)
+    };
+    let fits = |operation: &&Operation| {
+        let template = segments(operation.template);
+        let mut both = template.iter().zip(&path);
+        template.len() == path.len() && both.all(|(known, it)| !literal(known) || known == it)
+    };
+    let all = Operation::all().filter(of_method).filter(fits);
+    all.max_by_key(|operation| {
+        segments(operation.template)
+            .iter()
+            .filter(|it| literal(it))
+            .count()
+    })
 }
 
 /// Where a request may work, and as whom.
@@ -124,7 +178,7 @@ fn meant(route: &Route, caller: usize, sent: &Sent) -> Result<usize, String> {
     found.ok_or_else(|| "no sandbox of the route is meant".to_owned())
 }
 
-fn permits(route: &Route, sandbox: usize, kind: &str) -> bool {
+pub(super) fn permits(route: &Route, sandbox: usize, kind: &str) -> bool {
     let usual = !SANDBOXES[sandbox].production || kind == "read";
     match &route.permit {
         Permit::BySandbox(by) => match by.iter().find(|(it, _)| *it == sandbox) {
@@ -136,7 +190,7 @@ fn permits(route: &Route, sandbox: usize, kind: &str) -> bool {
     }
 }
 
-fn within(bounds: &Bounds, kind: &str, sandbox: usize) -> bool {
+pub(super) fn within(bounds: &Bounds, kind: &str, sandbox: usize) -> bool {
     let permit = bounds.permit.as_ref();
     let sandboxes = bounds.sandboxes.as_ref();
     permit.is_none_or(|kinds| kinds.contains(&kind))

@@ -28,6 +28,8 @@ pub(super) struct Asked {
 enum Oddity {
     None,
     Absolute(&'static str),
+    /// Before the first segment of what Adobe knows.
+    Below(&'static str),
     Inserted(&'static str),
     /// This in the place of the last slash.
     Slash(&'static str),
@@ -121,6 +123,8 @@ fn oddities() -> impl Strategy<Value = Oddity> {
     let odd = vec![
         Oddity::Absolute("http://one.internal"),
         Oddity::Absolute("http://two.internal:80"),
+        Oddity::Below("%2F"),
+        Oddity::Below("x%2F"),
         Oddity::Inserted("/."),
         Oddity::Inserted("/x/.."),
         Oddity::Inserted("/%2e%2e"),
@@ -129,6 +133,9 @@ fn oddities() -> impl Strategy<Value = Oddity> {
         Oddity::Inserted("%00"),
         Oddity::Slash("%2f"),
         Oddity::Slash("%2F"),
+        Oddity::Slash("%2F%2F"),
+        Oddity::Slash("%2F/"),
+        Oddity::Slash("/%2f"),
         Oddity::Slash("%252f"),
         Oddity::Slash("\\"),
         Oddity::Slash("%5c"),
@@ -145,6 +152,8 @@ fn oddities() -> impl Strategy<Value = Oddity> {
         Oddity::Trailing("/."),
         Oddity::Trailing("#a"),
         Oddity::Trailing("%2f"),
+        Oddity::Trailing("%2F/"),
+        Oddity::Trailing("/%2F"),
         Oddity::Upper,
     ];
     prop_oneof![2 => Just(Oddity::None), 1 => select(odd)]
@@ -240,6 +249,7 @@ impl Asked {
         let (head, last) = plain.rsplit_once('/').unwrap();
         let path = match self.oddity {
             Oddity::None | Oddity::Absolute(_) => plain.clone(),
+            Oddity::Below(text) => plain.replace("/ups/", &format!("/ups/{text}")),
             Oddity::Inserted(text) => format!("{head}{text}/{last}"),
             Oddity::Slash(text) => format!("{head}{text}{last}"),
             Oddity::Through(text) => format!("{text}{}", plain.trim_start_matches('/')),
@@ -259,6 +269,7 @@ impl Asked {
             before: match self.oddity {
                 Oddity::Absolute(before) => Some(before),
                 Oddity::None
+                | Oddity::Below(_)
                 | Oddity::Inserted(_)
                 | Oddity::Slash(_)
                 | Oddity::Through(_)

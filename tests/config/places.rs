@@ -1,0 +1,167 @@
+//! What routes say of callers and sandboxes, and what of it can come to nothing.
+
+use profile_gateway::config;
+
+use super::{faults, messages, sources};
+
+/// Two callers, three sandboxes, and one route.
+fn with(route: &str) -> String {
+    format!(
+        "\
+credentials:
+  us:
+    organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg
+    client_id: us-client
+    client_secrets: [us-secret]
+sandboxes:
+  prod: {{}}
+  dev-2: {{}}
+  qa: {{ production: true }}
+callers:
+  crm: {{ network: {{ cidr: [10.1.0.0/16] }} }}
+  reports: {{ network: {{ cidr: [10.2.0.0/16] }}, permit: [read, job], sandboxes: [prod, dev-2] }}
+routes:
+  - name: a
+    match: {{ prefix: /data }}
+{route}
+"
+    )
+}
+
+#[test]
+fn what_can_come_to_nothing_is_named() {
+    for (route, expected) in [
+        (
+            "    sandbox: { from: caller, by_caller: { crm: dev-2 } }
+    callers: [crm, { name: reports, permit: [read] }]",
+            "callers[1].name: reports has no sandbox in `by_caller`, so that all it asks is refused",
+        ),
+        (
+            "    sandbox: { from: caller, by_caller: { crm: dev-2, reports: prod } }
+    callers: [crm]",
+            "sandbox.by_caller.reports: the route is not for reports",
+        ),
+        (
+            "    sandbox: { from: caller, by_caller: { crm: dev-2, anonymous: prod } }",
+            "sandbox.by_caller.anonymous: the route is not for anonymous",
+        ),
+        (
+            "    sandbox: { from: caller, by_caller: { crm: dev-2, reports: qa } }
+    callers: [crm, reports]",
+            "callers[1]: reports can do nothing by this route: none of the route's sandboxes is one that it may work in, here and by its own `sandboxes`",
+        ),
+        (
+            "    sandbox: { from: header, allow: [dev-2, qa] }
+    callers: [crm, { name: reports, sandboxes: [qa] }]",
+            "callers[1].name: reports can do nothing by this route: none of the route's sandboxes is one that it may work in, here and by its own `sandboxes`",
+        ),
+        (
+            "    sandbox: prod
+    callers: [{ name: crm, permit: [write] }]",
+            "callers[0].name: crm can do nothing by this route: nothing that the route permits is permitted to it, here and by its own `permit`",
+        ),
+        (
+            "    sandbox: dev-2
+    permit: [write]
+    callers: [reports]",
+            "callers[0]: reports can do nothing by this route: nothing that the route permits is permitted to it, here and by its own `permit`",
+        ),
+        (
+            "    sandbox: { from: host, by_host: { a.internal: dev-2, b.internal.: prod } }",
+            "sandbox.by_host.b.internal.: ends with a dot, and hosts are compared without one",
+        ),
+        (
+            "    sandbox: { from: header, allow: [dev-2], on_mismatch: ignore }",
+            "sandbox.on_mismatch: means nothing here: with `from: header` the field says where a request works",
+        ),
+    ] {
+        assert_eq!(
+            messages(&with(route)),
+            [format!("routes[0].{expected}")],
+            "{route}"
+        );
+    }
+    let route = "    sandbox: { from: host, by_host: { a.internal: dev-2, b.example: prod } }";
+    let text = with(route).replace(
+        "prefix: /data",
+        "prefix: /data, host: [a.internal, '*.b.example']",
+    );
+    assert_eq!(
+        messages(&text),
+        ["routes[0].sandbox.by_host.b.example: is none of the hosts that the route is for"]
+    );
+}
+
+#[test]
+fn what_comes_to_something_is_accepted() {
+    for route in [
+        "    sandbox: { from: caller, by_caller: { crm: dev-2 } }",
+        "    sandbox: { from: caller, by_caller: { crm: dev-2, reports: prod } }
+    callers: [crm, { name: reports, permit: [read] }]",
+        "    sandbox: { from: header, allow: [dev-2, prod] }
+    callers: [{ name: crm, permit: [write] }, reports]",
+        "    sandbox: { from: host, by_host: { a.internal: dev-2 }, on_mismatch: ignore }",
+    ] {
+        let loaded = config::parse("gateway.yaml", &with(route), &sources());
+        assert!(loaded.is_ok(), "{route}: {loaded:?}");
+    }
+}
+
+#[test]
+fn a_key_that_names_nobody_is_shown_itself() {
+    let text = with("    sandbox: { from: caller, by_caller: { crm: prod, reportz: dev-2 } }");
+    let expected = "\
+error: routes[0].sandbox.by_caller.reportz: no caller is named `reportz`
+  --> gateway.yaml:16:54
+   |
+16 |     sandbox: { from: caller, by_caller: { crm: prod, reportz: dev-2 } }
+   |                                                      ^^^^^^^
+   = help: did you mean `reports`?
+";
+    assert_eq!(faults(&text), expected);
+}
+
+#[test]
+fn what_a_list_would_have_to_hold_is_not_to_be_left_out_where_it_is_needed() {
+    for (sandbox, help) in [
+        (
+            "{ from: header, allow: [prod], default: dev-2 }",
+            "   = help: add it there\n",
+        ),
+        (
+            "{ from: host, allow: [prod], by_host: { a: dev-2 } }",
+            "   = help: add it there, or leave `allow` out\n",
+        ),
+    ] {
+        let text = faults(&with(&format!("    sandbox: {sandbox}")));
+        assert!(text.contains("sandbox dev-2 is not in `allow`"), "{text}");
+        assert!(text.contains(help), "{text}");
+    }
+}
+
+#[test]
+fn one_sandbox_at_adobe_is_production_by_all_of_its_names_or_by_none() {
+    let two = |production: &str| {
+        with("    sandbox: { from: header, allow: [prod, live] }").replace(
+            "  dev-2: {}",
+            &format!("  dev-2: {{}}\n  live: {{ name: prod{production} }}"),
+        )
+    };
+    let expected = "\
+error: sandboxes.live.production: differs from that of prod, which is the same sandbox at Adobe: what is refused in one is permitted in the other
+ --> gateway.yaml:9:35
+  |
+9 |   live: { name: prod, production: false }
+  |                                   ^^^^^
+  = that one is here
+ --> gateway.yaml:7:3
+  |
+7 |   prod: {}
+  |   ^^^^
+  = help: write `production` alike for both
+";
+    assert_eq!(faults(&two(", production: false")), expected);
+    for alike in ["", ", production: true"] {
+        assert!(config::parse("gateway.yaml", &two(alike), &sources()).is_ok());
+    }
+}
