@@ -271,7 +271,13 @@ fn a_sandbox_is_found_by_what_the_route_says_and_by_nothing_else() {
 #[test]
 fn a_sandbox_that_is_named_and_is_not_the_one_is_refused_and_never_replaced() {
     let by_caller = Source::Caller(HashMap::from([(CRM, DEV)]));
-    for rule in [fixed(DEV), found(by_caller, &[PROD, DEV])] {
+    let by_host = Source::Host(HashMap::from([("dev.internal".to_owned(), DEV)]));
+    for rule in [
+        fixed(DEV),
+        found(by_caller, &[PROD, DEV]),
+        found(by_host, &[PROD, DEV]),
+        found(Source::Path, &[PROD, DEV]),
+    ] {
         let lenient = Rule {
             on_mismatch: OnMismatch::Ignore,
             ..rule.clone()
@@ -281,10 +287,13 @@ fn a_sandbox_that_is_named_and_is_not_the_one_is_refused_and_never_replaced() {
             (Named::One("dev-2"), true),
             (Named::One("prod"), false),
             (Named::One("nowhere"), false),
+            (Named::One("DEV-2"), false),
             (Named::Unclear, false),
         ] {
             let asked = Asked {
                 named,
+                host: Some("dev.internal"),
+                segment: Some("dev-2"),
                 ..asked(CRM, Kind::Read)
             };
             let strict = decide(&policy(rule.clone()), &asked);
@@ -292,6 +301,19 @@ fn a_sandbox_that_is_named_and_is_not_the_one_is_refused_and_never_replaced() {
             assert_eq!(decide(&policy(lenient.clone()), &asked), Ok(DEV));
         }
     }
+    // Where the field itself decides, the default is not for what is unclear.
+    let unclear = Asked {
+        named: Named::Unclear,
+        ..asked(CRM, Kind::Read)
+    };
+    let lenient = Rule {
+        on_mismatch: OnMismatch::Ignore,
+        ..found(Source::Header(Some(DEV)), &[PROD, DEV])
+    };
+    assert_eq!(
+        reason(&policy(lenient), &unclear),
+        Some(Reason::SandboxNotAllowed)
+    );
     // What Adobe calls a sandbox may be another one's name here.
     let eu = Asked {
         named: Named::One("prod"),
@@ -361,6 +383,32 @@ fn a_caller_stays_within_its_sandboxes_and_learns_of_no_other() {
 }
 
 #[test]
+fn a_caller_who_names_another_sandbox_learns_of_none_that_is_not_its_own() {
+    let policy = policy_of(fixed(PROD), |settings| {
+        let bound = Bounds {
+            places: Places::These(vec![DEV]),
+            ..bounds("crm")
+        };
+        settings.callers = [bounds("anonymous"), bound, bounds("reports")]
+            .into_iter()
+            .collect();
+    });
+    let told = |caller| {
+        let asked = Asked {
+            named: Named::One("dev-2"),
+            ..asked(caller, Kind::Read)
+        };
+        decide(&policy, &asked).unwrap_err().1
+    };
+
+    assert_eq!(
+        told(CRM),
+        "no sandbox is allowed to the caller on this route"
+    );
+    assert!(told(REPORTS).starts_with("the request would work in sandbox prod,"));
+}
+
+#[test]
 fn a_dry_run_lets_pass_what_has_a_place_and_nothing_else() {
     let rule = Rule {
         callers: Callers::These(HashMap::from([(
@@ -378,6 +426,18 @@ fn a_dry_run_lets_pass_what_has_a_place_and_nothing_else() {
         named: Named::One(name),
         ..asked(caller, kind)
     };
+    // That another sandbox is named is no permission that is tried out.
+    let elsewhere = policy_of(
+        Rule {
+            dry_run: true,
+            ..fixed(DEV)
+        },
+        |_| {},
+    );
+    assert_eq!(
+        reason(&elsewhere, &named(CRM, Kind::Read, "prod")),
+        Some(Reason::SandboxNotAllowed)
+    );
 
     for (asked, passes, would) in [
         (named(CRM, Kind::Read, "dev-2"), true, None),

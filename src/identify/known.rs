@@ -196,11 +196,13 @@ fn agree(shown: &mut Option<Identity>, caller: CallerId, by: Means) -> Result<()
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use http::HeaderName;
 
     use super::*;
     use crate::context::{Accepts, Endpoint, PerCaller};
+    use crate::error::Reason;
     use crate::identify::Caller;
 
     const FIELD: HeaderName = HeaderName::from_static("x-caller-key");
@@ -299,7 +301,7 @@ mod tests {
                 uris: all(uris),
                 dns: all(dns),
                 subject: subject.map(Box::from),
-                not_after: std::time::Duration::MAX,
+                not_after: Duration::MAX,
                 fingerprint: [0; 32],
             };
             let callers = known.certificates.of(&names);
@@ -350,6 +352,94 @@ mod tests {
             identify("192.0.2.1", None, accepts(false)).unwrap_err(),
             "show who calls: an API key in x-caller-key"
         );
+    }
+
+    /// Connects from `10.0.0.1` as user 7 with a certificate of `CN=a`, of a caller who is known by any of it.
+    fn surrounded(accepts: Accepts, not_after: Duration) -> Result<Means, Reason> {
+        let all = Known::new(&Settings {
+            callers: PerCaller::from_iter([
+                Caller::unknown("anonymous".to_owned()),
+                Caller {
+                    certificates: vec![CertificateName::Subject("CN=a".to_owned())],
+                    networks: vec!["10.0.0.0/8".parse().unwrap()],
+                    unix_peers: vec![UnixAccount {
+                        uid: Some(7),
+                        gid: None,
+                    }],
+                    ..Caller::unknown("crm".to_owned())
+                },
+            ]),
+            fields: vec![FIELD],
+        });
+        let peer: IpAddr = "10.0.0.1".parse().unwrap();
+        let mut connection = Connection::new((peer, 1).into(), Endpoint::Unix, Arc::new(accepts));
+        connection.unix_peer = Some(UnixPeer {
+            uid: 7,
+            gid: 7,
+            pid: None,
+        });
+        let names = CertificateNames {
+            uris: Box::default(),
+            dns: Box::default(),
+            subject: Some("CN=a".into()),
+            not_after,
+            fingerprint: [0; 32],
+        };
+        connection.certificate = Box::new(names).into();
+        let identity = all.identify(&connection, &Proofs::default(), None);
+        identity.map(|who| who.by).map_err(|error| error.reason())
+    }
+
+    #[test]
+    fn what_a_listener_does_not_look_at_makes_nobody_a_caller() {
+        let later = Duration::MAX;
+        let nothing = || Accepts {
+            anonymous: false,
+            api_key: None,
+            client_certificate: false,
+            network: false,
+            unix_peer: false,
+            workload_token: None,
+        };
+        let of = |accepts| surrounded(accepts, later);
+
+        assert_eq!(of(nothing()), Err(Reason::CallerUnknown));
+        let network = Accepts {
+            network: true,
+            ..nothing()
+        };
+        assert_eq!(of(network.clone()), Ok(Means::Network));
+        let unix_peer = Accepts {
+            unix_peer: true,
+            ..network
+        };
+        assert_eq!(of(unix_peer.clone()), Ok(Means::UnixPeer));
+        let all = Accepts {
+            client_certificate: true,
+            ..unix_peer
+        };
+        assert_eq!(of(all), Ok(Means::ClientCertificate));
+    }
+
+    #[test]
+    fn a_certificate_that_has_expired_since_the_handshake_is_nobodys_and_nothing_stands_in_for_it()
+    {
+        let all = Accepts {
+            anonymous: true,
+            api_key: None,
+            client_certificate: true,
+            network: true,
+            unix_peer: true,
+            workload_token: None,
+        };
+        let now = clock::since_epoch();
+
+        let hour = Duration::from_secs(3600);
+        assert_eq!(
+            surrounded(all.clone(), now + hour),
+            Ok(Means::ClientCertificate)
+        );
+        assert_eq!(surrounded(all, now - hour), Err(Reason::CallerUnknown));
     }
 
     #[test]

@@ -254,6 +254,41 @@ mod tests {
     }
 
     #[test]
+    fn two_conditions_go_together_where_a_field_meets_both() {
+        use Expected::{Absent, Exact, Prefix, Present};
+        let name = HeaderName::from_static("x-team");
+        let of = |expected: &Expected| HeaderCondition {
+            name: name.clone(),
+            expected: expected.clone(),
+        };
+        let text = str::to_owned;
+        let all = [
+            Absent,
+            Present,
+            Exact(text("cr")),
+            Exact(text("crm")),
+            Prefix(text("cr")),
+            Prefix(text("crm")),
+            Prefix(text("x")),
+        ];
+        let mut fields = vec![HeaderMap::new()];
+        fields.extend(
+            ["c", "cr", "crm", "crm-2", "x"].map(|value| {
+                HeaderMap::from_iter([(name.clone(), HeaderValue::from_static(value))])
+            }),
+        );
+
+        for one in &all {
+            for other in &all {
+                let (one, other) = (of(one), of(other));
+                let mut fields = fields.iter();
+                let both = fields.any(|fields| one.holds(fields) && other.holds(fields));
+                assert_eq!(one.goes_with(&other), both, "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
     fn operations_are_named_alone_or_by_their_group() {
         let takes = |pattern: &str, path: &str| {
             let pattern: OperationPattern = pattern.parse().unwrap();

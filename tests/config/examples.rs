@@ -268,6 +268,27 @@ fn the_fleet_shares_through_a_redis_that_sentinels_name() {
 }
 
 #[test]
+fn a_sandbox_that_a_permit_leaves_out_has_the_default() {
+    let text = super::with(
+        "  eu: { name: prod }
+  dev-2: {}
+routes:
+  - name: a
+    match: { prefix: / }
+    sandbox: { from: header, allow: [prod, eu, dev-2] }
+    permit: { prod: [read, write] }
+",
+    );
+    let settings = config::parse("gateway.yaml", &text, &super::sources());
+    let authorize = settings.expect("the text is legal").authorize;
+    let (_, rule) = authorize.routes.iter().next().expect("there is one");
+
+    let permits: Vec<_> = rule.allow.iter().map(|allowed| allowed.permit).collect();
+    let both = [Kind::Read, Kind::Write].into_iter().collect();
+    assert_eq!(permits, [both, Kinds::READ, Kinds::ALL]);
+}
+
+#[test]
 fn the_simulator_and_the_demo_stay_on_this_machine() {
     for name in ["simulator.yaml", "demo.yaml"] {
         let settings = example(name);

@@ -14,9 +14,9 @@ mod faults;
 mod grants;
 mod issuers;
 mod listeners;
-mod places;
 #[path = "../it/support/open.rs"]
 mod open;
+mod places;
 mod shared;
 mod sources;
 

@@ -165,3 +165,91 @@ error: sandboxes.live.production: differs from that of prod, which is the same s
         assert!(config::parse("gateway.yaml", &two(alike), &sources()).is_ok());
     }
 }
+
+/// Two organisations.
+const TWO: &str = "\
+credentials:
+  us: { organization: 0A1B2C3D4E5F60718293A4B5@AdobeOrg, client_id: c, client_secrets: [s] }
+  eu: { organization: 5B4A39281706F5E4D3C2B1A0@AdobeOrg, client_id: c, client_secrets: [s] }
+sandboxes: { prod: { credential: us }, dev: { credential: us } }
+";
+
+#[test]
+fn what_is_wrong_with_where_a_route_leads_is_named() {
+    for (route, expected) in [
+        (
+            "sandbox: { from: host, allow: [dev], by_host: { h: prod } }",
+            "sandbox.by_host.h: sandbox prod is not in `allow`",
+        ),
+        (
+            "sandbox: { from: caller, allow: [dev], by_caller: { a: prod } }",
+            "sandbox.by_caller.a: sandbox prod is not in `allow`",
+        ),
+        (
+            "sandbox: { from: caller, by_caller: { nobody: dev } }",
+            "sandbox.by_caller.nobody: no caller is named `nobody`",
+        ),
+        (
+            "sandbox: { from: header, allow: [dev], default: prod }",
+            "sandbox.default: sandbox prod is not in `allow`",
+        ),
+        (
+            "sandbox: { from: header, allow: [dev], by_host: { h: dev } }",
+            "sandbox.by_host: means nothing here: it belongs to `from: host`",
+        ),
+        (
+            "sandbox: { allow: [prod, dev] }",
+            "sandbox.allow: has more than one sandbox, and nothing says which of them is meant",
+        ),
+        (
+            "sandbox: dev, credential: eu",
+            "credential: is not the credential of sandbox dev",
+        ),
+        (
+            "sandbox: dev, permit: { prod: [read] }",
+            "permit.prod: the route does not lead to a sandbox prod",
+        ),
+        (
+            "sandbox: dev, callers: [a, { name: a, permit: [read] }]",
+            "callers[1].name: a stands in the list twice",
+        ),
+        (
+            "sandbox: dev, callers: [{ name: a, sandboxes: [prod] }]",
+            "callers[0].sandboxes[0]: the route does not lead to a sandbox prod",
+        ),
+    ] {
+        let text = format!(
+            "{TWO}callers: {{ a: {{ network: {{ cidr: [10.0.0.0/8] }} }} }}\n\
+             routes: [{{ name: r, match: {{ prefix: / }}, {route} }}]\n"
+        );
+        assert_eq!(
+            messages(&text),
+            [format!("routes[0].{expected}")],
+            "{route}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_caller_is_named() {
+    let listener =
+        "listeners: [{ address: '127.0.0.1:0', api_key_header: x-key, token_header: x-key }]\n";
+    let text = format!(
+        "{TWO}{listener}callers:
+  a: {{ client_certificate: {{ dns: a.corp }}, sandboxes: [nowhere] }}
+  anonymous: {{ network: {{ cidr: [10.0.0.0/8] }} }}
+  b: {{ client_certificate: {{ dns: a.corp }}, network: {{ cidr: [10.0.0.0/8] }} }}
+routes: [{{ name: r, match: {{ prefix: / }}, sandbox: dev }}]
+"
+    );
+    assert_eq!(
+        messages(&text),
+        [
+            "listeners[0].api_key_header: is the field for tokens, too",
+            "callers.a.sandboxes[0]: no sandbox is named `nowhere`",
+            "callers.anonymous: is the name of whoever shows nothing, who is known by nothing",
+            "callers.b.client_certificate.dns: the name stands at callers.a.client_certificate.dns already",
+            "callers.b.network.cidr[0]: the network stands at callers.anonymous.network.cidr[0] already",
+        ]
+    );
+}

@@ -214,6 +214,20 @@ fn a_limit_or_an_upstream_that_refuses_is_no_difference() {
 }
 
 #[test]
+fn what_a_dry_run_lets_pass_counts_as_allowed() {
+    let adobe = Adobe::willing();
+    let tried = LIVE.replace("    sandbox", "    dry_run: true\n    sandbox");
+    let text = live(&adobe).replace(LIVE, &tried);
+    let gateway = Running::start(&text, &[("shadow.yaml", &shadow(LIVE))]);
+    gateway.wait_for_state("demo", "valid");
+
+    assert_eq!(ask(&gateway, REPORTS, LOOKUP), 200);
+
+    assert_eq!(counted(&gateway, "allowed", "refused"), 1);
+    assert_eq!(said(&gateway.stop()), ["refused:not_granted"]);
+}
+
+#[test]
 fn faults_of_the_shadow_are_faults_of_the_configuration_with_its_file_and_line() {
     let adobe = Adobe::willing();
     let gateway = start(&adobe, &shadow(LIVE));

@@ -166,6 +166,33 @@ async fn a_service_accounts_token_makes_the_caller_and_goes_no_further_than_the_
 }
 
 #[test]
+fn a_subject_makes_a_caller_only_in_tokens_of_the_issuer_it_is_written_for() {
+    let (one, other) = (Signer::new("k1"), Signer::other("k2"));
+    let adobe = Adobe::willing();
+    let more = format!(
+        "issuers:
+  one: {{ issuer: https://one.corp, audiences: [profile-gateway], jwks_file: $FOLDER/one.json }}
+  other: {{ issuer: https://other.corp, audiences: [profile-gateway], jwks_file: $FOLDER/other.json }}
+callers:
+  checkout: {{ workload_token: {{ issuer: one, subject: '{SUBJECT}' }} }}
+  somebody: {{ workload_token: {{ issuer: other, subject: somebody }} }}
+"
+    );
+    let files = [set(&[&one]), set(&[&other])];
+    let gateway = Running::start(
+        &configuration(&adobe, &more),
+        &[("one.json", &files[0]), ("other.json", &files[1])],
+    );
+    let status = |token: String| super::ask(&gateway, &bearing(&token)).status;
+
+    assert_eq!(status(one.token("https://one.corp")), 200);
+    assert_eq!(status(other.token("https://other.corp")), 401);
+    let somebody = json!({ "sub": "somebody" });
+    let token = other.token_with("https://other.corp", &json!({}), &somebody);
+    assert_eq!(status(token), 200);
+}
+
+#[test]
 fn a_token_and_a_key_count_together_only_when_both_are_the_same_callers() {
     let signer = Signer::new("k1");
     let stack = Trusting::start(&[&signer], "");

@@ -15,7 +15,6 @@ use crate::support::adobe::{Act, Adobe, Seen};
 use crate::support::gateway::Gateway;
 use crate::support::raw::{Raw, exchange};
 
-use oracle::Target;
 use requests::Sent;
 use world::{CREDENTIALS, World};
 
@@ -54,7 +53,7 @@ proptest! {
                     TestCaseError::fail(format!("{why}\n{}\n{}", seen.head, told()))
                 })?;
             } else if sent.is_plain() {
-                let granted = world.granted(sent, &sent.target());
+                let granted = world.granted(sent, &sent.target(&world));
                 prop_assert!(granted.is_err(), "{status}, but {granted:?} is granted: {}", told());
             }
         }
@@ -78,7 +77,7 @@ fn within(world: &World, sent: &Sent, seen: &Seen) -> Result<(), String> {
     if segments.any(|segment| segment == "." || segment == "..") {
         return Err(format!("the path leads elsewhere: {path}"));
     }
-    let (sandbox, credential) = world.granted(sent, &Target::naive(&method, &path))?;
+    let (sandbox, credential) = world.granted(sent, &world.target(&method, &path))?;
     for (name, expected) in [
         (
             "authorization",

@@ -1,11 +1,13 @@
 //! What a request may do by what the configuration was written from, read as an operator would read it.
 
-use profile_gateway::aep::{Kind, Operation};
+use std::num::NonZeroU32;
+
+use profile_gateway::aep::{Kind, Operation, Operations, Row};
 
 use super::requests::Sent;
 use super::world::{
-    Area, Bounds, CALLERS, CREDENTIALS, Credential, Narrow, Permit, Route, SANDBOXES, Sandbox,
-    Source, World, key,
+    Area, Bounds, CALLERS, CREDENTIALS, Credential, Narrow, Permit, ROWS, Route, SANDBOXES,
+    Sandbox, Source, World, key,
 };
 
 /// What a request is at Adobe.
@@ -15,36 +17,8 @@ pub(super) struct Target {
     pub(super) kind: Kind,
 }
 
-impl Target {
-    /// Reads a path as the most forgiving of servers would: an encoded slash is a slash, case and empty segments do not count.
-    /// What no operation of Adobe's is so is read as it stands, and else known by its method.
-    pub(super) fn naive(method: &str, path: &str) -> Self {
-        let method = if method == "HEAD" { "GET" } else { method };
-        let path = path.to_ascii_lowercase();
-        let known = known(method, &path.replace("%2f", "/")).or_else(|| known(method, &path));
-        match (known, method) {
-            (Some(known), _) => Self {
-                operation: known.name,
-                kind: known.kind,
-            },
-            (None, "GET") => Self {
-                operation: "unknown.read",
-                kind: Kind::Read,
-            },
-            (None, "DELETE") => Self {
-                operation: "unknown.delete",
-                kind: Kind::Delete,
-            },
-            (None, _) => Self {
-                operation: "unknown.write",
-                kind: Kind::Write,
-            },
-        }
-    }
-}
-
 /// Returns the operation whose template fits, of several the one with more that is literal.
-fn known(method: &str, path: &str) -> Option<&'static Operation> {
+fn known(operations: &Operations, method: &str, path: &str) -> Option<&'static Operation> {
     let segments = |path: &str| -> Vec<String> {
         let all = path.split('/').filter(|segment| !segment.is_empty());
         all.map(str::to_ascii_lowercase).collect()
@@ -60,7 +34,7 @@ fn known(method: &str, path: &str) -> Option<&'static Operation> {
         let mut both = template.iter().zip(&path);
         template.len() == path.len() && both.all(|(known, it)| !literal(known) || known == it)
     };
-    let all = Operation::all().filter(of_method).filter(fits);
+    let all = operations.all().filter(of_method).filter(fits);
     all.max_by_key(|operation| {
         segments(operation.template)
             .iter()
@@ -73,10 +47,58 @@ fn known(method: &str, path: &str) -> Option<&'static Operation> {
 pub(super) type Granted = (&'static Sandbox, &'static Credential);
 
 impl World {
+    /// Reads a path as the most forgiving of servers would: an encoded slash is a slash, case and empty segments do not count.
+    /// What no operation of Adobe's or the operator's is so is read as it stands, and else known by its method.
+    pub(super) fn target(&self, method: &str, path: &str) -> Target {
+        let rows = self.rows.iter().map(|it| &ROWS[*it]);
+        let operations = Operations::with(rows.map(|row| Row {
+            name: row.name.to_owned(),
+            method: row.method.parse().unwrap(),
+            template: row.path.to_owned(),
+            kind: row.kind.parse().unwrap(),
+            replay_safe: false,
+            payload: false,
+            cost: NonZeroU32::MIN,
+        }));
+        let method = if method == "HEAD" { "GET" } else { method };
+        let path = path.to_ascii_lowercase();
+        let decoded = known(&operations, method, &path.replace("%2f", "/"));
+        let known = decoded.or_else(|| known(&operations, method, &path));
+        match (known, method) {
+            (Some(known), _) => Target {
+                operation: known.name,
+                kind: known.kind,
+            },
+            (None, "GET") => Target {
+                operation: "unknown.read",
+                kind: Kind::Read,
+            },
+            (None, "DELETE") => Target {
+                operation: "unknown.delete",
+                kind: Kind::Delete,
+            },
+            (None, _) => Target {
+                operation: "unknown.write",
+                kind: Kind::Write,
+            },
+        }
+    }
+
     /// Returns the sandbox and the credential that a request may reach which is `target` at Adobe, or why it may reach none.
     pub(super) fn granted(&self, sent: &Sent, target: &Target) -> Result<Granted, String> {
         let caller = self.caller(sent)?;
         let route = self.route(sent, target)?;
+        let sandbox = meant(route, caller, sent)?;
+        let named = sent.values("x-sandbox-name");
+        let other = |named: &&str| *named != SANDBOXES[sandbox].key;
+        if !route.ignores_mismatch && named.iter().any(other) {
+            return Err("another sandbox is named".to_owned());
+        }
+        let credential = SANDBOXES[sandbox].credential.unwrap_or(route.credential);
+        let granted = (&SANDBOXES[sandbox], &CREDENTIALS[credential]);
+        if route.dry_run {
+            return Ok(granted);
+        }
         let grant = match &route.callers {
             None if caller == 0 => return Err("the route is for known callers".to_owned()),
             None => None,
@@ -86,12 +108,6 @@ impl World {
                 Some(grant)
             }
         };
-        let sandbox = meant(route, caller, sent)?;
-        let named = sent.values("x-sandbox-name");
-        let other = |named: &&str| *named != SANDBOXES[sandbox].key;
-        if !route.ignores_mismatch && named.iter().any(other) {
-            return Err("another sandbox is named".to_owned());
-        }
         let own = caller.checked_sub(1).map(|index| &self.callers[index]);
         let kind = target.kind.as_str();
         for bounds in grant.into_iter().chain(own) {
@@ -100,8 +116,7 @@ impl World {
             }
         }
         if permits(route, sandbox, kind) {
-            let credential = SANDBOXES[sandbox].credential.unwrap_or(route.credential);
-            Ok((&SANDBOXES[sandbox], &CREDENTIALS[credential]))
+            Ok(granted)
         } else {
             Err(format!("the route does not permit {kind}"))
         }

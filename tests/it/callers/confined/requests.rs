@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use profile_gateway::aep::Operations;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -291,13 +290,8 @@ impl Sent {
     }
 
     /// Returns what it is at Adobe when it is spelled plainly.
-    pub(super) fn target(&self) -> Target {
-        let method = self.method.parse().unwrap();
-        let operation = Operations::built_in().of(&method, &self.at_adobe);
-        Target {
-            operation: operation.name,
-            kind: operation.kind,
-        }
+    pub(super) fn target(&self, world: &World) -> Target {
+        world.target(self.method, &self.at_adobe)
     }
 
     /// Returns the values of a field, in order and without blanks around them.

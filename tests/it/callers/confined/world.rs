@@ -10,6 +10,8 @@ use proptest::sample::{select, subsequence};
 #[derive(Clone, Debug)]
 pub(super) struct World {
     pub(super) anonymous: bool,
+    /// What the operator says of operations, by place in [`ROWS`].
+    pub(super) rows: Vec<usize>,
     /// Those with keys, named `c1`, `c2` and so on.
     pub(super) callers: Vec<Bounds>,
     pub(super) areas: Vec<Area>,
@@ -72,6 +74,64 @@ pub(super) static SANDBOXES: [Sandbox; 6] = [
     sandbox("stage", "stage", None, false),
 ];
 
+/// What an operator says of an operation.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) name: &'static str,
+    pub(super) kind: &'static str,
+}
+
+const fn row(
+    method: &'static str,
+    path: &'static str,
+    name: &'static str,
+    kind: &'static str,
+) -> Row {
+    Row {
+        method,
+        path,
+        name,
+        kind,
+    }
+}
+
+/// Some add an operation, some say of a known one that it is milder or graver than it seems.
+pub(super) static ROWS: [Row; 6] = [
+    row(
+        "GET",
+        "/data/core/ups/something/new",
+        "entities.purge",
+        "delete",
+    ),
+    row(
+        "DELETE",
+        "/data/core/ups/something/{id}",
+        "audiences.forget",
+        "write",
+    ),
+    row(
+        "POST",
+        "/data/core/UPS/access/entities",
+        "entities.query",
+        "job",
+    ),
+    row(
+        "GET",
+        "/data/core/ups/audiences/{id}",
+        "audiences.read",
+        "write",
+    ),
+    row("PUT", "/data/core/ups/export/jobs", "exports.create", "job"),
+    row(
+        "POST",
+        "/data/core/ups/audiences/bulk-get",
+        "audiences.drop",
+        "delete",
+    ),
+];
+
 /// What somebody may do at most, and where.
 #[derive(Clone, Debug)]
 pub(super) struct Bounds {
@@ -119,6 +179,8 @@ pub(super) struct Route {
     /// For sandboxes without one.
     pub(super) credential: usize,
     pub(super) encoded_slashes: bool,
+    /// Whether nothing is refused that has a place to work in.
+    pub(super) dry_run: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -161,10 +223,11 @@ pub(super) fn key(caller: usize) -> String {
 pub(super) fn worlds() -> impl Strategy<Value = World> {
     (
         any::<bool>(),
+        subsequence((0..ROWS.len()).collect::<Vec<_>>(), 0..=3),
         prop::collection::vec(bounds(), CALLERS),
         prop::collection::vec(areas(), 1..4),
     )
-        .prop_map(|(anonymous, callers, mut areas)| {
+        .prop_map(|(anonymous, rows, callers, mut areas)| {
             for area in &mut areas {
                 let host = match &area.narrow {
                     Some((Narrow::Host(host), _)) => Some(*host),
@@ -184,6 +247,7 @@ pub(super) fn worlds() -> impl Strategy<Value = World> {
             }
             World {
                 anonymous,
+                rows,
                 callers,
                 areas,
             }
@@ -314,9 +378,10 @@ fn routes(form: Form) -> impl Strategy<Value = Route> {
         callers,
         0..CREDENTIALS.len(),
         any::<bool>(),
+        prop::bool::weighted(0.15),
     )
         .prop_map(
-            |(source, ignores_mismatch, permit, callers, credential, encoded_slashes)| {
+            |(source, ignores_mismatch, permit, callers, credential, encoded_slashes, dry_run)| {
                 let source = of_one(source, credential);
                 let here = source.sandboxes();
                 let permit = match permit {
@@ -351,6 +416,7 @@ fn routes(form: Form) -> impl Strategy<Value = Route> {
                     callers,
                     credential,
                     encoded_slashes,
+                    dry_run,
                 }
             },
         )
@@ -457,6 +523,19 @@ impl World {
             )
             .unwrap();
         }
+        let row = |it: &usize| {
+            let Row {
+                method,
+                path,
+                name,
+                kind,
+            } = &ROWS[*it];
+            format!("  - {{ method: {method}, path: '{path}', name: {name}, kind: {kind} }}\n")
+        };
+        if !self.rows.is_empty() {
+            text.push_str("operations:\n");
+            text.extend(self.rows.iter().map(row));
+        }
         text.push_str("callers:\n");
         for (index, bounds) in self.callers.iter().enumerate() {
             let digest = KeyDigest::of(key(index + 1).as_bytes());
@@ -556,6 +635,9 @@ impl Route {
         }
         if self.encoded_slashes {
             text.push_str("  encoded_slashes: pass\n");
+        }
+        if self.dry_run {
+            text.push_str("  dry_run: true\n");
         }
         text
     }
