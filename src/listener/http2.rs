@@ -24,34 +24,27 @@ pub(super) fn check<B>(request: &Request<B>, limits: &Limits) -> Option<Error> {
         return Some(Error::new(Reason::TargetTooLong, detail));
     }
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    match request.uri().authority() {
-        Some(authority) => {
-            if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
-                return malformed("the :scheme is neither http nor https");
-            }
-            let agrees = |host: &HeaderValue| {
-                host.as_bytes()
-                    .eq_ignore_ascii_case(authority.as_str().as_bytes())
-            };
-            if !hosts.all(agrees) {
-                return malformed(":authority and the Host field differ");
-            }
-            if !is_host(authority.as_str()) {
-                return malformed(
-                    "the :authority is not a host name or address with an optional port",
-                );
-            }
+    if let Some(authority) = request.uri().authority() {
+        if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+            return malformed("the :scheme is neither http nor https");
         }
+        let agrees = |host: &HeaderValue| {
+            host.as_bytes()
+                .eq_ignore_ascii_case(authority.as_str().as_bytes())
+        };
+        if !hosts.all(agrees) {
+            return malformed(":authority and the Host field differ");
+        }
+        if !is_host(authority.as_str()) {
+            return malformed("the :authority is not a host name or address with an optional port");
+        }
+    } else {
         // What makes HTTP/2 of HTTP/1.1 may leave the Host field in its place (RFC 9113 §8.3.1). The library keeps no :scheme then.
-        None => {
-            let (Some(host), None) = (hosts.next(), hosts.next()) else {
-                return malformed("the request has no :authority, and not one Host field either");
-            };
-            if !host.to_str().is_ok_and(is_host) {
-                return malformed(
-                    "the Host field is not a host name or address with an optional port",
-                );
-            }
+        let (Some(host), None) = (hosts.next(), hosts.next()) else {
+            return malformed("the request has no :authority, and not one Host field either");
+        };
+        if !host.to_str().is_ok_and(is_host) {
+            return malformed("the Host field is not a host name or address with an optional port");
         }
     }
     // The library counts the body against the first length, and passes all of them on.

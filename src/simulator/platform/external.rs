@@ -19,8 +19,8 @@ pub(super) fn answer(scene: &mut Scene<'_>, rest: &[&str]) -> Answer {
             shown.map(|operation| Answer::ok(&operation))
         }
         (Method::POST, [id, "runs" | "run"]) => start_run(scene, id),
-        (Method::GET, [id, "runs"]) => return list_runs(scene, id),
-        (Method::GET, [_, "runs", run]) => {
+        (Method::GET, [id, "runs" | "run"]) => return list_runs(scene, id),
+        (Method::GET, [_, "runs" | "run", run]) => {
             let shown = AUDIENCE_RUNS.show_id(scene, run);
             shown.map(|run| Answer::ok(&run))
         }
