@@ -153,6 +153,15 @@ impl Metrics {
             "Requests let pass that their route would refuse if it were no dry run, by reason",
             would_refuse.clone(),
         );
+        // From the beginning, so that the first one is an increase.
+        for reason in [
+            Reason::NotGranted,
+            Reason::ProductionReadOnly,
+            Reason::SandboxNotAllowed,
+        ] {
+            let reason = reason.meaning().code;
+            would_refuse.get_or_create_owned(&DryRunLabels { reason });
+        }
         let shadow = Family::<Pair, Counter>::default();
         registry.register(
             "profile_gateway_shadow_decisions",

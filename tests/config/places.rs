@@ -214,8 +214,8 @@ fn what_is_wrong_with_where_a_route_leads_is_named() {
             "callers[1].name: a stands in the list twice",
         ),
         (
-            "sandbox: dev, callers: [{ name: a, sandboxes: [prod] }]",
-            "callers[0].sandboxes[0]: the route does not lead to a sandbox prod",
+            "sandbox: { from: header, allow: [dev] }, callers: [{ name: a, sandboxes: [dev, prod] }]",
+            "callers[0].sandboxes[1]: the route does not lead to a sandbox prod",
         ),
     ] {
         let text = format!(
@@ -236,7 +236,7 @@ fn what_is_wrong_with_a_caller_is_named() {
         "listeners: [{ address: '127.0.0.1:0', api_key_header: x-key, token_header: x-key }]\n";
     let text = format!(
         "{TWO}{listener}callers:
-  a: {{ client_certificate: {{ dns: a.corp }}, sandboxes: [nowhere] }}
+  a: {{ client_certificate: {{ dns: a.corp }}, network: {{ cidr: [10.1.0.0/16] }}, sandboxes: [nowhere] }}
   anonymous: {{ network: {{ cidr: [10.0.0.0/8] }} }}
   b: {{ client_certificate: {{ dns: a.corp }}, network: {{ cidr: [10.0.0.0/8] }} }}
 routes: [{{ name: r, match: {{ prefix: / }}, sandbox: dev }}]
