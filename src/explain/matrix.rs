@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decider, Verdict, sample};
+use super::Decider;
+use super::reach::reached;
 use crate::aep::Kind;
 use crate::context::{CallerId, RouteId};
 use crate::error::Error;
-use crate::route::Unwatched;
 
 /// Everything that callers may do, and where.
 #[derive(Clone, Debug, Default)]
@@ -33,43 +33,38 @@ pub struct Grant {
 }
 
 impl Decider {
-    /// Returns everything that is allowed. Each entry was decided for a request that was made up for it, which meets what its
-    /// route asks of hosts and fields.
+    /// Returns everything that is allowed. It is told from the rules themselves, without any request, and none is missing: an
+    /// entry stands there too if a more specific route always takes what it is about.
     ///
     /// # Errors
     /// When the rules do not fit together.
     pub fn matrix(&self) -> Result<Matrix, Error> {
         let mut grants: BTreeMap<_, Grant> = BTreeMap::new();
-        let settings = self.engines.policy.settings();
-        for ((route, authorize), rule) in settings.routes.iter().zip(&self.rules) {
-            for allowed in &authorize.allow {
-                let sandbox = &settings.places.get(allowed.place)?.sandbox;
-                for operation in &self.operations {
-                    let samples = sample::requests(rule, &authorize.source, operation, sandbox);
-                    let taking = samples.iter().filter_map(|request| {
-                        let found = self.engines.find(request.head(), &mut Unwatched).ok()?;
-                        (found.route == route).then_some((request, found))
-                    });
-                    for (request, found) in taking {
-                        for (caller, _) in settings.callers.iter() {
-                            let (_, verdict) = self.engines.rule(request.head(), &found, caller)?;
-                            if verdict.place() != Some(allowed.place) {
-                                continue;
-                            }
-                            let key = (caller, found.operation.name, sandbox.clone());
-                            let dry_run = matches!(verdict, Verdict::WouldRefuse(..));
-                            let grant = grants.entry(key).or_insert_with(|| Grant {
-                                caller,
-                                operation: found.operation.name,
-                                kind: found.operation.kind,
-                                sandbox: sandbox.clone(),
-                                routes: Vec::new(),
-                                dry_run,
-                            });
-                            grant.dry_run &= dry_run;
-                            if !grant.routes.contains(&route) {
-                                grant.routes.push(route);
-                            }
+        let policy = &self.engines.policy;
+        let settings = policy.settings();
+        for ((route, _), rule) in settings.routes.iter().zip(&self.rules) {
+            let operations = reached(rule, &self.operations);
+            for (caller, _) in settings.callers.iter() {
+                for place in policy.places(route, caller)? {
+                    let sandbox = &settings.places.get(place)?.sandbox;
+                    for operation in &operations {
+                        let ruling = policy.rule_at(route, caller, operation.kind, place)?;
+                        if ruling.enforced().is_err() {
+                            continue;
+                        }
+                        let dry_run = ruling.refusal().is_some();
+                        let key = (caller, operation.name, sandbox.clone());
+                        let grant = grants.entry(key).or_insert_with(|| Grant {
+                            caller,
+                            operation: operation.name,
+                            kind: operation.kind,
+                            sandbox: sandbox.clone(),
+                            routes: Vec::new(),
+                            dry_run,
+                        });
+                        grant.dry_run &= dry_run;
+                        if !grant.routes.contains(&route) {
+                            grant.routes.push(route);
                         }
                     }
                 }

@@ -2,13 +2,15 @@
 
 mod engines;
 mod matrix;
-mod sample;
+mod reach;
 pub mod shadow;
+
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method, Uri};
 
 use self::engines::{Engines, Found, Head};
-use crate::aep::Operation;
+use crate::aep::{Operation, Operations};
 use crate::authorize::{self, Policy, Ruling};
 use crate::context::{CallerId, PlaceId, RouteId};
 use crate::error::{Error, Reason};
@@ -21,9 +23,9 @@ pub use matrix::{Grant, Matrix};
 #[derive(Debug)]
 pub struct Decider {
     engines: Engines,
-    /// What the routes were made from, for who looks for requests that take them.
+    /// What the routes were made from, for who looks for what can take them.
     rules: Vec<route::Rule>,
-    operations: Vec<&'static Operation>,
+    operations: Arc<Operations>,
     /// The fields that are taken out before anything is decided.
     proofs: Vec<HeaderName>,
 }
@@ -128,7 +130,7 @@ impl Decider {
         Ok(Self {
             engines: Engines::new(route, authorize)?,
             rules: route.routes.clone(),
-            operations: route.operations.all_and_unknown().collect(),
+            operations: Arc::clone(&route.operations),
             proofs: identify.fields.clone(),
         })
     }

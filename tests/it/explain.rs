@@ -21,7 +21,7 @@ use crate::support::running::TWO_ORGANIZATIONS;
 const KEYS: [(&str, &str); 3] = [("crm", "k-crm"), ("reports", "k-reports"), ("web", "k-web")];
 
 /// What all configurations have: two organisations, whose sandboxes Adobe calls alike, and three callers.
-fn base() -> String {
+pub(crate) fn base() -> String {
     let of = |(name, key): (&str, &str), bounds: &str| {
         let digest = KeyDigest::of(key.as_bytes());
         format!("  {name}: {{ api_key: {{ sha256: {digest} }}{bounds} }}\n")
@@ -214,7 +214,7 @@ proptest! {
 }
 
 /// Runs `explain` for a configuration, and returns what it printed and its exit code.
-fn explain(text: &str, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn explain(text: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
     std::fs::write(&file, text).unwrap();
