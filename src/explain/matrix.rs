@@ -11,7 +11,7 @@ use crate::error::Error;
 /// Everything that callers may do, and where.
 #[derive(Clone, Debug, Default)]
 pub struct Matrix {
-    /// One entry for each caller, operation and sandbox, and none for what is not allowed.
+    /// One entry for each caller, operation with its kind, and sandbox, and none for what is not allowed.
     pub grants: Vec<Grant>,
 }
 
@@ -53,7 +53,8 @@ impl Decider {
                             continue;
                         }
                         let dry_run = ruling.refusal().is_some();
-                        let key = (caller, operation.name, sandbox.clone());
+                        // Rows of one name may differ in kind.
+                        let key = (caller, operation.name, operation.kind, sandbox.clone());
                         let grant = grants.entry(key).or_insert_with(|| Grant {
                             caller,
                             operation: operation.name,

@@ -228,3 +228,33 @@ fn literals_of_routes_stand_in_parameters_of_operations_and_encoded_slashes_in_b
     assert!(has(&all, ["crm", "systemJobs.create", "prod"]));
     assert!(!has(&all, ["crm", "systemJobs.create", "dev-2"]));
 }
+
+#[test]
+fn operations_of_one_name_and_several_kinds_are_listed_with_each() {
+    let rows = "operations:
+  - { name: consents.change, method: PUT, path: '/data/core/ups/consents/{id}', kind: delete }
+  - { name: consents.change, method: DELETE, path: '/data/core/ups/consents/{id}', kind: write }
+";
+    let routes = |permit: &str| {
+        let matching = "match: { path: '/data/core/ups/consents/{id}' }";
+        format!(
+            "  - {{ name: r, {matching}, sandbox: dev-2, callers: [crm], permit: [{permit}] }}\n{rows}"
+        )
+    };
+    let kinds = |permit: &str| {
+        let all = listed(&routes(permit)).into_iter();
+        let all = all.filter(|it| it.1 == "consents.change");
+        all.map(|it| it.2).collect::<Vec<_>>()
+    };
+
+    assert_eq!(kinds("write, delete"), ["delete", "write"]);
+    assert_eq!(kinds("delete"), ["delete"]);
+    let both = format!("{}routes:\n{}", base(), routes("write, delete"));
+    let (_, words) = explain(&both, &["--all"]);
+    for kind in ["delete", "write"] {
+        let row = format!("consents.change  {kind}");
+        let rows = words.lines().map(str::split_whitespace);
+        let mut rows = rows.map(|words| words.collect::<Vec<_>>().join("  "));
+        assert!(rows.any(|it| it.starts_with(&row)), "{row} in\n{words}");
+    }
+}

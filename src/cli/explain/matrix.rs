@@ -47,13 +47,14 @@ fn in_words(matrix: &Matrix, settings: &Settings) -> String {
         ];
         let operations: BTreeSet<_> = own
             .iter()
-            .map(|grant| (grant.kind.as_str(), grant.operation))
+            .map(|grant| (grant.kind, grant.operation))
             .collect();
         for (kind, operation) in operations {
-            let mut row = vec![operation.to_owned(), kind.to_owned()];
+            let mut row = vec![operation.to_owned(), kind.to_string()];
             row.extend(sandboxes.iter().map(|sandbox| {
                 let mut own = own.iter();
-                let grant = own.find(|it| it.operation == operation && it.sandbox == **sandbox);
+                let is_it = |it: &&&Grant| (it.operation, it.kind) == (operation, kind);
+                let grant = own.find(|it| is_it(it) && it.sandbox == **sandbox);
                 grant.map_or_else(|| "-".to_owned(), |grant| by(grant, settings))
             }));
             rows.push(row);
