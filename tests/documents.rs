@@ -11,6 +11,7 @@ use std::process::Command;
 
 use profile_gateway::config::{self, Supplied};
 use profile_gateway::error::Reason;
+use rcgen::{CertifiedKey, KeyPair};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -32,6 +33,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 /// Everything the examples take from outside.
 fn supplied() -> Supplied {
     let folder = "/var/run/secrets/ims";
+    let tls = certificate();
     Supplied::default()
         .with_variable("IMS_CLIENT_ID", "0a1b2c3d4e5f")
         .with_variable("IMS_CLIENT_SECRET", "p8e-secret")
@@ -49,6 +51,16 @@ fn supplied() -> Supplied {
             format!("{folder}/private.key"),
             include_str!("keys/rsa-pkcs8.pem"),
         )
+        .with_file(format!("{TLS}/tls.crt"), tls.cert.pem())
+        .with_file(format!("{TLS}/tls.key"), tls.signing_key.serialize_pem())
+        .with_file(format!("{TLS}/callers-ca.crt"), tls.cert.pem())
+}
+
+/// Where the examples have certificates.
+const TLS: &str = "/var/run/secrets/tls";
+
+fn certificate() -> CertifiedKey<KeyPair> {
+    rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap()
 }
 
 #[test]
@@ -88,7 +100,21 @@ fn what_the_readme_shows_of_explain_is_what_it_prints() {
         .unwrap();
     let shown = shown.split("```").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("gateway.yaml"), example).unwrap();
+    let here = folder.path().to_str().unwrap();
+    fs::write(
+        folder.path().join("gateway.yaml"),
+        example.replace(TLS, here),
+    )
+    .unwrap();
+    let tls = certificate();
+    let (chain, key) = (tls.cert.pem(), tls.signing_key.serialize_pem());
+    for (name, content) in [
+        ("tls.crt", &chain),
+        ("tls.key", &key),
+        ("callers-ca.crt", &chain),
+    ] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
 
     let output = Command::new(env!("CARGO_BIN_EXE_profile-gateway"))
         .current_dir(folder.path())

@@ -194,7 +194,7 @@ fn covers(template: &[Part], path: &[Part]) -> bool {
     match (template, path) {
         ([], []) => true,
         ([Part::One, Part::Any], path) => path.iter().any(|part| *part != Part::Any),
-        ([], _) | (_, []) | (_, [Part::Any, ..]) => false,
+        ([], _) | (_, [] | [Part::Any, ..]) => false,
         ([wanted, template @ ..], [part, path @ ..]) => {
             (*wanted == Part::One || wanted == part) && covers(template, path)
         }

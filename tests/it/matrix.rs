@@ -123,7 +123,7 @@ fn request() -> impl Strategy<Value = Request> {
 }
 
 fn decider(settings: &Settings) -> Decider {
-    Decider::new(&settings.identify, &settings.route, &settings.authorize).unwrap()
+    Decider::new(&settings.explained()).unwrap()
 }
 
 /// Tells whether the matrix has what a request of `caller` may do, if it may.
@@ -154,7 +154,7 @@ proptest! {
         routes in routes(),
         requests in prop::collection::vec(request(), 60),
     ) {
-        let text = format!("{}{routes}", base());
+        let text = format!("listeners: [{{ address: '127.0.0.1:0', anonymous: allow }}]\n{}{routes}", base());
         let parsed = config::parse("generated.yaml", &text, &Supplied::default());
         prop_assume!(parsed.is_ok());
         let settings = parsed.unwrap();

@@ -1,7 +1,10 @@
 //! `explain`: what the gateway would do with a request and why, or everything that is allowed. It sends nothing.
 
+mod doors;
 mod matrix;
+mod rules;
 mod steps;
+mod teller;
 
 use clap::Args;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -24,9 +27,9 @@ pub(super) struct Options {
     /// Its URL, or its path and query.
     #[arg(required_unless_present = "all")]
     url: Option<String>,
-    /// Who sends it: a name of `callers`.
-    #[arg(long, default_value = ANONYMOUS, conflicts_with = "all")]
-    caller: String,
+    /// Who sends it: a name of `callers`. Default: anonymous.
+    #[arg(long, conflicts_with = "all")]
+    caller: Option<String>,
     /// A field of the request, such as 'x-sandbox-name: dev-2'; may be repeated.
     #[arg(
         short = 'H',
@@ -57,8 +60,7 @@ pub(super) fn explain(options: &Options) -> Exit {
             return Exit::Configuration;
         }
     };
-    let decider = Decider::new(&settings.identify, &settings.route, &settings.authorize);
-    let decider = match decider {
+    let decider = match Decider::new(&settings.explained()) {
         Ok(decider) => decider,
         Err(error) => {
             complain_of(&error);
@@ -96,7 +98,8 @@ fn one(
     settings: &Settings,
     lines: &Lines,
 ) -> Result<String, Wrong> {
-    let caller = caller(&options.caller, settings).map_err(Wrong::Usage)?;
+    let caller = options.caller.as_deref().unwrap_or(ANONYMOUS);
+    let caller = caller_named(caller, settings).map_err(Wrong::Usage)?;
     let request = request(options).map_err(Wrong::Usage)?;
     let explanation = decider.explain(&request, caller).map_err(Wrong::Decided)?;
     let steps = Steps::of(
@@ -113,7 +116,7 @@ fn one(
     })
 }
 
-fn caller(name: &str, settings: &Settings) -> Result<CallerId, String> {
+fn caller_named(name: &str, settings: &Settings) -> Result<CallerId, String> {
     let all = || settings.identify.callers.iter();
     let found = all().find(|(_, caller)| caller.name == name);
     found.map(|(id, _)| id).ok_or_else(|| {
@@ -126,6 +129,10 @@ fn request(options: &Options) -> Result<Request, String> {
     let (Some(method), Some(url)) = (&options.method, &options.url) else {
         return Err("a method and a URL are needed".to_owned());
     };
+    if url.contains('#') {
+        let what = "has a fragment, which clients never send";
+        return Err(format!("{url} {what}; leave it out, or write # as %23"));
+    }
     let uri: Uri = url
         .parse()
         .map_err(|error| format!("{url} is no URL: {error}"))?;
@@ -141,6 +148,9 @@ fn request(options: &Options) -> Result<Request, String> {
     if let Some(authority) = uri.authority()
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
     {
+        if headers.get(header::HOST).is_some_and(|other| other != host) {
+            return Err(format!("{url} names another host than the field Host does"));
+        }
         headers.entry(header::HOST).or_insert(host);
     }
     let target = uri.path_and_query().cloned();
