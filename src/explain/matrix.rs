@@ -27,24 +27,32 @@ pub struct Grant {
     /// Where, as configuration calls it.
     pub sandbox: String,
     /// By way of which routes.
-    pub routes: Vec<RouteId>,
-    /// Whether it is only let pass, in a dry run.
+    pub ways: Vec<Way>,
+}
+
+/// A route that lets something through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Which.
+    pub route: RouteId,
+    /// Whether it only lets it pass, in a dry run.
     pub dry_run: bool,
 }
 
 impl Decider {
-    /// Returns everything that is allowed. It is told from the rules themselves, without any request, and none is missing: an
+    /// Returns everything that is allowed, to one caller or to all. It is told from the rules themselves, without any request, and none is missing: an
     /// entry stands there too if a more specific route always takes what it is about.
     ///
     /// # Errors
     /// When the rules do not fit together.
-    pub fn matrix(&self) -> Result<Matrix, Error> {
+    pub fn matrix(&self, only: Option<CallerId>) -> Result<Matrix, Error> {
         let mut grants: BTreeMap<_, Grant> = BTreeMap::new();
         let policy = &self.engines.policy;
         let settings = policy.settings();
         for ((route, _), rule) in settings.routes.iter().zip(&self.rules) {
             let operations = reached(rule, &self.operations);
-            for (caller, _) in settings.callers.iter() {
+            let callers = settings.callers.iter().map(|(caller, _)| caller);
+            for caller in callers.filter(|caller| only.is_none_or(|only| only == *caller)) {
                 for place in policy.places(route, caller)? {
                     let sandbox = &settings.places.get(place)?.sandbox;
                     for operation in &operations {
@@ -60,12 +68,11 @@ impl Decider {
                             operation: operation.name,
                             kind: operation.kind,
                             sandbox: sandbox.clone(),
-                            routes: Vec::new(),
-                            dry_run,
+                            ways: Vec::new(),
                         });
-                        grant.dry_run &= dry_run;
-                        if !grant.routes.contains(&route) {
-                            grant.routes.push(route);
+                        match grant.ways.iter_mut().find(|way| way.route == route) {
+                            Some(way) => way.dry_run &= dry_run,
+                            None => grant.ways.push(Way { route, dry_run }),
                         }
                     }
                 }

@@ -22,7 +22,7 @@ use crate::route::{self, Miss, Tie};
 use crate::{forward, identify, listener};
 
 pub use doors::Door;
-pub use matrix::{Grant, Matrix};
+pub use matrix::{Grant, Matrix, Way};
 
 /// What a configuration says of who may do what.
 #[derive(Clone, Copy, Debug)]

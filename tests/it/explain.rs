@@ -497,6 +497,11 @@ routes:
         let (_, words) = explain(&text, &["GET", "/data/x", "--caller", caller]);
         assert!(words.contains(first) && words.contains(last), "{words}");
     }
+    let (_, words) = explain(&text, &["--all"]);
+    let shut =
+        "anonymous\n  let in by no listener: all is refused with 401 caller_unknown\n  operation";
+    assert!(words.starts_with(shut), "{words}");
+    assert!(words.contains("\n\ncrm, web\n  operation"), "{words}");
 }
 
 #[test]
@@ -529,8 +534,11 @@ fn the_matrix_has_what_is_allowed_and_nothing_else() {
         ["entities.read", "read", "trials", "lookups", "lookups"],
         "{words}"
     );
+    let first = "anonymous\n  let in by no listener: all is refused with 401 caller_unknown\n  may do nothing\n\ncrm\n";
+    assert!(words.starts_with(first), "{words}");
+    let (_, words) = explain(&example(), &["--all", "--caller", "web"]);
     assert!(
-        words.starts_with("anonymous\n  may do nothing\n"),
+        words.starts_with("web\n  operation") && !words.contains("crm"),
         "{words}"
     );
 }

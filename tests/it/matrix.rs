@@ -141,9 +141,10 @@ fn is_listed(
     let grant = matrix.grants.iter().find(|grant| {
         (grant.caller, grant.operation, &grant.sandbox) == (caller, routed.operation.name, sandbox)
             && grant.kind == routed.operation.kind
-            && grant.routes.contains(&routed.route)
     });
-    Some(grant.is_some_and(|grant| dry_run || !grant.dry_run))
+    let mut ways = grant.into_iter().flat_map(|grant| &grant.ways);
+    let way = ways.find(|way| way.route == routed.route);
+    Some(way.is_some_and(|way| dry_run || !way.dry_run))
 }
 
 proptest! {
@@ -159,7 +160,7 @@ proptest! {
         prop_assume!(parsed.is_ok());
         let settings = parsed.unwrap();
         let decider = decider(&settings);
-        let matrix = decider.matrix().unwrap();
+        let matrix = decider.matrix(None).unwrap();
 
         for request in requests {
             for (caller, _) in settings.identify.callers.iter() {
@@ -257,4 +258,34 @@ fn operations_of_one_name_and_several_kinds_are_listed_with_each() {
         let mut rows = rows.map(|words| words.collect::<Vec<_>>().join("  "));
         assert!(rows.any(|it| it.starts_with(&row)), "{row} in\n{words}");
     }
+}
+
+#[test]
+fn callers_who_may_do_the_same_share_a_table_and_each_dry_run_is_marked() {
+    let text = format!(
+        "{}routes:
+  - {{ name: tried, match: {{ prefix: /data/core/ups/export }}, sandbox: dev-2, callers: [web], dry_run: true }}
+  - {{ name: kept, match: {{ path: '/data/core/{{*rest}}' }}, sandbox: dev-2, callers: [crm] }}
+",
+        base()
+    );
+    let row = |caller: &str| {
+        let (_, words) = explain(&text, &["--all", "--caller", caller]);
+        let mut rows = words.lines().map(str::split_whitespace);
+        let row = rows.find_map(|row| {
+            let row: Vec<_> = row.collect();
+            (row.first() == Some(&"exports.delete")).then(|| row.join(" "))
+        });
+        row.unwrap()
+    };
+
+    assert_eq!(row("crm"), "exports.delete delete tried (dry run) kept");
+    assert_eq!(row("web"), "exports.delete delete tried (dry run)");
+    let same = format!(
+        "{}routes:\n  - {{ name: r, match: {{ prefix: /data }}, sandbox: dev-2, permit: [read], callers: [crm, web] }}\n",
+        base()
+    );
+    let (_, words) = explain(&same, &["--all"]);
+    assert!(words.contains("\n\ncrm, web\n  operation"), "{words}");
+    assert!(words.contains("\n\nreports\n  may do nothing\n"), "{words}");
 }

@@ -11,6 +11,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, header};
 
+use self::matrix::Listing;
 use self::steps::Steps;
 use super::terminal::{complain, complain_of, print};
 use super::{Config, Exit, Output};
@@ -27,8 +28,8 @@ pub(super) struct Options {
     /// Its URL, or its path and query.
     #[arg(required_unless_present = "all")]
     url: Option<String>,
-    /// Who sends it: a name of `callers`. Default: anonymous.
-    #[arg(long, conflicts_with = "all")]
+    /// Who sends it: a name of `callers`. Default: anonymous; with --all, everybody.
+    #[arg(long)]
     caller: Option<String>,
     /// A field of the request, such as 'x-sandbox-name: dev-2'; may be repeated.
     #[arg(
@@ -67,10 +68,12 @@ pub(super) fn explain(options: &Options) -> Exit {
             return Exit::Failure;
         }
     };
-    if options.all {
-        return matrix::print_all(&decider, &settings, options.format);
-    }
-    match one(options, &decider, &settings, &lines) {
+    let told = if options.all {
+        all(options, &decider, &settings)
+    } else {
+        one(options, &decider, &settings, &lines)
+    };
+    match told {
         Ok(text) => {
             print(&text);
             Exit::Success
@@ -90,6 +93,16 @@ pub(super) fn explain(options: &Options) -> Exit {
 enum Wrong {
     Usage(String),
     Decided(crate::error::Error),
+}
+
+fn all(options: &Options, decider: &Decider, settings: &Settings) -> Result<String, Wrong> {
+    let caller = options.caller.as_ref();
+    let only = caller.map(|name| caller_named(name, settings).map_err(Wrong::Usage));
+    let listing = Listing::of(decider, settings, only.transpose()?).map_err(Wrong::Decided)?;
+    Ok(match options.format {
+        Output::Human => listing.in_words().trim_end().to_owned(),
+        Output::Json => listing.to_json().to_string(),
+    })
 }
 
 fn one(
