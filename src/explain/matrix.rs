@@ -55,24 +55,26 @@ impl Decider {
             for caller in callers.filter(|caller| only.is_none_or(|only| only == *caller)) {
                 for place in policy.places(route, caller)? {
                     let sandbox = &settings.places.get(place)?.sandbox;
-                    for operation in &operations {
-                        let ruling = policy.rule_at(route, caller, operation.kind, place)?;
+                    for kind in Kind::ALL {
+                        let ruling = policy.rule_at(route, caller, kind, place)?;
                         if ruling.enforced().is_err() {
                             continue;
                         }
                         let dry_run = ruling.refusal().is_some();
-                        // Rows of one name may differ in kind.
-                        let key = (caller, operation.name, operation.kind, sandbox.clone());
-                        let grant = grants.entry(key).or_insert_with(|| Grant {
-                            caller,
-                            operation: operation.name,
-                            kind: operation.kind,
-                            sandbox: sandbox.clone(),
-                            ways: Vec::new(),
-                        });
-                        match grant.ways.iter_mut().find(|way| way.route == route) {
-                            Some(way) => way.dry_run &= dry_run,
-                            None => grant.ways.push(Way { route, dry_run }),
+                        for operation in operations.iter().filter(|it| it.kind == kind) {
+                            // Rows of one name may differ in kind.
+                            let key = (caller, operation.name, operation.kind, sandbox.clone());
+                            let grant = grants.entry(key).or_insert_with(|| Grant {
+                                caller,
+                                operation: operation.name,
+                                kind: operation.kind,
+                                sandbox: sandbox.clone(),
+                                ways: Vec::new(),
+                            });
+                            match grant.ways.iter_mut().find(|way| way.route == route) {
+                                Some(way) => way.dry_run &= dry_run,
+                                None => grant.ways.push(Way { route, dry_run }),
+                            }
                         }
                     }
                 }
