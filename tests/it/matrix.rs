@@ -204,14 +204,14 @@ fn what_another_route_takes_for_some_requests_is_listed_for_the_others() {
         "
   - { name: narrow, match: { prefix: /data, headers: [{ name: x-team, exact: crm }] }, sandbox: dev-2, callers: [web] }
   - { name: wide, match: { prefix: /data, headers: [{ name: x-team, prefix: crm }] }, sandbox: prod, callers: [crm], permit: [read, delete] }
-  - { name: unnamed, match: { path: /data/core/ups/audiences, headers: [{ name: x-sandbox-name, present: false }] }, sandbox: { from: header, allow: [dev-2], default: dev-2 }, callers: [reports, crm] }
+  - { name: unnamed, match: { path: /data/core/ups/audiences, headers: [{ name: x-sandbox-name, present: false }] }, sandbox: { from: header, allow: [dev-2], default: dev-2 }, callers: [web, crm] }
 ",
     );
 
     assert!(has(&all, ["crm", "entities.delete", "prod"]));
     assert!(has(&all, ["crm", "audiences.create", "dev-2"]));
     assert!(!has(&all, ["web", "audiences.create", "dev-2"]));
-    assert!(!has(&all, ["reports", "audiences.list", "dev-2"]));
+    assert!(!has(&all, ["reports", "entities.read", "dev-2"]));
 }
 
 #[test]
