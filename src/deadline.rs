@@ -29,6 +29,14 @@ pub fn shorten(
     Ok(deadline.min(asked))
 }
 
+/// Says whether what a request's fields say of how long its caller waits can be read, and is not over.
+///
+/// # Errors
+/// As those of [`shorten`].
+pub fn check(fields: &HeaderMap) -> Result<(), Error> {
+    take(&mut fields.clone(), Instant::now()).map(|_| ())
+}
+
 /// Takes out of a request's fields how long its caller waits, and returns when that is over for a request that began at
 /// `started`; `None` when the caller says nothing of it.
 ///

@@ -43,9 +43,11 @@ const FLOORS: [&[&str]; 7] = [
 ];
 
 /// Imports between neighbours that the rule cannot tell from a tangle, each with its reason.
-const ALLOWED: [(&str, &str); 2] = [
+const ALLOWED: [(&str, &str); 3] = [
     // What would be decided is decided beside the stages, for a shadow.
     ("gateway", "explain"),
+    // What is explained begins at the door: who is let in there, and with what head.
+    ("explain", "listener"),
     // The process is one floor; commands are its outside.
     ("cli", "run"),
 ];

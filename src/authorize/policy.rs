@@ -116,22 +116,48 @@ impl Policy {
     /// When it was made from another configuration than what is asked.
     pub fn rule(&self, asked: &Asked<'_>) -> Result<Ruling, Error> {
         let rule = self.0.routes.get(asked.route)?;
-        let bounds = self.0.callers.get(asked.caller)?;
-        let grant = rule.callers.grant(asked.caller);
-        let granted = grant.unwrap_or(&Grant::OPEN);
         let place = self.place(rule, asked)?;
+        self.rule_in(rule, asked.caller, asked.kind, place)
+    }
+
+    /// Decides of requests for which `place` is found.
+    ///
+    /// # Errors
+    /// When they are of another configuration.
+    pub fn rule_at(
+        &self,
+        route: RouteId,
+        caller: CallerId,
+        kind: Kind,
+        place: PlaceId,
+    ) -> Result<Ruling, Error> {
+        let rule = self.0.routes.get(route)?;
+        let place = rule.allowed(place).ok_or(Refusal::NotAllowed);
+        self.rule_in(rule, caller, kind, place)
+    }
+
+    fn rule_in(
+        &self,
+        rule: &Rule,
+        caller: CallerId,
+        asked: Kind,
+        place: Result<Allowed, Refusal>,
+    ) -> Result<Ruling, Error> {
+        let bounds = self.0.callers.get(caller)?;
+        let grant = rule.callers.grant(caller);
+        let granted = grant.unwrap_or(&Grant::OPEN);
         let (mut reach, mut kind) = (Ok(()), Ok(()));
         if let Ok(allowed) = place {
             if !(granted.places.contain(allowed.place) && bounds.places.contain(allowed.place)) {
                 reach = Err(Refusal::OutOfReach(allowed.place));
             }
             let permit = permit(allowed, granted, bounds);
-            if !permit.contains(asked.kind) {
+            if !permit.contains(asked) {
                 kind = Err(Refusal::Kind {
-                    kind: asked.kind,
+                    kind: asked,
                     place: allowed.place,
                     permit,
-                    by_place: !allowed.permit.contains(asked.kind),
+                    by_place: !allowed.permit.contains(asked),
                 });
             }
         }
@@ -142,6 +168,21 @@ impl Policy {
             kind,
             dry_run: rule.dry_run,
         })
+    }
+
+    /// Returns the places that are found for requests of `caller` by way of the route, whether or not it may work there.
+    ///
+    /// # Errors
+    /// When the route is of another configuration.
+    pub fn places(&self, route: RouteId, caller: CallerId) -> Result<Vec<PlaceId>, Error> {
+        let rule = self.0.routes.get(route)?;
+        let is_found = |place: &PlaceId| match &rule.source {
+            Source::Caller(by_caller) => by_caller.get(&caller) == Some(place),
+            Source::Host(by_host) => by_host.values().any(|it| it == place),
+            Source::Fixed | Source::Header(_) | Source::Path => true,
+        };
+        let all = rule.allow.iter().map(|allowed| allowed.place);
+        Ok(all.filter(is_found).collect())
     }
 
     /// Returns the places that `caller` may work in by way of the route.
@@ -186,10 +227,7 @@ impl Policy {
     }
 
     fn place(&self, rule: &Rule, asked: &Asked<'_>) -> Result<Result<Allowed, Refusal>, Error> {
-        let find = |place: PlaceId| {
-            let mut all = rule.allow.iter();
-            all.find(|allowed| allowed.place == place).copied()
-        };
+        let find = |place: PlaceId| rule.allowed(place);
         let chosen = match &rule.source {
             Source::Caller(by_caller) => by_caller.get(&asked.caller).copied().and_then(find),
             Source::Fixed => rule.allow.first().copied(),
@@ -240,6 +278,14 @@ impl Policy {
 /// Returns what is permitted by everybody who has a say.
 fn permit(allowed: Allowed, granted: &Grant, bounds: &Bounds) -> Kinds {
     allowed.permit.and(granted.permit).and(bounds.permit)
+}
+
+impl Rule {
+    /// Returns what is permitted in a place, if the route leads there.
+    fn allowed(&self, place: PlaceId) -> Option<Allowed> {
+        let mut all = self.allow.iter();
+        all.find(|allowed| allowed.place == place).copied()
+    }
 }
 
 impl Callers {

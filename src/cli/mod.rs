@@ -34,6 +34,9 @@ enum Command {
     /// Check a configuration and list everything wrong with it; exits with 1 if there is anything.
     Check(Check),
     /// Say what the gateway would do with a request and why, or everything that callers may do. Nothing is sent.
+    ///
+    /// The head of a request is looked at as the gateway does it, up to what would go to Adobe. Not told are what becomes of
+    /// payloads, of quotas that are used up and of tokens, and what Adobe answers.
     Explain(explain::Options),
     /// Run a gateway and a simulated Adobe in one process, with nothing to configure.
     Demo(demo::Options),

@@ -46,11 +46,7 @@ impl Lines {
                 }
                 key.push_str(step);
             }
-            node = node.and_then(|node| match (in_list, step.parse()) {
-                (true, Ok(index)) => node.child(&Step::Index(index)),
-                (true, Err(_)) => None,
-                (false, _) => node.child(&Step::Key((*step).to_owned())),
-            });
+            node = node.and_then(|node| further(node, step));
         }
         let at = node.and_then(|node| {
             let file = self.files.get(node.place.text)?;
@@ -58,6 +54,44 @@ impl Lines {
         });
         Said { key, at }
     }
+}
+
+impl Lines {
+    /// Tells whether there is a map at `steps`.
+    pub fn is_map(&self, steps: &[&str]) -> bool {
+        let node = self.node(steps);
+        node.is_some_and(|node| matches!(node.content, Content::Map(_)))
+    }
+
+    /// Returns how many items the list at `steps` has: none where there is no list.
+    pub fn items(&self, steps: &[&str]) -> usize {
+        match self.node(steps).map(|node| &node.content) {
+            Some(Content::List(items)) => items.len(),
+            Some(Content::Broken | Content::Map(_) | Content::Scalar(_)) | None => 0,
+        }
+    }
+
+    /// Returns the text at `steps`, where one is written.
+    pub fn text(&self, steps: &[&str]) -> Option<&str> {
+        match &self.node(steps)?.content {
+            Content::Scalar(scalar) => Some(scalar.text()),
+            Content::Broken | Content::List(_) | Content::Map(_) => None,
+        }
+    }
+
+    fn node(&self, steps: &[&str]) -> Option<&Node> {
+        let mut steps = steps.iter();
+        steps.try_fold(&self.root, |node, step| further(node, step))
+    }
+}
+
+/// Returns the value one step further in: a key, or a place in a list.
+fn further<'a>(node: &'a Node, step: &str) -> Option<&'a Node> {
+    let step = match node.content {
+        Content::List(_) => Step::Index(step.parse().ok()?),
+        Content::Broken | Content::Map(_) | Content::Scalar(_) => Step::Key(step.to_owned()),
+    };
+    node.child(&step)
 }
 
 impl fmt::Debug for Lines {

@@ -99,6 +99,19 @@ pub struct Settings {
     pub workers: NonZeroUsize,
 }
 
+impl Settings {
+    /// Returns what of it says who may do what.
+    pub fn explained(&self) -> explain::Settings<'_> {
+        explain::Settings {
+            authorize: &self.authorize,
+            forward: &self.forward,
+            identify: &self.identify,
+            listeners: &self.listeners,
+            route: &self.route,
+        }
+    }
+}
+
 /// How the gateway stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {

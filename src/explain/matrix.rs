@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decider, Verdict, sample};
+use super::Decider;
+use super::reach::reached;
 use crate::aep::Kind;
 use crate::context::{CallerId, RouteId};
 use crate::error::Error;
-use crate::route::Unwatched;
 
 /// Everything that callers may do, and where.
 #[derive(Clone, Debug, Default)]
 pub struct Matrix {
-    /// One entry for each caller, operation and sandbox, and none for what is not allowed.
+    /// One entry for each caller, operation with its kind, and sandbox, and none for what is not allowed.
     pub grants: Vec<Grant>,
 }
 
@@ -27,48 +27,53 @@ pub struct Grant {
     /// Where, as configuration calls it.
     pub sandbox: String,
     /// By way of which routes.
-    pub routes: Vec<RouteId>,
-    /// Whether it is only let pass, in a dry run.
+    pub ways: Vec<Way>,
+}
+
+/// A route that lets something through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Which.
+    pub route: RouteId,
+    /// Whether it only lets it pass, in a dry run.
     pub dry_run: bool,
 }
 
 impl Decider {
-    /// Returns everything that is allowed. Each entry was decided for a request that was made up for it, which meets what its
-    /// route asks of hosts and fields.
+    /// Returns everything that is allowed, to one caller or to all. It is told from the rules themselves, without any request, and none is missing: an
+    /// entry stands there too if a more specific route always takes what it is about.
     ///
     /// # Errors
     /// When the rules do not fit together.
-    pub fn matrix(&self) -> Result<Matrix, Error> {
+    pub fn matrix(&self, only: Option<CallerId>) -> Result<Matrix, Error> {
         let mut grants: BTreeMap<_, Grant> = BTreeMap::new();
-        let settings = self.engines.policy.settings();
-        for ((route, authorize), rule) in settings.routes.iter().zip(&self.rules) {
-            for allowed in &authorize.allow {
-                let sandbox = &settings.places.get(allowed.place)?.sandbox;
-                for operation in &self.operations {
-                    let samples = sample::requests(rule, &authorize.source, operation, sandbox);
-                    let taking = samples.iter().filter_map(|request| {
-                        let found = self.engines.find(request.head(), &mut Unwatched).ok()?;
-                        (found.route == route).then_some((request, found))
-                    });
-                    for (request, found) in taking {
-                        for (caller, _) in settings.callers.iter() {
-                            let (_, verdict) = self.engines.rule(request.head(), &found, caller)?;
-                            if verdict.place() != Some(allowed.place) {
-                                continue;
-                            }
-                            let key = (caller, found.operation.name, sandbox.clone());
-                            let dry_run = matches!(verdict, Verdict::WouldRefuse(..));
+        let policy = &self.engines.policy;
+        let settings = policy.settings();
+        for ((route, _), rule) in settings.routes.iter().zip(&self.rules) {
+            let operations = reached(rule, &self.operations);
+            let callers = settings.callers.iter().map(|(caller, _)| caller);
+            for caller in callers.filter(|caller| only.is_none_or(|only| only == *caller)) {
+                for place in policy.places(route, caller)? {
+                    let sandbox = &settings.places.get(place)?.sandbox;
+                    for kind in Kind::ALL {
+                        let ruling = policy.rule_at(route, caller, kind, place)?;
+                        if ruling.enforced().is_err() {
+                            continue;
+                        }
+                        let dry_run = ruling.refusal().is_some();
+                        for operation in operations.iter().filter(|it| it.kind == kind) {
+                            // Rows of one name may differ in kind.
+                            let key = (caller, operation.name, operation.kind, sandbox.clone());
                             let grant = grants.entry(key).or_insert_with(|| Grant {
                                 caller,
-                                operation: found.operation.name,
-                                kind: found.operation.kind,
+                                operation: operation.name,
+                                kind: operation.kind,
                                 sandbox: sandbox.clone(),
-                                routes: Vec::new(),
-                                dry_run,
+                                ways: Vec::new(),
                             });
-                            grant.dry_run &= dry_run;
-                            if !grant.routes.contains(&route) {
-                                grant.routes.push(route);
+                            match grant.ways.iter_mut().find(|way| way.route == route) {
+                                Some(way) => way.dry_run &= dry_run,
+                                None => grant.ways.push(Way { route, dry_run }),
                             }
                         }
                     }

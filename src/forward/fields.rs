@@ -6,8 +6,10 @@ use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
 use super::names::{
     OF_ANSWERS, Places, Present, hop_by_hop, is_hop_by_hop, overrides, tells_where_from,
 };
-use super::{Forwarded, Rule};
+use super::{Forwarded, Rule, Settings};
 use crate::aep::{OwnedFields, fields};
+use crate::context::RouteId;
+use crate::deadline;
 use crate::error::{Error, Reason};
 
 /// Takes out of a caller's fields what is not for the upstream. Then [`write_owned`] makes them those that are sent.
@@ -58,6 +60,19 @@ pub fn outbound(headers: &mut HeaderMap, rule: &Rule, forwarded: Forwarded) -> R
         join_cookies(headers);
     }
     Ok(present.deadline)
+}
+
+/// Says whether a head would be passed on whose fields are these.
+///
+/// # Errors
+/// As those of [`outbound`] and [`deadline::check`]; [`Reason::Internal`] when the route is of another configuration.
+pub fn check(settings: &Settings, route: RouteId, headers: &HeaderMap) -> Result<(), Error> {
+    let rule = settings.routes.get(route)?;
+    let mut headers = headers.clone();
+    if outbound(&mut headers, rule, settings.forwarded)? {
+        deadline::check(&headers)?;
+    }
+    Ok(())
 }
 
 /// Writes what is ours, last: the four fields, each replacing every copy that was there, and who passes the request on.

@@ -17,6 +17,7 @@ pub mod upload;
 mod withheld;
 
 pub use download::Download;
+pub use fields::check;
 pub use layer::{Forward, UpstreamBody};
 pub use refusal::Sign;
 pub use upload::Upload;

@@ -234,6 +234,13 @@ fn what_a_route_can_never_match_is_named() {
             "match.headers[0].name: names Host, which `host` beside `headers` is for",
         ),
         (
+            route(
+                "{ path: /a, headers: [{ name: X-Request-Id, present: false }] }",
+                "",
+            ),
+            "match.headers[0].name: names x-request-id, which every request has: the gateway gives one to those that come without",
+        ),
+        (
             route("{ path: /a, headers: [{ name: x-team }] }", ""),
             "match.headers[0]: says nothing of the field but its name",
         ),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use profile_gateway::config::{self, Supplied};
 use profile_gateway::context::CallerId;
@@ -21,7 +21,7 @@ use crate::support::running::TWO_ORGANIZATIONS;
 const KEYS: [(&str, &str); 3] = [("crm", "k-crm"), ("reports", "k-reports"), ("web", "k-web")];
 
 /// What all configurations have: two organisations, whose sandboxes Adobe calls alike, and three callers.
-fn base() -> String {
+pub(crate) fn base() -> String {
     let of = |(name, key): (&str, &str), bounds: &str| {
         let digest = KeyDigest::of(key.as_bytes());
         format!("  {name}: {{ api_key: {{ sha256: {digest} }}{bounds} }}\n")
@@ -105,6 +105,18 @@ fn request() -> impl Strategy<
             ("x-sandbox-name", "eu-prod"),
             ("x-team", "crm"),
             ("host", "us.internal:8080"),
+            ("host", "us.internal:"),
+            ("host", "a b"),
+            ("host", "a:99999"),
+            ("host", ""),
+            ("connection", "x-sandbox-name"),
+            ("connection", "x-team"),
+            ("expect", "foo"),
+            ("via", LOOP),
+            ("request-timeout", "0"),
+            ("request-timeout", "2"),
+            ("x-request-deadline", "tomorrow"),
+            ("transfer-encoding", "gzip"),
             ("x-caller-key", "k-crm"),
             ("x-caller-key", "k-reports"),
             ("x-caller-key", "k-web"),
@@ -129,6 +141,9 @@ fn request() -> impl Strategy<
     )
 }
 
+/// What comes through gateways that are each other's upstream.
+const LOOP: &str = "1.1 profile-gateway, 1.1 profile-gateway, 1.1 profile-gateway, 1.1 profile-gateway, 1.1 profile-gateway";
+
 fn head(fields: &[(&str, &str)]) -> HeaderMap {
     let pair = |(name, value): &(&'_ str, &'_ str)| {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -150,16 +165,17 @@ proptest! {
     #[test]
     fn what_is_explained_is_what_happens(
         routes in routes(),
+        anonymous in select(vec!["allow", "allow", "refuse"]),
         requests in prop::collection::vec(request(), 20),
     ) {
         let adobe = Adobe::willing();
         let url = adobe.url();
-        let listener = "listeners: [{ address: '127.0.0.1:0', anonymous: allow }]\nadmin: { address: '127.0.0.1:0' }\n";
+        let listener = format!("listeners: [{{ address: '127.0.0.1:0', anonymous: {anonymous} }}]\nadmin: {{ address: '127.0.0.1:0' }}\n");
         let text = format!("{listener}ims: {{ url: '{url}' }}\nupstream: {{ url: '{url}' }}\n{}{routes}", base());
         let parsed = config::parse("generated.yaml", &text, &Supplied::default());
         prop_assume!(parsed.is_ok());
         let settings = parsed.unwrap();
-        let decider = Decider::new(&settings.identify, &settings.route, &settings.authorize).unwrap();
+        let decider = Decider::new(&settings.explained()).unwrap();
         let gateway = Gateway::settled(&settings);
 
         for (method, path, fields) in requests {
@@ -214,7 +230,7 @@ proptest! {
 }
 
 /// Runs `explain` for a configuration, and returns what it printed and its exit code.
-fn explain(text: &str, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn explain(text: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway.yaml");
     std::fs::write(&file, text).unwrap();
@@ -255,9 +271,10 @@ fn each_step_names_the_rule_behind_it_and_where_it_stands() {
         "route       trials [routes[1].match at /gateway.yaml:24]",
         "operation   systemJobs.create, a delete",
         "path        goes on as /data/core/ups/system/jobs [routes[1].sandbox at /gateway.yaml:25]",
-        "granted     the route is for crm [routes[1].callers at /gateway.yaml:26]",
+        "caller      crm, known at 127.0.0.1:8080 by api_key [callers.crm at /gateway.yaml:15]",
+        "granted     the route is for crm [routes[1].callers[0] at /gateway.yaml:26]",
         "sandbox     dev-2, by the path, in 0A1B2C3D4E5F60718293A4B5@AdobeOrg",
-        "permitted   read, write, job, delete [routes[1].permit, by default; callers.crm.permit, by default]",
+        "permitted   read, write, job, delete [routes[1].permit, by default]",
         "credential  us [credentials.us at /gateway.yaml:2]",
         "\nallowed",
     ] {
@@ -281,7 +298,7 @@ fn each_step_names_the_rule_behind_it_and_where_it_stands() {
     let told: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(code, Some(0));
     assert_eq!(
-        (&told["verdict"], &told["status"], &told["reason"]),
+        (&told["outcome"], &told["status"], &told["reason"]),
         (
             &"refused".into(),
             &403.into(),
@@ -292,6 +309,199 @@ fn each_step_names_the_rule_behind_it_and_where_it_stands() {
     let sandbox = steps.iter().find(|step| step["step"] == "sandbox").unwrap();
     assert_eq!(sandbox["rules"][0]["key"], "routes[0].sandbox");
     assert_eq!(sandbox["rules"][0]["at"], "/gateway.yaml:21");
+}
+
+#[test]
+fn programs_are_told_by_members_of_their_own() {
+    let told = |arguments: &[&str]| -> Value {
+        let arguments = [arguments, &["--format", "json", "--caller", "crm"]].concat();
+        let (_, text) = explain(&example(), &arguments);
+        serde_json::from_str(&text).unwrap()
+    };
+
+    let mut passed = told(&["POST", "http://a.internal/dev-2/data/core/ups/system/jobs"]);
+    let steps = passed.as_object_mut().unwrap().remove("steps").unwrap();
+    assert!(steps.as_array().unwrap().len() > 5);
+    let common = |outcome: &str, status: Value, reason: Value, detail: Value| {
+        json!({
+            "outcome": outcome, "status": status, "reason": reason, "detail": detail,
+            "caller": "crm",
+            "listeners": [{ "address": "127.0.0.1:8080", "identified_by": ["api_key"] }],
+            "dry_run": false,
+        })
+    };
+    let all = |common: Value, more: Value| {
+        let both = [common, more].map(|it| it.as_object().unwrap().clone());
+        Value::Object(both.into_iter().flatten().collect())
+    };
+    assert_eq!(
+        passed,
+        all(
+            common("allowed", Value::Null, Value::Null, Value::Null),
+            json!({
+                "method": "POST", "path": "/dev-2/data/core/ups/system/jobs",
+                "route": "trials", "operation": "systemJobs.create", "kind": "delete",
+                "sandbox": "dev-2", "organization": "0A1B2C3D4E5F60718293A4B5@AdobeOrg", "credential": "us",
+                "upstream": { "method": "POST", "path": "/data/core/ups/system/jobs" },
+            })
+        )
+    );
+    let mut lost = told(&["GET", "/other"]);
+    lost.as_object_mut().unwrap().remove("steps");
+    let detail = lost["detail"].clone();
+    assert_eq!(
+        lost,
+        all(
+            common("refused", 404.into(), "no_route".into(), detail),
+            json!({
+                "method": "GET", "path": "/other", "route": null, "operation": null, "kind": null,
+                "sandbox": null, "organization": null, "credential": null, "upstream": null,
+            })
+        )
+    );
+}
+
+#[test]
+fn the_rules_that_are_named_are_those_that_decided() {
+    let text = format!(
+        "{}operations:
+  - {{ name: consents.change, method: PUT, path: '/data/core/ups/consents/{{id}}', kind: delete }}
+routes:
+  - name: one
+    match: {{ path: '/data/{{*rest}}', headers: [{{ name: x-a, exact: b }}, {{ name: x-c, present: true }}] }}
+    sandbox: {{ from: header, allow: [prod, dev-2], default: dev-2 }}
+    permit: {{ prod: [read, write] }}
+    callers: [web, {{ name: crm, permit: [read], sandboxes: [dev-2] }}, reports]
+    dry_run: true
+",
+        base()
+    );
+    let told = |caller: &str, fields: &[&str]| {
+        let fields = fields.iter().flat_map(|field| ["-H", field]);
+        let request = [
+            "PUT",
+            "/data/core/ups/consents/7",
+            "--caller",
+            caller,
+            "-H",
+            "x-a: b",
+        ];
+        let arguments: Vec<_> = request.into_iter().chain(fields).collect();
+        let (code, words) = explain(&text, &arguments);
+        assert_eq!(code, Some(0), "{words}");
+        let lines = words.lines().map(|line| line.split_whitespace());
+        lines
+            .map(|words| words.collect::<Vec<_>>().join(" "))
+            .collect::<Vec<_>>()
+    };
+    let prod = "x-sandbox-name: prod";
+
+    for (caller, fields, line) in [
+        (
+            "crm",
+            &["x-c: 1"][..],
+            "operation consents.change, a delete [operations[0] at /gateway.yaml:19]",
+        ),
+        (
+            "crm",
+            &["x-c: 1"],
+            "granted the route is for crm [routes[0].callers[1] at /gateway.yaml:25]",
+        ),
+        (
+            "crm",
+            &["x-c: 1"],
+            "sandbox dev-2, by default, in 0A1B2C3D4E5F60718293A4B5@AdobeOrg [routes[0].sandbox.default at /gateway.yaml:23]",
+        ),
+        (
+            "crm",
+            &["x-c: 1"],
+            "permitted read [routes[0].permit.dev-2, by default; routes[0].callers[1].permit at /gateway.yaml:25]",
+        ),
+        (
+            "crm",
+            &["x-c: 1"],
+            "dry run lets pass what would be refused [routes[0].dry_run at /gateway.yaml:26]",
+        ),
+        (
+            "crm",
+            &["x-c: 1", prod],
+            "sandbox prod, production, by x-sandbox-name, in 0A1B2C3D4E5F60718293A4B5@AdobeOrg [routes[0].sandbox at /gateway.yaml:23; sandboxes.prod.production, by default]",
+        ),
+        (
+            "crm",
+            &["x-c: 1", prod],
+            "reach the caller may not work there [routes[0].callers[1].sandboxes at /gateway.yaml:25]",
+        ),
+        (
+            "reports",
+            &["x-c: 1"],
+            "reach the caller may not work there [callers.reports.sandboxes at /gateway.yaml:16]",
+        ),
+        (
+            "web",
+            &["x-c: 1", prod],
+            "permitted read [routes[0].permit.prod at /gateway.yaml:24; callers.web.permit at /gateway.yaml:17]",
+        ),
+        (
+            "reports",
+            &["x-c: 1", prod],
+            "permitted read, write [routes[0].permit.prod at /gateway.yaml:24]",
+        ),
+        (
+            "crm",
+            &[],
+            "not route one: its condition on x-c does not hold [routes[0].match.headers[1] at /gateway.yaml:22]",
+        ),
+        (
+            "anonymous",
+            &[],
+            "caller anonymous, let in by no listener [listeners[0].anonymous, by default]",
+        ),
+    ] {
+        let lines = told(caller, fields);
+        assert!(lines.iter().any(|it| it == line), "{line} in\n{lines:#?}");
+    }
+}
+
+#[test]
+fn who_is_let_in_by_no_listener_is_told_so_and_is_refused() {
+    let (crm, digest) = ("  crm: { api_key: { sha256: ", KeyDigest::of(b"k-crm"));
+    let text = format!(
+        "listeners:
+  - {{ address: '127.0.0.1:8080', identify: [api_key] }}
+  - {{ address: '127.0.0.1:8081', identify: [network] }}
+{TWO_ORGANIZATIONS}callers:
+{crm}{digest} }}, network: {{ cidr: [10.0.0.0/8] }} }}
+  web: {{ network: {{ cidr: [11.0.0.0/8] }} }}
+routes:
+  - {{ name: r, match: {{ prefix: /data }}, sandbox: dev-2, callers: [crm, web, anonymous] }}
+"
+    );
+    for (caller, first, last) in [
+        (
+            "crm",
+            "crm, known at 127.0.0.1:8080 by api_key, known at 127.0.0.1:8081 by network [",
+            "\nallowed",
+        ),
+        (
+            "web",
+            "web, known at 127.0.0.1:8081 by network; not at 127.0.0.1:8080 [",
+            "\nallowed",
+        ),
+        (
+            "anonymous",
+            "anonymous, let in by no listener [",
+            "refused: 401 caller_unknown: no listener serves anonymous callers",
+        ),
+    ] {
+        let (_, words) = explain(&text, &["GET", "/data/x", "--caller", caller]);
+        assert!(words.contains(first) && words.contains(last), "{words}");
+    }
+    let (_, words) = explain(&text, &["--all"]);
+    let shut =
+        "anonymous\n  let in by no listener: all is refused with 401 caller_unknown\n  operation";
+    assert!(words.starts_with(shut), "{words}");
+    assert!(words.contains("\n\ncrm, web\n  operation"), "{words}");
 }
 
 #[test]
@@ -324,8 +534,11 @@ fn the_matrix_has_what_is_allowed_and_nothing_else() {
         ["entities.read", "read", "trials", "lookups", "lookups"],
         "{words}"
     );
+    let first = "anonymous\n  let in by no listener: all is refused with 401 caller_unknown\n  may do nothing\n\ncrm\n";
+    assert!(words.starts_with(first), "{words}");
+    let (_, words) = explain(&example(), &["--all", "--caller", "web"]);
     assert!(
-        words.starts_with("anonymous\n  may do nothing\n"),
+        words.starts_with("web\n  operation") && !words.contains("crm"),
         "{words}"
     );
 }
@@ -342,6 +555,16 @@ fn what_cannot_be_explained_is_told_with_its_side() {
             &["GET", "/a", "-H", "no field"],
             2,
             "write it as in 'x-sandbox-name: dev-2'",
+        ),
+        (
+            &["GET", "/a#b"],
+            2,
+            "has a fragment, which clients never send",
+        ),
+        (
+            &["GET", "http://a/b", "-H", "Host: c"],
+            2,
+            "names another host than the field Host does",
         ),
         (&["GET"], 2, "required"),
         (&["GET", "/a", "--all"], 2, "cannot be used with"),

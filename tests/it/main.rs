@@ -21,6 +21,7 @@ mod hostile;
 mod issuers;
 mod life;
 mod limits;
+mod matrix;
 mod metrics;
 mod process;
 mod routing;

@@ -1,13 +1,17 @@
 //! `explain`: what the gateway would do with a request and why, or everything that is allowed. It sends nothing.
 
+mod doors;
 mod matrix;
+mod rules;
 mod steps;
+mod teller;
 
 use clap::Args;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, header};
 
+use self::matrix::Listing;
 use self::steps::Steps;
 use super::terminal::{complain, complain_of, print};
 use super::{Config, Exit, Output};
@@ -24,9 +28,9 @@ pub(super) struct Options {
     /// Its URL, or its path and query.
     #[arg(required_unless_present = "all")]
     url: Option<String>,
-    /// Who sends it: a name of `callers`.
-    #[arg(long, default_value = ANONYMOUS, conflicts_with = "all")]
-    caller: String,
+    /// Who sends it: a name of `callers`. Default: anonymous; with --all, everybody.
+    #[arg(long)]
+    caller: Option<String>,
     /// A field of the request, such as 'x-sandbox-name: dev-2'; may be repeated.
     #[arg(
         short = 'H',
@@ -57,18 +61,19 @@ pub(super) fn explain(options: &Options) -> Exit {
             return Exit::Configuration;
         }
     };
-    let decider = Decider::new(&settings.identify, &settings.route, &settings.authorize);
-    let decider = match decider {
+    let decider = match Decider::new(&settings.explained()) {
         Ok(decider) => decider,
         Err(error) => {
             complain_of(&error);
             return Exit::Failure;
         }
     };
-    if options.all {
-        return matrix::print_all(&decider, &settings, options.format);
-    }
-    match one(options, &decider, &settings, &lines) {
+    let told = if options.all {
+        all(options, &decider, &settings)
+    } else {
+        one(options, &decider, &settings, &lines)
+    };
+    match told {
         Ok(text) => {
             print(&text);
             Exit::Success
@@ -90,13 +95,24 @@ enum Wrong {
     Decided(crate::error::Error),
 }
 
+fn all(options: &Options, decider: &Decider, settings: &Settings) -> Result<String, Wrong> {
+    let caller = options.caller.as_ref();
+    let only = caller.map(|name| caller_named(name, settings).map_err(Wrong::Usage));
+    let listing = Listing::of(decider, settings, only.transpose()?).map_err(Wrong::Decided)?;
+    Ok(match options.format {
+        Output::Human => listing.in_words().trim_end().to_owned(),
+        Output::Json => listing.to_json().to_string(),
+    })
+}
+
 fn one(
     options: &Options,
     decider: &Decider,
     settings: &Settings,
     lines: &Lines,
 ) -> Result<String, Wrong> {
-    let caller = caller(&options.caller, settings).map_err(Wrong::Usage)?;
+    let caller = options.caller.as_deref().unwrap_or(ANONYMOUS);
+    let caller = caller_named(caller, settings).map_err(Wrong::Usage)?;
     let request = request(options).map_err(Wrong::Usage)?;
     let explanation = decider.explain(&request, caller).map_err(Wrong::Decided)?;
     let steps = Steps::of(
@@ -113,7 +129,7 @@ fn one(
     })
 }
 
-fn caller(name: &str, settings: &Settings) -> Result<CallerId, String> {
+fn caller_named(name: &str, settings: &Settings) -> Result<CallerId, String> {
     let all = || settings.identify.callers.iter();
     let found = all().find(|(_, caller)| caller.name == name);
     found.map(|(id, _)| id).ok_or_else(|| {
@@ -126,6 +142,10 @@ fn request(options: &Options) -> Result<Request, String> {
     let (Some(method), Some(url)) = (&options.method, &options.url) else {
         return Err("a method and a URL are needed".to_owned());
     };
+    if url.contains('#') {
+        let what = "has a fragment, which clients never send";
+        return Err(format!("{url} {what}; leave it out, or write # as %23"));
+    }
     let uri: Uri = url
         .parse()
         .map_err(|error| format!("{url} is no URL: {error}"))?;
@@ -141,6 +161,9 @@ fn request(options: &Options) -> Result<Request, String> {
     if let Some(authority) = uri.authority()
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
     {
+        if headers.get(header::HOST).is_some_and(|other| other != host) {
+            return Err(format!("{url} names another host than the field Host does"));
+        }
         headers.entry(header::HOST).or_insert(host);
     }
     let target = uri.path_and_query().cloned();

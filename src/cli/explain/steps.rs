@@ -5,11 +5,13 @@ use std::fmt::Write;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::authorize::{Place, Policy, Refusal, Source};
+use super::doors;
+use super::rules::Rules;
+use super::teller::Teller;
+use crate::authorize::Policy;
 use crate::config::{Lines, Said, Settings};
-use crate::context::{CallerId, PlaceId, RouteId};
-use crate::explain::{Explanation, Request, Routed, Verdict};
-use crate::route::Miss;
+use crate::context::CallerId;
+use crate::explain::{Explanation, Request, Verdict};
 
 /// A decision, step by step.
 #[derive(Debug)]
@@ -19,15 +21,30 @@ pub(super) struct Steps {
     caller: String,
     taken: Vec<Step>,
     outcome: Outcome,
+    facts: Facts,
 }
 
 /// One step.
 #[derive(Debug)]
-struct Step {
-    name: &'static str,
-    text: String,
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) text: String,
     /// The rules behind it.
-    said: Vec<Said>,
+    pub(super) said: Vec<Said>,
+}
+
+/// What came of a request, as access lines call it.
+#[derive(Debug, Default)]
+struct Facts {
+    listeners: Value,
+    route: Option<String>,
+    operation: Option<(&'static str, &'static str)>,
+    sandbox: Option<String>,
+    organization: Option<String>,
+    credential: Option<String>,
+    /// The path as it goes upstream, of a request that does.
+    path: Option<String>,
+    dry_run: bool,
 }
 
 /// What it comes to.
@@ -50,10 +67,9 @@ impl Steps {
     ) -> Self {
         let teller = Teller {
             policy,
-            settings,
-            lines,
+            rules: Rules { settings, lines },
         };
-        let mut steps = vec![teller.caller(caller)];
+        let mut steps = vec![teller.caller(caller, &explanation.doors)];
         steps.extend(
             explanation
                 .missed
@@ -70,9 +86,10 @@ impl Steps {
         Self {
             method: request.method.clone(),
             path: request.uri.path().to_owned(),
-            caller: teller.caller_name(caller).to_owned(),
+            caller: teller.rules.name(caller).to_owned(),
             taken: steps,
             outcome,
+            facts: Facts::of(explanation, settings),
         }
     }
 
@@ -136,15 +153,35 @@ impl Steps {
             reason,
             detail,
         } = &self.outcome;
+        let Facts {
+            listeners,
+            route,
+            operation,
+            sandbox,
+            organization,
+            credential,
+            path,
+            dry_run,
+        } = &self.facts;
+        let upstream = |path| json!({ "method": self.method.as_str(), "path": path });
         json!({
             "method": self.method.as_str(),
             "path": self.path,
-            "caller": self.caller,
-            "steps": self.taken.iter().map(step).collect::<Vec<_>>(),
-            "verdict": verdict,
+            "outcome": verdict,
             "status": status,
             "reason": reason,
             "detail": detail,
+            "caller": self.caller,
+            "listeners": listeners,
+            "route": route,
+            "operation": operation.map(|(name, _)| name),
+            "kind": operation.map(|(_, kind)| kind),
+            "sandbox": sandbox,
+            "organization": organization,
+            "credential": credential,
+            "upstream": path.as_ref().map(upstream),
+            "dry_run": dry_run,
+            "steps": self.taken.iter().map(step).collect::<Vec<_>>(),
         })
     }
 }
@@ -174,228 +211,31 @@ impl Outcome {
     }
 }
 
-/// Tells steps, with what a configuration says.
-struct Teller<'a> {
-    policy: &'a Policy,
-    settings: &'a Settings,
-    lines: &'a Lines,
-}
-
-impl Teller<'_> {
-    fn caller_name(&self, id: CallerId) -> &str {
-        let caller = self.settings.identify.callers.get(id);
-        caller.map_or("", |caller| caller.name.as_str())
-    }
-
-    fn caller(&self, id: CallerId) -> Step {
-        let name = self.caller_name(id);
-        let anonymous = id == CallerId::ANONYMOUS;
-        Step {
-            name: "caller",
-            text: if anonymous {
-                "anonymous, where a listener serves who shows nothing".to_owned()
-            } else {
-                format!("{name}, where a listener knows it")
-            },
-            said: if anonymous {
-                Vec::new()
-            } else {
-                vec![self.lines.of(&["callers", name])]
-            },
-        }
-    }
-
-    /// Returns where a key of a route is said. Without routes there is one that nobody wrote.
-    fn of_route(&self, id: RouteId, keys: &[&str]) -> Said {
-        let index = id.0.to_string();
-        let steps: Vec<_> = ["routes", index.as_str()]
-            .into_iter()
-            .chain(keys.iter().copied())
-            .collect();
-        self.lines.of(&steps)
-    }
-
-    fn route_name(&self, id: RouteId) -> &str {
-        let rule = self.settings.route.routes.get(id.0);
-        rule.map_or("", |rule| rule.name.as_str())
-    }
-
-    fn missed(&self, id: RouteId, miss: Miss) -> Step {
-        let name = self.route_name(id);
-        let (why, keys) = match miss {
-            Miss::Header(index) => {
-                let rule = self.settings.route.routes.get(id.0);
-                let header = rule.and_then(|rule| rule.headers.get(index));
-                let header = header.map_or("", |header| header.name.as_str());
-                (
-                    format!("its condition on {header} does not hold"),
-                    "headers",
-                )
-            }
-            Miss::Host => ("it is for another host".to_owned(), "host"),
-            Miss::Kind(operation) => (format!("it takes no {}", operation.kind), "kinds"),
-            Miss::Method => ("it takes other methods".to_owned(), "methods"),
-            Miss::Operation(operation) => {
-                (format!("it does not take {}", operation.name), "operations")
-            }
-            Miss::Path => ("its paths begin otherwise".to_owned(), "path"),
+impl Facts {
+    fn of(explanation: &Explanation, settings: &Settings) -> Self {
+        let listeners = doors::to_json(&explanation.doors, settings);
+        let Ok(routed) = &explanation.routed else {
+            return Self {
+                listeners,
+                ..Self::default()
+            };
         };
-        Step {
-            name: "not",
-            text: format!("route {name}: {why}"),
-            said: vec![self.of_route(id, &["match", keys])],
+        let rule = settings.route.routes.get(routed.route.0);
+        // A request that is refused may have had a place all the same.
+        let place = routed.ruling.place.as_ref().ok();
+        let at = place.and_then(|place| settings.authorize.places.get(*place).ok());
+        let passed = routed.verdict.place();
+        let credential = passed.and_then(|place| settings.credentials.places.get(place).ok());
+        let credential = credential.and_then(|id| settings.ims.credentials.get(id.0));
+        Self {
+            listeners,
+            route: rule.map(|rule| rule.name.clone()),
+            operation: Some((routed.operation.name, routed.operation.kind.as_str())),
+            sandbox: at.map(|place| place.sandbox.clone()),
+            organization: at.map(|place| place.organization.to_string()),
+            credential: credential.map(|credential| credential.name.clone()),
+            path: passed.map(|_| routed.path.clone()),
+            dry_run: routed.ruling.dry_run,
         }
-    }
-
-    fn routed(&self, request: &Request, caller: CallerId, routed: &Routed) -> Vec<Step> {
-        let Routed {
-            route,
-            operation,
-            path,
-            ..
-        } = routed;
-        let plain = |name, text: String| Step {
-            name,
-            text,
-            said: Vec::new(),
-        };
-        let mut steps = vec![
-            Step {
-                name: "route",
-                text: self.route_name(*route).to_owned(),
-                said: vec![self.of_route(*route, &["match"])],
-            },
-            plain(
-                "operation",
-                format!("{}, a {}", operation.name, operation.kind),
-            ),
-        ];
-        if path != request.uri.path() {
-            steps.push(Step {
-                name: "path",
-                text: format!("goes on as {path}"),
-                said: ["rewrite", "sandbox"]
-                    .map(|key| self.of_route(*route, &[key]))
-                    .into_iter()
-                    .filter(|said| said.at.is_some())
-                    .collect(),
-            });
-        }
-        steps.push(self.granted(*route, caller, routed));
-        steps.extend(self.sandbox(*route, routed));
-        steps.extend(self.permitted(*route, caller, routed));
-        if let Some(place) = routed.verdict.place() {
-            steps.extend(self.sent(*route, place));
-        }
-        steps
-    }
-
-    fn granted(&self, route: RouteId, caller: CallerId, routed: &Routed) -> Step {
-        let name = self.caller_name(caller);
-        Step {
-            name: "granted",
-            text: match routed.ruling.caller {
-                Ok(()) => format!("the route is for {name}"),
-                Err(_) => format!("the route is not for {name}"),
-            },
-            said: vec![self.of_route(route, &["callers"])],
-        }
-    }
-
-    fn place(&self, id: PlaceId) -> Option<&Place> {
-        self.settings.authorize.places.get(id).ok()
-    }
-
-    fn sandbox(&self, route: RouteId, routed: &Routed) -> Vec<Step> {
-        let rule = self.settings.authorize.routes.get(route).ok();
-        let by = match rule.map(|rule| &rule.source) {
-            None | Some(Source::Fixed) => "by the route",
-            Some(Source::Caller(_)) => "by the caller",
-            Some(Source::Header(_)) => "by x-sandbox-name",
-            Some(Source::Host(_)) => "by the host",
-            Some(Source::Path) => "by the path",
-        };
-        let said = vec![self.of_route(route, &["sandbox"])];
-        let text = match &routed.ruling.place {
-            Ok(place) => self.place(*place).map_or_else(String::new, |place| {
-                let kind = if place.production { ", production" } else { "" };
-                format!("{}{kind}, {by}, in {}", place.sandbox, place.organization)
-            }),
-            Err(Refusal::Mismatch(_)) => {
-                format!("none: x-sandbox-name says another one than is found {by}")
-            }
-            Err(Refusal::NoSandbox) => "none: the request names none".to_owned(),
-            Err(_) => format!("none of those that the route allows is found {by}"),
-        };
-        let mut steps = vec![Step {
-            name: "sandbox",
-            text,
-            said,
-        }];
-        if routed.ruling.reach.is_err() {
-            steps.push(Step {
-                name: "reach",
-                text: "the caller may not work there".to_owned(),
-                said: vec![self.of_route(route, &["callers"])],
-            });
-        }
-        steps
-    }
-
-    fn permitted(&self, route: RouteId, caller: CallerId, routed: &Routed) -> Option<Step> {
-        let place = *routed.ruling.place.as_ref().ok()?;
-        let permit = self.policy.permit(route, caller, place).ok().flatten()?;
-        let mut said = vec![self.of_route(route, &["permit"])];
-        if caller != CallerId::ANONYMOUS {
-            said.push(
-                self.lines
-                    .of(&["callers", self.caller_name(caller), "permit"]),
-            );
-        }
-        Some(Step {
-            name: "permitted",
-            text: permit.to_string(),
-            said,
-        })
-    }
-
-    fn sent(&self, route: RouteId, place: PlaceId) -> Vec<Step> {
-        let credential = self.settings.credentials.places.get(place).ok();
-        let credential = credential.and_then(|id| self.settings.ims.credentials.get(id.0));
-        let own = self.settings.limit.routes.get(route).ok();
-        let shared = self.settings.limit.places.get(place).ok();
-        let quotas = own
-            .into_iter()
-            .flatten()
-            .chain(shared.into_iter().flatten());
-        let quotas = quotas.filter_map(|index| self.settings.limit.quotas.get(*index));
-        let limits: Vec<_> = quotas
-            .map(|quota| format!("{}: {} in {:?}", quota.name, quota.requests, quota.period))
-            .collect();
-        let mut steps = Vec::new();
-        if let Some(credential) = credential {
-            steps.push(Step {
-                name: "credential",
-                text: credential.name.clone(),
-                said: vec![self.lines.of(&["credentials", &credential.name])],
-            });
-        }
-        steps.push(Step {
-            name: "limits",
-            text: if limits.is_empty() {
-                "none".to_owned()
-            } else {
-                limits.join("; ")
-            },
-            said: Vec::new(),
-        });
-        steps.push(Step {
-            name: "sends",
-            text:
-                "authorization, x-api-key, x-gw-ims-org-id and x-sandbox-name of the gateway's own"
-                    .to_owned(),
-            said: Vec::new(),
-        });
-        steps
     }
 }

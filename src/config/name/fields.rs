@@ -3,7 +3,7 @@
 use http::HeaderName;
 use http::header::HOST;
 
-use crate::aep::fields::{API_KEY_PARAMETER, GUARDED, authority_field};
+use crate::aep::fields::{API_KEY_PARAMETER, GUARDED, X_REQUEST_ID, authority_field};
 use crate::config::format::Format;
 
 /// The name of a header field that callers show a proof in.
@@ -102,6 +102,10 @@ impl Format for MatchField {
     fn parse(text: &str) -> Result<Self, String> {
         match text.parse::<HeaderName>() {
             Ok(HOST) => Err("names Host, which `host` beside `headers` is for".to_owned()),
+            // It is settled before routes are looked at, so that every request has one.
+            Ok(name) if name == X_REQUEST_ID => Err(format!(
+                "names {name}, which every request has: the gateway gives one to those that come without"
+            )),
             Ok(name) => Ok(Self(name)),
             Err(_) => Err(format!("must be {}", Self::WHAT)),
         }
