@@ -109,3 +109,73 @@ const RARE: &[u8] = b"QXZKYVLRUBHqzjkIEPWxNOCyvw";
 
 /// Shorter ones are no secrets: they are in other texts by chance.
 const LEAST_BYTES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderValue;
+    use tokio::time::Instant;
+
+    use super::super::token::{Obtained, Origin};
+    use super::*;
+    use crate::clock::Moment;
+
+    fn token(text: &str) -> Token {
+        let obtained = Obtained {
+            bearer: HeaderValue::try_from(format!("Bearer {text}")).unwrap(),
+            asked_for: Moment {
+                monotonic: Instant::now(),
+                wall: Duration::ZERO,
+            },
+            lifetime: Duration::from_hours(1),
+            fence: None,
+            origin: Origin::Fleet,
+        };
+        Token::new(obtained, 1, String::new(), 0.0)
+    }
+
+    #[test]
+    fn a_secret_is_known_alone_and_within_and_whichever_is_the_shortest() {
+        let secrets = ["p8e-0123456789", "p8e-a-longer-one-0123456789", "short"];
+        let secrets = Secrets::new(&secrets.map(|secret| Secret::new(secret.to_owned())));
+
+        for text in [
+            "p8e-0123456789",
+            "x=p8e-0123456789",
+            "p8e-a-longer-one-0123456789;",
+        ] {
+            assert!(secrets.are_in(text.as_bytes()), "{text}");
+        }
+        for text in ["", "short", "p8e-012345678", "P8E-0123456789"] {
+            assert!(!secrets.are_in(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_token_before_the_present_one_is_known_too_and_the_one_before_that_is_not() {
+        let tokens = Tokens::none();
+        let are_in = |text: &str| tokens.are_in(text.as_bytes());
+        assert!(!are_in("eyJ.0123456789"));
+
+        for (next, known, unknown) in [
+            ("eyJ.0123456789", vec!["eyJ.0123456789"], "eyJ.012345678"),
+            (
+                "eyJ.a.longer.token",
+                vec!["eyJ.0123456789", "a eyJ.a.longer.token"],
+                "eyJ",
+            ),
+            (
+                "eyJ.9876543210",
+                vec!["eyJ.a.longer.token"],
+                "eyJ.0123456789",
+            ),
+        ] {
+            tokens.store(token(next));
+            for text in known {
+                assert!(are_in(text), "{text}");
+            }
+            assert!(!are_in(unknown), "{unknown}");
+        }
+    }
+}

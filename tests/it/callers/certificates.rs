@@ -169,9 +169,15 @@ fn a_unix_socket_knows_who_is_at_its_other_end() {
         (format!("us: {{ unix_peer: {{ gid: {gid} }} }}"), Some("us")),
         (
             format!(
-                "me: {{ unix_peer: {{ uid: {uid} }} }}\n  both: {{ unix_peer: {{ uid: {uid}, gid: {gid} }} }}"
+                "me: {{ unix_peer: {{ uid: {uid} }} }}\n  zz: {{ unix_peer: {{ uid: {uid}, gid: {gid} }} }}"
             ),
-            Some("both"),
+            Some("zz"),
+        ),
+        (
+            format!(
+                "group: {{ unix_peer: {{ gid: {gid} }} }}\n  me: {{ unix_peer: {{ uid: {uid} }} }}"
+            ),
+            Some("me"),
         ),
         (
             format!(
