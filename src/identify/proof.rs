@@ -61,28 +61,30 @@ impl Proofs {
             let own = || looked_at.into_iter().flatten();
             lengths & bit(name) != 0 && own().chain(&fields.all).any(|field| is_like(field, name))
         };
-        // Most requests show nothing, or one thing.
-        if !headers.keys().any(holds_proof) {
+        // Most requests show nothing, or one thing that is looked at.
+        let mut left = headers.keys().filter(|name| holds_proof(name)).count();
+        if left == 0 {
             return Ok(proofs);
         }
         if let Some(field) = &accepts.api_key {
             let only = take_only(headers, field);
             proofs.api_key = only.map_err(|repeated| repeated.told(accepts))?;
+            left -= usize::from(proofs.api_key.is_some());
         }
         if let Some(field) = &accepts.workload_token {
             let only = take_only(headers, field);
             let only = only.map_err(|repeated| repeated.told(accepts))?;
+            left -= usize::from(only.is_some());
             proofs.token = only.map(|value| Token {
                 value,
                 has_scheme: *field == AUTHORIZATION,
             });
         }
-        if headers.keys().any(holds_proof) {
-            let rest = headers.keys().filter(|name| holds_proof(name));
-            let rest: Vec<HeaderName> = rest.cloned().collect();
-            for name in rest {
-                headers.remove(name);
-            }
+        for _ in 0..left {
+            let Some(name) = headers.keys().find(|name| holds_proof(name)).cloned() else {
+                break;
+            };
+            headers.remove(name);
         }
         Ok(proofs)
     }
@@ -114,10 +116,15 @@ impl Fields {
 /// Tells whether two names are the same, be there `_` in the place of `-`: servers that hand fields to programs as variables
 /// take them for the same.
 fn is_like(field: &HeaderName, name: &HeaderName) -> bool {
+    if field == name {
+        return true;
+    }
     let (field, name) = (field.as_str(), name.as_str());
     let same = |byte: u8| if byte == b'_' { b'-' } else { byte };
     let mut both = field.bytes().zip(name.bytes());
-    field.len() == name.len() && both.all(|(one, other)| same(one) == same(other))
+    field.len() == name.len()
+        && (name.contains('_') || field.contains('_'))
+        && both.all(|(one, other)| same(one) == same(other))
 }
 
 /// Returns the bit of a name's length; the last is for all that are longer.
