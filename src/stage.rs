@@ -141,7 +141,7 @@ pin_project! {
     enum Waiting<F: Future> {
         Passed { #[pin] future: F },
         Refused { refusal: Option<Error> },
-        Waiting { future: Pin<Box<dyn Future<Output = F::Output>>> },
+        Boxed { future: Pin<Box<dyn Future<Output = F::Output>>> },
     }
 }
 
@@ -164,7 +164,7 @@ impl<F: Future> WaitingFuture<F> {
     /// Waits first.
     pub fn waiting(future: impl Future<Output = F::Output> + 'static) -> Self {
         Self {
-            state: Waiting::Waiting {
+            state: Waiting::Boxed {
                 future: Box::pin(future),
             },
         }
@@ -181,7 +181,7 @@ where
         match self.project().state.project() {
             WaitingProjection::Passed { future } => future.poll(cx),
             WaitingProjection::Refused { refusal } => ended(refusal),
-            WaitingProjection::Waiting { future } => future.as_mut().poll(cx),
+            WaitingProjection::Boxed { future } => future.as_mut().poll(cx),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use http::HeaderValue;
 
-use super::policy::{Asked, Named};
+use super::policy::{Taken, Verdict};
 use super::{Place, Policy, Settings};
-use crate::context::{Authorized, PerPlace, Routed, host_of};
+use crate::context::{Authorized, PerPlace, Routed};
 use crate::error::Error;
 use crate::stage::{Stage, StageLayer};
 
@@ -49,29 +49,26 @@ impl<B> Stage<Routed<B>> for Authorize {
     fn pass(&self, routed: Routed<B>) -> Result<Authorized<B>, Error> {
         let exchange = &routed.received.exchange;
         let request = &routed.received.request;
-        let host = self
-            .policy
-            .asks_for_host(routed.route)
-            .then(|| host_of(request.uri(), request.headers()))
-            .flatten();
-        let asked = Asked {
+        let (ruling, verdict) = self.policy.decide(&Taken {
             caller: routed.caller.caller,
             route: routed.route,
             kind: routed.operation.kind,
             segment: routed.segment.as_deref(),
-            host: host.as_deref(),
-            named: Named::by(request.headers()),
-        };
-        let ruling = self.policy.rule(&asked)?;
+            uri: request.uri(),
+            headers: request.headers(),
+        })?;
+        // Also of what is refused, since the audit says where it would have worked.
         if let Ok(place) = ruling.place {
             exchange.place.set(Some(place));
         }
-        let place = ruling.enforced();
-        let place = place.map_err(|refusal| refusal.told(&self.policy, &asked))?;
-        if let Some(refusal) = ruling.refusal() {
-            let would = refusal.told(&self.policy, &asked).reason();
-            exchange.would_refuse.set(Some(would));
-        }
+        let place = match verdict {
+            Verdict::Allowed(place) => place,
+            Verdict::WouldRefuse(place, would) => {
+                exchange.would_refuse.set(Some(would.reason()));
+                place
+            }
+            Verdict::Refused(refusal) => return Err(refusal),
+        };
         let Prepared {
             sandbox,
             organization,

@@ -13,7 +13,7 @@ mod tests;
 use std::collections::HashMap;
 
 pub use layer::{Authorize, AuthorizeLayer};
-pub use policy::{Asked, Named, Policy, Ruling};
+pub use policy::{Asked, Named, Policy, Ruling, Taken, Verdict};
 pub use refusal::Refusal;
 
 use crate::aep::{Kinds, OrgId, SandboxName};

@@ -1,17 +1,63 @@
 //! Decides, and says how.
 
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 
 use super::refusal::Refusal;
 use super::{Allowed, Bounds, Callers, Grant, OnMismatch, Places, Rule, Settings, Source};
 use crate::aep::fields::X_SANDBOX_NAME;
 use crate::aep::{Kind, Kinds};
-use crate::context::{CallerId, PlaceId, RouteId};
+use crate::context::{CallerId, PlaceId, RouteId, host_of};
 use crate::error::Error;
 
 /// The rules, ready to decide.
 #[derive(Clone, Debug)]
 pub struct Policy(Settings);
+
+/// A request that takes a route, as far as it is decided by.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken<'a> {
+    /// Who calls.
+    pub caller: CallerId,
+    /// Which route it takes.
+    pub route: RouteId,
+    /// What it does.
+    pub kind: Kind,
+    /// The segment of its path that may name a sandbox.
+    pub segment: Option<&'a str>,
+    /// Its target.
+    pub uri: &'a Uri,
+    /// Its fields.
+    pub headers: &'a HeaderMap,
+}
+
+/// What a decision comes to.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is passed on.
+    Allowed(PlaceId),
+    /// It is refused.
+    Refused(Error),
+    /// It is passed on in a dry run, and would be refused otherwise.
+    WouldRefuse(PlaceId, Error),
+}
+
+impl Verdict {
+    /// Returns where the request goes.
+    pub fn place(&self) -> Option<PlaceId> {
+        match self {
+            Self::Allowed(place) | Self::WouldRefuse(place, _) => Some(*place),
+            Self::Refused(_) => None,
+        }
+    }
+
+    /// Returns why it is refused, or would be.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Allowed(_) => None,
+            Self::Refused(error) | Self::WouldRefuse(_, error) => Some(error),
+        }
+    }
+}
 
 /// What is asked of a request.
 #[derive(Clone, Copy, Debug)]
@@ -104,10 +150,32 @@ impl Policy {
         &self.0
     }
 
-    /// Tells whether the host that a request of the route addresses matters.
-    pub fn asks_for_host(&self, route: RouteId) -> bool {
-        let rule = self.0.routes.get(route);
-        rule.is_ok_and(|rule| matches!(rule.source, Source::Host(_)))
+    /// Decides about a request, and says how each step came out.
+    ///
+    /// # Errors
+    /// When it was made from another configuration than the request's route and caller.
+    pub fn decide(&self, request: &Taken<'_>) -> Result<(Ruling, Verdict), Error> {
+        let rule = self.0.routes.get(request.route)?;
+        let host = match rule.source {
+            Source::Host(_) => host_of(request.uri, request.headers),
+            Source::Caller(_) | Source::Fixed | Source::Header(_) | Source::Path => None,
+        };
+        let asked = Asked {
+            caller: request.caller,
+            route: request.route,
+            kind: request.kind,
+            segment: request.segment,
+            host: host.as_deref(),
+            named: Named::by(request.headers),
+        };
+        let ruling = self.rule(&asked)?;
+        let told = |refusal: &Refusal| refusal.told(self, &asked);
+        let verdict = match (ruling.enforced(), ruling.refusal()) {
+            (Ok(place), None) => Verdict::Allowed(place),
+            (Ok(place), Some(refusal)) => Verdict::WouldRefuse(place, told(refusal)),
+            (Err(refusal), _) => Verdict::Refused(told(refusal)),
+        };
+        Ok((ruling, verdict))
     }
 
     /// Decides.
@@ -195,15 +263,9 @@ impl Policy {
         let Some(grant) = rule.callers.grant(caller) else {
             return Ok(Vec::new());
         };
-        let all = rule.allow.iter().map(|allowed| allowed.place);
-        let own = |place: PlaceId| match &rule.source {
-            Source::Caller(by_caller) => by_caller.get(&caller) == Some(&place),
-            Source::Fixed | Source::Header(_) | Source::Host(_) | Source::Path => true,
-        };
-        let within = |place: &PlaceId| {
-            own(*place) && grant.places.contain(*place) && bounds.places.contain(*place)
-        };
-        Ok(all.filter(within).collect())
+        let mut places = self.places(route, caller)?;
+        places.retain(|place| grant.places.contain(*place) && bounds.places.contain(*place));
+        Ok(places)
     }
 
     /// Returns what `caller` may do in a place of the route, whether or not it may work there. `None`: the route has no such

@@ -4,10 +4,9 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri};
 
-use super::Verdict;
 use crate::aep::Operation;
-use crate::authorize::{self, Asked, Named, Policy, Ruling};
-use crate::context::{CallerId, RouteId, host_of};
+use crate::authorize::{self, Policy, Ruling, Taken, Verdict};
+use crate::context::{CallerId, RouteId};
 use crate::error::Error;
 use crate::route::{self, FindRoute, Tie, Watch};
 
@@ -80,22 +79,13 @@ impl Engines {
         found: &Found<'_>,
         caller: CallerId,
     ) -> Result<(Ruling, Verdict), Error> {
-        let host = host_of(head.uri, head.headers);
-        let asked = Asked {
+        self.policy.decide(&Taken {
             caller,
             route: found.route,
             kind: found.operation.kind,
             segment: found.segment.as_deref(),
-            host: host.as_deref(),
-            named: Named::by(head.headers),
-        };
-        let ruling = self.policy.rule(&asked)?;
-        let told = |refusal: &authorize::Refusal| refusal.told(&self.policy, &asked);
-        let verdict = match (ruling.enforced(), ruling.refusal()) {
-            (Ok(place), None) => Verdict::Allowed(place),
-            (Ok(place), Some(refusal)) => Verdict::WouldRefuse(place, told(refusal)),
-            (Err(refusal), _) => Verdict::Refused(told(refusal)),
-        };
-        Ok((ruling, verdict))
+            uri: head.uri,
+            headers: head.headers,
+        })
     }
 }

@@ -15,8 +15,8 @@ use http::{HeaderMap, HeaderName, Method, Uri};
 
 use self::engines::{Engines, Found, Head};
 use crate::aep::{Operation, Operations};
-use crate::authorize::{self, Policy, Ruling};
-use crate::context::{CallerId, PerCaller, PlaceId, RouteId};
+use crate::authorize::{self, Policy, Ruling, Verdict};
+use crate::context::{CallerId, PerCaller, RouteId};
 use crate::error::{Error, Reason};
 use crate::route::{self, Miss, Tie};
 use crate::{forward, identify, listener};
@@ -98,35 +98,6 @@ pub struct Routed {
     pub ruling: Ruling,
     /// What it comes to.
     pub verdict: Verdict,
-}
-
-/// What a decision comes to.
-#[derive(Debug)]
-pub enum Verdict {
-    /// It is passed on.
-    Allowed(PlaceId),
-    /// It is refused.
-    Refused(Error),
-    /// It is passed on in a dry run, and would be refused otherwise.
-    WouldRefuse(PlaceId, Error),
-}
-
-impl Verdict {
-    /// Returns where the request goes.
-    pub fn place(&self) -> Option<PlaceId> {
-        match self {
-            Self::Allowed(place) | Self::WouldRefuse(place, _) => Some(*place),
-            Self::Refused(_) => None,
-        }
-    }
-
-    /// Returns why it is refused, or would be.
-    pub fn error(&self) -> Option<&Error> {
-        match self {
-            Self::Allowed(_) => None,
-            Self::Refused(error) | Self::WouldRefuse(_, error) => Some(error),
-        }
-    }
 }
 
 impl Explanation {

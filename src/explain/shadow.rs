@@ -7,10 +7,9 @@ use std::task::{Context, Poll};
 
 use tower::{Layer, Service};
 
-use super::Verdict;
 use super::engines::{Engines, Head};
 use crate::aep::Kinds;
-use crate::authorize::{self, Bounds, Callers, Grant, Place, Places};
+use crate::authorize::{self, Bounds, Callers, Grant, Place, Places, Verdict};
 use crate::context::{CallerId, Identified, PerCaller, PerPlace, Shadowed};
 use crate::error::{Error, Reason};
 use crate::route::{self, Tie, Unwatched};

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::aep::{Kind, Operation};
+use crate::aep::Operation;
 
 /// A host, or all below one: `profile.internal`, `*.internal`, `10.0.0.5`, `[::1]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -191,38 +191,6 @@ pub fn is_operation_name(text: &str) -> bool {
     match text.split_once('.') {
         Some((first, second)) => word(first) && later(second),
         None => word(text),
-    }
-}
-
-/// A set of kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Kinds(u8);
-
-impl Kinds {
-    /// Makes the set of `kinds`, or of all when there are none.
-    pub(super) fn of(kinds: &[Kind]) -> Self {
-        let all = |bits, kind: &Kind| bits | Self::bit(*kind);
-        match kinds {
-            [] => Self(Kind::ALL.iter().fold(0, all)),
-            some => Self(some.iter().fold(0, all)),
-        }
-    }
-
-    pub(super) fn has(self, kind: Kind) -> bool {
-        self.0 & Self::bit(kind) != 0
-    }
-
-    pub(super) fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    fn bit(kind: Kind) -> u8 {
-        match kind {
-            Kind::Delete => 1,
-            Kind::Job => 2,
-            Kind::Read => 4,
-            Kind::Write => 8,
-        }
     }
 }
 

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method};
 
-use super::condition::Kinds;
 use super::{Expected, HeaderCondition, Miss, OperationPattern, Rule};
-use crate::aep::Operation;
+use crate::aep::{Kinds, Operation};
 use crate::context::RouteId;
 use crate::rewrite::Way;
 
@@ -72,7 +71,11 @@ impl Candidate {
                 methods: Methods::of(&rule.methods),
                 headers: Arc::clone(&headers),
                 wanted,
-                kinds: Kinds::of(&rule.kinds),
+                kinds: if rule.kinds.is_empty() {
+                    Kinds::ALL
+                } else {
+                    rule.kinds.iter().copied().collect()
+                },
                 rank: Rank {
                     conditions: rule.headers.len(),
                     exact: count(|expected| matches!(expected, Expected::Exact(_))),
@@ -113,7 +116,7 @@ impl Candidate {
         };
         if !wanted {
             Some(Miss::Operation(operation))
-        } else if !self.kinds.has(operation.kind) {
+        } else if !self.kinds.contains(operation.kind) {
             Some(Miss::Kind(operation))
         } else {
             None
@@ -143,8 +146,9 @@ impl Candidate {
             (Wanted::Of(ours), Wanted::Of(theirs)) => ours.iter().any(|it| theirs.contains(it)),
             (Wanted::All, _) | (_, Wanted::All) => true,
         };
-        let alike =
-            operations && self.kinds.meets(other.kinds) && self.headers.iter().all(compatible);
+        let alike = operations
+            && self.kinds.and(other.kinds) != Kinds::NONE
+            && self.headers.iter().all(compatible);
         self.methods.first_common(other.methods).filter(|_| alike)
     }
 }

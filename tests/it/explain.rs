@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
+use profile_gateway::authorize::Verdict;
 use profile_gateway::config::{self, Supplied};
 use profile_gateway::context::CallerId;
-use profile_gateway::explain::{Decider, Request, Verdict};
+use profile_gateway::explain::{Decider, Request};
 use profile_gateway::identify::KeyDigest;
 
 use crate::support::adobe::Adobe;

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::doors;
 use super::rules::Rules;
 use super::teller::Teller;
-use crate::authorize::Policy;
+use crate::authorize::{Policy, Verdict};
 use crate::config::{Lines, Said, Settings};
 use crate::context::CallerId;
-use crate::explain::{Explanation, Request, Verdict};
+use crate::explain::{Explanation, Request};
 
 /// A decision, step by step.
 #[derive(Debug)]

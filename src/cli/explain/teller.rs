@@ -3,9 +3,9 @@
 use super::doors;
 use super::rules::Rules;
 use super::steps::Step;
-use crate::authorize::{Named, Policy, Refusal, Source};
+use crate::authorize::{Named, Policy, Refusal, Source, Verdict};
 use crate::context::{CallerId, PlaceId, RouteId};
-use crate::explain::{Door, Request, Routed, Verdict};
+use crate::explain::{Door, Request, Routed};
 use crate::route::Miss;
 
 /// Tells steps, with what a configuration says.
