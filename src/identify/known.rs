@@ -439,7 +439,10 @@ mod tests {
             surrounded(all.clone(), now + hour),
             Ok(Means::ClientCertificate)
         );
-        assert_eq!(surrounded(all, now.saturating_sub(hour)), Err(Reason::CallerUnknown));
+        assert_eq!(
+            surrounded(all, now.saturating_sub(hour)),
+            Err(Reason::CallerUnknown)
+        );
     }
 
     #[test]
