@@ -223,6 +223,7 @@ impl Reason {
                 | Self::ExpectationFailed
                 | Self::LoopDetected
                 | Self::MalformedRequest
+                | Self::RequestTimeout
                 | Self::TooLarge
         )
     }

@@ -26,7 +26,7 @@ pub enum InvalidPrefix {
     Character(char),
     /// It holds a character that can be written otherwise.
     #[error(
-        "holds `{0}`, which callers can write as `%{code:02X}` too, and so get around it; make it a `path`, in which {{name}} stands for such a segment",
+        "holds `{0}`, which can be written as `%{code:02X}` too, so that callers could get around it; a prefix is of letters, digits and -._~ in whole segments",
         code = u32::from(*.0)
     )]
     Reserved(char),

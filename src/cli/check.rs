@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::terminal::{complain, print};
 use super::{Exit, Output};
-use crate::config::{self, Exposed, Process};
+use crate::config::{self, Exposed, Process, Warning};
 
 /// Checks the configuration at `path`.
 pub(super) fn check(path: &Path, output: Output) -> Exit {
@@ -19,6 +19,9 @@ pub(super) fn check(path: &Path, output: Output) -> Exit {
                     Exposed::HELP
                 ));
             }
+            for warning in &settings.warnings {
+                complain(&format!("warning: {warning}\n  = help: {}\n", warning.help));
+            }
             print(&format!(
                 "{}: {} routes, {} credentials: no faults",
                 path.display(),
@@ -27,7 +30,10 @@ pub(super) fn check(path: &Path, output: Output) -> Exit {
             ));
         }
         (Ok(settings), Output::Json) => {
-            let warnings: Vec<_> = settings.exposed.iter().map(warning).collect();
+            let exposed = settings.exposed.iter().map(of_exposed);
+            let warnings: Vec<_> = exposed
+                .chain(settings.warnings.iter().map(of_key))
+                .collect();
             print(&json!({ "faults": [], "more": 0, "warnings": warnings }).to_string());
         }
         (Err(faults), Output::Human) => complain(&faults.to_string()),
@@ -40,7 +46,17 @@ pub(super) fn check(path: &Path, output: Output) -> Exit {
     }
 }
 
-fn warning(exposed: &Exposed) -> Value {
+fn of_key(warning: &Warning) -> Value {
+    let Warning {
+        at,
+        key,
+        message,
+        help,
+    } = warning;
+    json!({ "at": at, "key": key, "message": message, "help": help })
+}
+
+fn of_exposed(exposed: &Exposed) -> Value {
     json!({
         "file": exposed.path.to_string_lossy(),
         "message": exposed.to_string(),

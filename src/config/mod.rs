@@ -26,6 +26,7 @@ mod shadow;
 pub mod sources;
 mod text;
 mod tree;
+mod warning;
 mod watch;
 mod yaml;
 
@@ -47,6 +48,7 @@ pub use lines::{Lines, Said};
 pub use outline::Outline;
 pub use schema::schema;
 pub use sources::{Process, Sources, Supplied};
+pub use warning::Warning;
 pub use watch::Watch;
 
 use file::File;
@@ -95,6 +97,8 @@ pub struct Settings {
     pub shared: Option<shared::Settings>,
     /// How the upstream is reached.
     pub upstream: connect::Settings,
+    /// What can never come to anything.
+    pub warnings: Vec<Warning>,
     /// The number of data workers. Default: one for each core the process may use.
     pub workers: NonZeroUsize,
 }
@@ -181,7 +185,17 @@ fn finish(
     mut report: Report,
 ) -> Result<(Settings, Lines), Diagnostics> {
     match settle(&mut root, sources, Standing::Live, &mut report) {
-        Some(settings) if report.is_clean() => Ok((settings, Lines::new(root, &report))),
+        Some(settings) if report.is_clean() => {
+            let lines = Lines::new(root, &report);
+            let warnings = report.into_warnings();
+            Ok((
+                Settings {
+                    warnings,
+                    ..settings
+                },
+                lines,
+            ))
+        }
         Some(_) | None => Err(report.into_diagnostics()),
     }
 }

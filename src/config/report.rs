@@ -3,6 +3,7 @@
 use super::diagnostics::Diagnostics;
 use super::path::KeyPath;
 use super::text::{Place, Text};
+use super::warning::Warning;
 
 /// Something wrong, at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(super) struct Report {
     texts: Vec<Text>,
     faults: Vec<Fault>,
     more: usize,
+    /// What is no fault, and hardly meant.
+    warnings: Vec<Fault>,
     tainted: Vec<KeyPath>,
 }
 
@@ -91,16 +94,31 @@ impl Report {
         }
     }
 
+    /// Adds what is no fault, and hardly meant.
+    pub(super) fn warn(&mut self, warning: Fault) {
+        if self.warnings.len() < MOST_FAULTS {
+            self.warnings.push(warning);
+        }
+    }
+
     /// Takes in what another report has found. What a text as a whole is blamed for is `named` here.
     pub(super) fn take_in(&mut self, other: Self, named: Place) {
         let Self {
             texts,
             faults,
             more,
+            warnings,
             tainted: _,
         } = other;
         let before = self.texts.len();
         self.texts.extend(texts);
+        for mut warning in warnings {
+            warning.place.text += before;
+            if let Some((place, _)) = &mut warning.also {
+                place.text += before;
+            }
+            self.warn(warning);
+        }
         for mut fault in faults {
             fault.place.text += before;
             if let Some((place, _)) = &mut fault.also {
@@ -147,10 +165,26 @@ impl Report {
         self.faults.is_empty()
     }
 
-    /// Returns everything found, in the order of the files and lines.
+    /// Returns everything that is wrong, in the order of the files and lines.
     pub(super) fn into_diagnostics(mut self) -> Diagnostics {
         self.faults.sort_by_key(|fault| fault.place);
         Diagnostics::new(self.texts, self.faults, self.more)
+    }
+
+    /// Returns what is no fault, and hardly meant, in that order.
+    pub(super) fn into_warnings(mut self) -> Vec<Warning> {
+        self.warnings.sort_by_key(|warning| warning.place);
+        let texts = &self.texts;
+        let all = self.warnings.into_iter().map(|warning| {
+            let name = texts.get(warning.place.text).map_or("", Text::name);
+            Warning {
+                at: format!("{name}:{}", warning.place.line),
+                key: warning.key,
+                message: warning.message,
+                help: warning.help.unwrap_or_default(),
+            }
+        });
+        all.collect()
     }
 }
 

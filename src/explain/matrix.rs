@@ -1,6 +1,6 @@
 //! Everything that is allowed: callers × operations × sandboxes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::Decider;
 use super::reach::reached;
@@ -40,8 +40,8 @@ pub struct Way {
 }
 
 impl Decider {
-    /// Returns everything that is allowed, to one caller or to all. It is told from the rules themselves, without any request, and none is missing: an
-    /// entry stands there too if a more specific route always takes what it is about.
+    /// Returns everything that is allowed, to one caller or to all. It is told from the rules themselves, without any request,
+    /// and none is missing: an entry stands there too if a more specific route always takes what it is about.
     ///
     /// # Errors
     /// When the rules do not fit together.
@@ -49,10 +49,20 @@ impl Decider {
         let mut grants: BTreeMap<_, Grant> = BTreeMap::new();
         let policy = &self.engines.policy;
         let settings = policy.settings();
+        let mut is_let_in = HashSet::new();
+        for (caller, _) in settings.callers.iter() {
+            if !self.doors(caller)?.is_empty() {
+                is_let_in.insert(caller);
+            }
+        }
         for ((route, _), rule) in settings.routes.iter().zip(&self.rules) {
             let operations = reached(rule, &self.operations);
             let callers = settings.callers.iter().map(|(caller, _)| caller);
             for caller in callers.filter(|caller| only.is_none_or(|only| only == *caller)) {
+                // Where no listener lets it in it may do nothing.
+                if !is_let_in.contains(&caller) {
+                    continue;
+                }
                 for place in policy.places(route, caller)? {
                     let sandbox = &settings.places.get(place)?.sandbox;
                     for kind in Kind::ALL {
@@ -71,9 +81,9 @@ impl Decider {
                                 sandbox: sandbox.clone(),
                                 ways: Vec::new(),
                             });
-                            match grant.ways.iter_mut().find(|way| way.route == route) {
-                                Some(way) => way.dry_run &= dry_run,
-                                None => grant.ways.push(Way { route, dry_run }),
+                            match grant.ways.last_mut() {
+                                Some(way) if way.route == route => way.dry_run &= dry_run,
+                                Some(_) | None => grant.ways.push(Way { route, dry_run }),
                             }
                         }
                     }

@@ -24,7 +24,7 @@ use self::plan::dialer;
 use self::reload::Reloader;
 use self::worker::{Crew, Team, Worker};
 use crate::admin;
-use crate::config::{Drain, Exposed, Settings, Watch};
+use crate::config::{Drain, Exposed, Settings, Warning, Watch};
 use crate::connect::PoolMetrics;
 use crate::connect::dial::SetupError;
 use crate::gateway::PlanError;
@@ -151,7 +151,7 @@ impl Gateway {
                 tracing::info!(origin, proxy, "connections go through a proxy");
             }
         }
-        warn_of(&settings.exposed);
+        warn_of(&settings);
         let (stopping, stop_begins) = watch::channel(false);
         let (draining, drain_begins) = watch::channel(false);
         let (stopped, stop) = watch::channel(false);
@@ -287,9 +287,24 @@ fn join(thread: JoinHandle<()>) {
     }
 }
 
-/// Warns of files with secrets that everybody may read.
-fn warn_of(exposed: &[Exposed]) {
-    for Exposed { path, mode } in exposed {
+/// Warns of files with secrets that everybody may read, and of what can never come to anything.
+fn warn_of(settings: &Settings) {
+    for Warning {
+        at,
+        key,
+        message,
+        help,
+    } in &settings.warnings
+    {
+        tracing::warn!(
+            at,
+            key,
+            why = message,
+            help,
+            "a part of the configuration comes to nothing"
+        );
+    }
+    for Exposed { path, mode } in &settings.exposed {
         tracing::warn!(
             file = %path.display(),
             mode = format!("{mode:04o}"),

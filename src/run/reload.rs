@@ -17,6 +17,7 @@ use super::{StartError, warn_of};
 use crate::config::{Diagnostics, Drain, Outline, Settings, Watch};
 use crate::connect::Dialer;
 use crate::gateway::Plan;
+use crate::identify;
 use crate::ims::{Credential, Credentials, Current, Keepers};
 use crate::issuers::{self, Issuers};
 use crate::listener::{self, Handle};
@@ -236,7 +237,7 @@ impl Reloader {
             tracing::error!("a worker has not taken the new configuration yet");
         }
         tracing::info!(changed = list(&changed), "the configuration was reloaded");
-        warn_of(&settings.exposed);
+        warn_of(&settings);
         self.present.settings = settings;
         self.present.plan = plan;
         self.present.moves = moves;
@@ -298,7 +299,15 @@ impl Reloader {
             let whole = path == "shared" && shares != started.shares;
             whole || AT_START.iter().any(|key| is_at_or_below(path, key)) || is_of_a_bind(path)
         });
-        self.lasting.reloads.set_restart_needed(!waits.is_empty());
+        let shut = self.go_by_former_proofs();
+        if !shut.is_empty() {
+            tracing::warn!(
+                routes = list(&shut),
+                "routes go by a field that held proofs of callers; it is taken out of requests until the next start"
+            );
+        }
+        let needed = !waits.is_empty() || !shut.is_empty();
+        self.lasting.reloads.set_restart_needed(needed);
         waits.retain(|path| changed.iter().any(|changed| is_at_or_below(changed, path)));
         if !waits.is_empty() {
             tracing::warn!(
@@ -306,6 +315,20 @@ impl Reloader {
                 "a part of the configuration takes effect at the next start"
             );
         }
+    }
+
+    /// Returns the routes that go by a field which a configuration before this one took proofs from.
+    fn go_by_former_proofs(&self) -> Vec<String> {
+        let Present { settings, plan, .. } = &self.present;
+        let own = &settings.identify.fields;
+        let former = plan.identify.fields.iter();
+        let former: Vec<_> = former.filter(|it| !own.contains(it)).cloned().collect();
+        let former = identify::Fields::new(&former);
+        let routes = settings.route.routes.iter().filter(|rule| {
+            let mut headers = rule.headers.iter();
+            headers.any(|condition| former.hold(&condition.name))
+        });
+        routes.map(|rule| rule.name.clone()).collect()
     }
 }
 

@@ -297,7 +297,7 @@ fn what_a_route_can_never_match_is_named() {
         ),
         (
             route("{ prefix: /data/a@b }", ""),
-            "match.prefix: holds `@`, which callers can write as `%40` too, and so get around it; make it a `path`, in which {name} stands for such a segment",
+            "match.prefix: holds `@`, which can be written as `%40` too, so that callers could get around it; a prefix is of letters, digits and -._~ in whole segments",
         ),
         (
             route("{ path: ['/a', '/{sandbox}/b'] }", ""),
@@ -472,6 +472,10 @@ fn structural_faults_are_named() {
         (
             with("routes: [{ name: a, match: { path: /a }, permit: read }]"),
             "routes[0].permit: must be a map or a list of read, write, job, delete",
+        ),
+        (
+            with("routes: [{ name: a, match: { path: /a }, permit: { prod: read } }]"),
+            "routes[0].permit.prod: must be a list of read, write, job, delete",
         ),
         (
             with("routes: [{ name: a, match: { path: /a }, permit: }]"),

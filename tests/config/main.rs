@@ -78,11 +78,26 @@ fn faults(text: &str) -> String {
 
 /// The lines that begin a fault.
 fn messages(text: &str) -> Vec<String> {
-    let shown = faults(text);
+    beginnings(&faults(text))
+}
+
+fn beginnings(shown: &str) -> Vec<String> {
     let lines = shown
         .lines()
         .filter_map(|line| line.strip_prefix("error: "));
     lines.map(str::to_owned).collect()
+}
+
+/// Those, or of a legal text what it says in vain.
+fn told(text: &str, sources: &Supplied) -> Vec<String> {
+    match config::parse("gateway.yaml", text, sources) {
+        Ok(settings) => {
+            let warnings = settings.warnings.iter();
+            let shown = |it: &config::Warning| format!("warning: {}: {}", it.key, it.message);
+            warnings.map(shown).collect()
+        }
+        Err(faults) => beginnings(&faults.to_string()),
+    }
 }
 
 /// A legal file with `more` after it.

@@ -499,8 +499,7 @@ routes:
         assert!(words.contains(first) && words.contains(last), "{words}");
     }
     let (_, words) = explain(&text, &["--all"]);
-    let shut =
-        "anonymous\n  let in by no listener: all is refused with 401 caller_unknown\n  operation";
+    let shut = "anonymous\n  let in by no listener: all is refused with 401 caller_unknown\n  may do nothing\n";
     assert!(words.starts_with(shut), "{words}");
     assert!(words.contains("\n\ncrm, web\n  operation"), "{words}");
 }

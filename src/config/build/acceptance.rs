@@ -36,7 +36,7 @@ pub(super) fn of_one(
         workload_token: by(Means::WorkloadToken).then(|| token.clone()),
         unix_peer: by(Means::UnixPeer),
     };
-    check_identify(listener, callers, path, cross);
+    check_identify(listener, path, cross);
     if !local && listener.anonymous.is_none() && !lets_any_be_known(&accepts) {
         check_reach(callers, path, cross);
     }
@@ -61,23 +61,27 @@ pub(super) fn check(file: &File, listeners: &[listener::Settings], cross: &mut C
         let needs: Vec<&str> = own.into_iter().map(needs).collect();
         let message = format!("no listener can know it: {}", needs.join("; "));
         let path = top("callers").key(name);
-        cross.fault(&path, &[&of_listeners], message, |fault| {
-            fault.help("give it something that counts at a listener, or a listener what it takes; `identify` there, if it is written, has to list it too")
-        });
+        let help = "give it something that counts at a listener, or a listener what it takes; `identify` there, if it is written, has to list it too";
+        let place = cross.root.place_of(&path);
+        cross.warn(place, &path, &[&of_listeners], message, help);
     }
     if listeners.iter().any(|listener| listener.accepts.anonymous) {
         return;
     }
     for (index, route) in file.routes.iter().enumerate() {
         let callers = route.callers.as_deref().unwrap_or_default();
-        if !callers.is_empty() && callers.iter().all(is_anonymous) {
+        if !callers.is_empty() && callers.iter().all(is_anonymous) && !route.dry_run {
             let path = top("routes").index(index).key("callers");
             let message = "names only anonymous, and every listener refuses who shows nothing";
-            cross.fault(&path, &[&of_listeners, &top("callers")], message, |fault| {
-                fault.help(
-                    "write `anonymous: allow` at a listener, or name callers that can be known",
-                )
-            });
+            let help = "write `anonymous: allow` at a listener, or name callers that can be known";
+            let place = cross.root.place_of(&path);
+            cross.warn(
+                place,
+                &path,
+                &[&of_listeners, &top("callers")],
+                message,
+                help,
+            );
         }
     }
 }
@@ -110,18 +114,15 @@ fn check_reach(callers: &Callers, path: &KeyPath, cross: &mut Cross<'_>) {
     });
 }
 
-/// Reports what a listener says it looks at, and can never find.
-fn check_identify(listener: &Listener, callers: &Callers, path: &KeyPath, cross: &mut Cross<'_>) {
+/// Reports what a listener says it looks at, and can never find. That no caller is known by it yet, or any more, is no fault.
+fn check_identify(listener: &Listener, path: &KeyPath, cross: &mut Cross<'_>) {
     for (index, means) in listener.identify.iter().flatten().enumerate() {
-        let entry = path.key("identify").index(index);
-        let (message, rests_on) = match lacks(listener, *means) {
-            Some((message, key)) => (message, path.key(key)),
-            None if callers.has(*means) => continue,
-            None => ("is what no caller is known by", top("callers")),
-        };
-        cross.fault(&entry, &[&rests_on], message, |fault| {
-            fault.help("leave it out, or `identify` as a whole: what counts at the listener is looked at anyway")
-        });
+        if let Some((message, key)) = lacks(listener, *means) {
+            let entry = path.key("identify").index(index);
+            cross.fault(&entry, &[&path.key(key)], message, |fault| {
+                fault.help("leave it out, or give the listener what it takes")
+            });
+        }
     }
 }
 

@@ -65,6 +65,7 @@ pub(super) fn build(
         credentials: routes.credentials,
         drain: drain(&file.drain),
         exposed: Vec::new(),
+        warnings: Vec::new(),
         forward: routes.forward,
         listeners: listeners::build(file, &callers, &mut cross),
         identify: callers.settings,
@@ -162,10 +163,29 @@ impl Cross<'_> {
         message: impl Into<String>,
         finish: impl FnOnce(Fault) -> Fault,
     ) {
-        let tainted = rests_on.iter().any(|other| self.report.is_tainted(other));
-        if !tainted && !self.report.is_tainted(path) {
+        if self.is_sound(path, rests_on) {
             self.report.add(finish(Fault::new(place, path, message)));
         }
+    }
+
+    /// Tells of something that comes to nothing at `path`, and takes nothing from the configuration's soundness.
+    fn warn(
+        &mut self,
+        place: Place,
+        path: &KeyPath,
+        rests_on: &[&KeyPath],
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        if self.is_sound(path, rests_on) {
+            self.report
+                .warn(Fault::new(place, path, message).help(help));
+        }
+    }
+
+    fn is_sound(&self, path: &KeyPath, rests_on: &[&KeyPath]) -> bool {
+        let mut all = rests_on.iter().chain([&path]);
+        !all.any(|path| self.report.is_tainted(path))
     }
 
     /// Returns the scalar at `path` as it stands in the file, since its value may have come from elsewhere.

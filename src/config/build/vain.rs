@@ -88,6 +88,10 @@ fn check_others(
     path: &KeyPath,
     cross: &mut Cross<'_>,
 ) {
+    // Whom a route is not for works there in a dry run.
+    if rule.dry_run {
+        return;
+    }
     let of_route = path.key("callers");
     for name in found.by_caller.iter().flatten().map(|(name, _)| name) {
         let Some(id) = places.callers().id(name) else {
@@ -101,9 +105,9 @@ fn check_others(
         if !is_for {
             let path = path.key("sandbox").key("by_caller").key(name);
             let message = format!("the route is not for {name}");
-            cross.fault_of_key(&path, &[&of_route], message, |fault| {
-                fault.help("add the caller to the route's `callers`, or leave it out here")
-            });
+            let help = "add the caller to the route's `callers`, or leave it out here";
+            let place = cross.root.place_of_key(&path);
+            cross.warn(place, &path, &[&of_route], message, help);
         }
     }
 }
@@ -129,9 +133,10 @@ fn check_caller(
     {
         let message =
             format!("{name} has no sandbox in `by_caller`, so that all it asks is refused");
-        cross.fault(path, &[], message, |fault| {
-            fault.help("add the caller there, or leave it out here")
-        });
+        let help = "add the caller there, or leave it out here";
+        return cross.warn(cross.root.place_of(path), path, &[], message, help);
+    }
+    if rule.dry_run {
         return;
     }
     let Some(permits) = permits(name, id, granted, rule, places) else {
@@ -147,9 +152,8 @@ fn check_caller(
         _ => return,
     };
     let message = format!("{name} can do nothing by this route: {message}");
-    cross.fault(path, &[], message, |fault| {
-        fault.help("leave the caller out, or give it more")
-    });
+    let help = "leave the caller out, or give it more";
+    cross.warn(cross.root.place_of(path), path, &[], message, help);
 }
 
 /// Returns what a caller may do in each of the sandboxes that it may work in. `None`: something else is wrong with them.

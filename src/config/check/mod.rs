@@ -13,7 +13,7 @@ use super::nearest::nearest;
 use super::path::KeyPath;
 use super::report::{Fault, Report};
 use super::tree::{Content, Entry, Node};
-use scalar::{describe, fits_scalar};
+use scalar::{describe, fits_scalar, words};
 use stand_in::stand_in;
 
 /// Checks `root` against `schema` and returns it as a value that the schema's type deserializes from.
@@ -51,7 +51,7 @@ impl Checker<'_> {
                 Some(self.map(node, entries, schema, path))
             }
             Content::Scalar(scalar) => self.scalar(node, scalar, schema, path),
-            Content::List(_) | Content::Map(_) => self.wrong_kind(node, kind(schema), path),
+            Content::List(_) | Content::Map(_) => self.wrong_kind(node, schema, path),
         }
     }
 
@@ -209,15 +209,16 @@ impl Checker<'_> {
         }
     }
 
-    fn wrong_kind(&mut self, node: &Node, kind: &str, path: &KeyPath) -> Option<Value> {
-        let expected = match kind {
-            "array" => "a list: [first, second]",
-            "object" => "a map: keys with values",
-            "integer" => "a whole number",
-            "boolean" => "true or false",
-            _ => "a text",
+    fn wrong_kind(&mut self, node: &Node, schema: &Value, path: &KeyPath) -> Option<Value> {
+        let words = schema.get("items").and_then(words);
+        let message = match (kind(schema), words) {
+            ("array", Some(_)) => format!("must be {}", describe(schema)),
+            ("array", None) => "must be a list: [first, second]".to_owned(),
+            ("object", _) => "must be a map: keys with values".to_owned(),
+            ("integer", _) => "must be a whole number".to_owned(),
+            ("boolean", _) => "must be true or false".to_owned(),
+            _ => "must be a text".to_owned(),
         };
-        let message = format!("must be {expected}");
         self.wrong(path, Fault::new(node.place, path, message))
     }
 

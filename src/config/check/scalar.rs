@@ -40,7 +40,7 @@ impl Checker<'_> {
                 ),
             },
             "integer" => self.integer(node, scalar, schema, path),
-            other => self.wrong_kind(node, other, path),
+            _ => self.wrong_kind(node, schema, path),
         }
     }
 
@@ -169,7 +169,8 @@ impl Checker<'_> {
     }
 }
 
-fn words(schema: &Value) -> Option<&Vec<Value>> {
+/// Returns the words that a schema allows, if it lists them.
+pub(super) fn words(schema: &Value) -> Option<&Vec<Value>> {
     schema.get("enum").and_then(Value::as_array)
 }
 

@@ -185,6 +185,53 @@ fn a_key_in_a_field_of_an_earlier_configuration_goes_no_further_either() {
 }
 
 #[test]
+fn a_route_by_a_field_that_held_proofs_waits_for_the_next_start() {
+    let adobe = Adobe::willing();
+    let shown_in = |field: &str, condition: &str| {
+        let listener =
+            format!("listeners: [{{ address: '127.0.0.1:0', api_key_header: {field} }}]\n");
+        let routes = format!(
+            "routes: [{{ name: teams, match: {{ prefix: /data{condition} }}, sandbox: dev-2 }}]\n"
+        );
+        configuration(&adobe, &format!("{listener}{}{routes}", callers()))
+    };
+    let gateway = Running::start(&shown_in("x-first-key", ""), &[]);
+    let needed = || gateway.count("profile_gateway_config_restart_needed");
+
+    for (condition, waits) in [
+        ("", 0),
+        (", headers: [{ name: x_first_key, present: true }]", 1),
+        (", headers: [{ name: x-team, present: true }]", 0),
+    ] {
+        assert_eq!(
+            gateway.reload(&shown_in("x-next-key", condition)),
+            "applied"
+        );
+        assert_eq!(needed(), waits, "{condition}");
+    }
+    let printed = gateway.stop();
+    assert!(printed.contains("\"routes\":\"teams\""), "{printed}");
+}
+
+#[test]
+fn who_is_taken_out_is_shut_out_although_the_listener_still_looks_for_such_proofs() {
+    let adobe = Adobe::willing();
+    let with = |caller: &str| {
+        let listener = "listeners: [{ address: '127.0.0.1:0', identify: [api_key, network] }]\n";
+        let callers = format!("callers:\n  far: {{ network: {{ cidr: [10.0.0.0/8] }} }}\n{caller}");
+        configuration(&adobe, &format!("{listener}{callers}"))
+    };
+    let leaked = format!("  leaked: {{ api_key: {{ sha256: {} }} }}\n", digest(OLD));
+    let gateway = Running::start(&with(&leaked), &[]);
+    let shown = format!("X-Caller-Key: {OLD}\r\n");
+    assert_eq!(ask(&gateway, &shown).status, 200);
+
+    assert_eq!(gateway.reload(&with("")), "applied");
+
+    assert_eq!(ask(&gateway, &shown).status, 401);
+}
+
+#[test]
 fn a_listener_says_by_what_and_in_which_field_callers_are_known() {
     let adobe = Adobe::willing();
     let more = format!(

@@ -234,16 +234,9 @@ pub(super) fn worlds() -> impl Strategy<Value = World> {
                     Some(_) | None => None,
                 };
                 if let Some((_, route)) = &mut area.narrow {
-                    route.keep_to(host, &callers);
+                    route.keep_to(host);
                 }
-                area.wide.keep_to(None, &callers);
-            }
-            for route in areas.iter_mut().flat_map(Area::routes) {
-                // Nobody could use it, and no such configuration is taken.
-                let alone = matches!(route.callers.as_deref(), Some([(0, _)]));
-                if alone && !anonymous {
-                    route.callers = None;
-                }
+                area.wide.keep_to(None);
             }
             World {
                 anonymous,
@@ -254,16 +247,9 @@ pub(super) fn worlds() -> impl Strategy<Value = World> {
         })
 }
 
-impl Area {
-    fn routes(&mut self) -> impl Iterator<Item = &mut Route> {
-        let narrow = self.narrow.as_mut().map(|(_, route)| route);
-        narrow.into_iter().chain([&mut self.wide])
-    }
-}
-
 impl Route {
-    /// Leaves out what could come to nothing, which is no legal configuration.
-    fn keep_to(&mut self, host: Option<&'static str>, own: &[Bounds]) {
+    /// Leaves out what could come to nothing, where that is no legal configuration.
+    fn keep_to(&mut self, host: Option<&'static str>) {
         if let (Source::Host(by), Some(host)) = (&mut self.source, host) {
             let (_, sandbox) = by[0];
             *by = vec![(host, sandbox)];
@@ -271,74 +257,6 @@ impl Route {
         if matches!(self.source, Source::Header(..)) {
             self.ignores_mismatch = false;
         }
-        let here = self.source.sandboxes();
-        if let Permit::BySandbox(by) = &mut self.permit {
-            by.retain(|(it, _)| here.contains(it));
-            if by.is_empty() {
-                self.permit = Permit::Default;
-            }
-        }
-        let Some(mut callers) = self.callers.take() else {
-            return;
-        };
-        for (_, bounds) in &mut callers {
-            if let Some(all) = &mut bounds.sandboxes {
-                all.retain(|it| here.contains(it));
-                if all.is_empty() {
-                    bounds.sandboxes = None;
-                }
-            }
-        }
-        callers.retain(|(caller, bounds)| self.leads_somewhere(*caller, bounds, own));
-        if let Source::Caller(by) = &mut self.source {
-            by.retain(|(caller, _)| callers.iter().any(|(it, _)| it == caller));
-        }
-        if self.source.sandboxes().is_empty() {
-            self.source = Source::Fixed(0);
-            self.permit = Permit::Default;
-            return;
-        }
-        if callers.is_empty() {
-            return;
-        }
-        // What only those had who were left out is no sandbox of the route any more.
-        let here = self.source.sandboxes();
-        if let Permit::BySandbox(by) = &mut self.permit {
-            by.retain(|(it, _)| here.contains(it));
-            if by.is_empty() {
-                self.permit = Permit::Default;
-            }
-        }
-        for (_, bounds) in &mut callers {
-            if let Some(all) = &mut bounds.sandboxes {
-                all.retain(|it| here.contains(it));
-            }
-        }
-        self.callers = Some(callers);
-    }
-
-    /// Tells whether there is anything that a caller may do by the route.
-    fn leads_somewhere(&self, caller: usize, granted: &Bounds, own: &[Bounds]) -> bool {
-        let own = caller.checked_sub(1).map(|index| &own[index]);
-        let its = match &self.source {
-            Source::Caller(by) => by
-                .iter()
-                .filter(|(it, _)| *it == caller)
-                .map(|it| it.1)
-                .collect(),
-            Source::Fixed(_) | Source::Header(..) | Source::Host(_) | Source::Path(_) => {
-                self.source.sandboxes()
-            }
-        };
-        its.into_iter().any(|sandbox| {
-            KINDS.into_iter().any(|kind| {
-                super::oracle::permits(self, sandbox, kind)
-                    && [Some(granted), own]
-                        .into_iter()
-                        .flatten()
-                        .all(|bounds| super::oracle::within(bounds, kind, sandbox))
-            })
-        })
     }
 }
 
