@@ -151,7 +151,7 @@ impl Gateway {
                 tracing::info!(origin, proxy, "connections go through a proxy");
             }
         }
-        warn_of(&settings);
+        warn_of(settings);
         let (stopping, stop_begins) = watch::channel(false);
         let (draining, drain_begins) = watch::channel(false);
         let (stopped, stop) = watch::channel(false);

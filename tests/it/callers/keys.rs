@@ -1,8 +1,11 @@
 //! Callers who show an API key, or come from a network.
 
+use serde_json::Value;
+
 use super::{ask, configuration, digest, running};
 use crate::support::adobe::Adobe;
 use crate::support::client::{Client, Speaks, request};
+use crate::support::process::Process;
 use crate::support::raw::{Raw, get};
 use crate::support::running::{LOOKUP, Running};
 
@@ -229,6 +232,43 @@ fn who_is_taken_out_is_shut_out_although_the_listener_still_looks_for_such_proof
     assert_eq!(gateway.reload(&with("")), "applied");
 
     assert_eq!(ask(&gateway, &shown).status, 401);
+}
+
+#[test]
+fn what_comes_to_nothing_is_warned_of_by_check_and_in_the_log_and_taken() {
+    let adobe = Adobe::willing();
+    let more = format!("{}  far: {{ unix_peer: {{ uid: 1 }} }}\n", callers());
+    let gateway = running(&adobe, &more);
+    let shown = format!("X-Caller-Key: {OLD}\r\n");
+    assert_eq!(ask(&gateway, &shown).status, 200);
+    let path = gateway.configuration().to_str().unwrap().to_owned();
+    let check = |more: &[&str]| {
+        let arguments = [&["check", "--config", &path], more].concat();
+        Process::start(&arguments, &[]).finish()
+    };
+
+    let (code, words) = check(&[]);
+    let told = "warning: callers.far: no listener can know it: a user or group counts at a Unix socket, `unix:`\n --> ";
+    assert_eq!(code, Some(0));
+    assert!(
+        words.contains(told) && words.contains("no faults"),
+        "{words}"
+    );
+    let (code, printed) = check(&["--format", "json"]);
+    let found: Value = serde_json::from_str(&printed).unwrap();
+    // There may be others, of a file that everybody may read.
+    let mut warnings = found["warnings"].as_array().unwrap().iter();
+    let warning = warnings.find(|warning| warning["key"] == "callers.far");
+    let warning = warning.unwrap();
+    assert_eq!(code, Some(0));
+    let at = warning["at"].as_str().unwrap().to_owned();
+    assert!(at.starts_with(&path) && words.contains(&at), "{at}");
+    let printed = gateway.stop();
+    let told = "\"message\":\"a part of the configuration comes to nothing\"";
+    assert!(
+        printed.contains(told) && printed.contains("callers.far"),
+        "{printed}"
+    );
 }
 
 #[test]
