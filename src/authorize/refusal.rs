@@ -63,6 +63,8 @@ impl Refusal {
                 let sandbox = sandbox(*place);
                 let detail = if *by_place {
                     format!("this is a {kind}; the route permits {permit} in sandbox {sandbox}")
+                } else if *permit == Kinds::NONE {
+                    format!("this is a {kind}; the caller may do nothing in sandbox {sandbox}")
                 } else {
                     format!("this is a {kind}; the caller may {permit} in sandbox {sandbox}")
                 };
@@ -84,10 +86,13 @@ impl Refusal {
                 Error::new(Reason::SandboxNotAllowed, allowed(policy, asked, &sandbox))
             }
             Self::NoSandbox => {
-                let detail = format!(
-                    "name a sandbox in x-sandbox-name; {}",
-                    allowed(policy, asked, &sandbox)
-                );
+                let allowed = allowed(policy, asked, &sandbox);
+                let reach = policy.within_reach(asked.route, asked.caller);
+                let detail = if reach.is_ok_and(|reach| reach.is_empty()) {
+                    allowed
+                } else {
+                    format!("name a sandbox in x-sandbox-name; {allowed}")
+                };
                 Error::new(Reason::SandboxNotAllowed, detail)
             }
         }

@@ -409,6 +409,43 @@ fn a_caller_who_names_another_sandbox_learns_of_none_that_is_not_its_own() {
 }
 
 #[test]
+fn who_may_do_nothing_is_not_told_to_try_something_else() {
+    let bound = |rule, bound: Bounds| {
+        policy_of(rule, |settings| {
+            settings.callers = [bounds("anonymous"), bound, bounds("reports")]
+                .into_iter()
+                .collect();
+        })
+    };
+    let elsewhere = Bounds {
+        places: Places::These(vec![DEV]),
+        ..bounds("crm")
+    };
+    let reads = Bounds {
+        permit: Kinds::READ,
+        ..bounds("crm")
+    };
+    let writes = Rule {
+        allow: vec![Allowed {
+            place: DEV,
+            permit: [Kind::Write].into_iter().collect(),
+        }],
+        ..fixed(DEV)
+    };
+
+    let nowhere = bound(found(Source::Header(None), &[PROD]), elsewhere);
+    assert_eq!(
+        decide(&nowhere, &asked(CRM, Kind::Read)).unwrap_err().1,
+        "no sandbox is allowed to the caller on this route"
+    );
+    let nothing = bound(writes, reads);
+    assert_eq!(
+        decide(&nothing, &asked(CRM, Kind::Write)).unwrap_err().1,
+        "this is a write; the caller may do nothing in sandbox dev-2"
+    );
+}
+
+#[test]
 fn a_dry_run_lets_pass_what_has_a_place_and_nothing_else() {
     let rule = Rule {
         callers: Callers::These(HashMap::from([(
