@@ -16,7 +16,7 @@ use profile_gateway::identify::KeyDigest;
 use crate::support::adobe::Adobe;
 use crate::support::gateway::Gateway;
 use crate::support::process::Process;
-use crate::support::raw::exchange;
+use crate::support::raw::{exchange, get};
 use crate::support::running::TWO_ORGANIZATIONS;
 
 const KEYS: [(&str, &str); 3] = [("crm", "k-crm"), ("reports", "k-reports"), ("web", "k-web")];
@@ -178,6 +178,8 @@ proptest! {
         let settings = parsed.unwrap();
         let decider = Decider::new(&settings.explained()).unwrap();
         let gateway = Gateway::settled(&settings);
+        // Who waits for a token has its deadline read first, and other faults of its head are told only then.
+        while exchange(gateway.admin, get("/readyz", "")).status != 200 {}
 
         for (method, path, fields) in requests {
             let headers = head(&fields);

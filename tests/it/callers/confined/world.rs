@@ -257,6 +257,21 @@ impl Route {
         if matches!(self.source, Source::Header(..)) {
             self.ignores_mismatch = false;
         }
+        let here = self.source.sandboxes();
+        if let Permit::BySandbox(by) = &mut self.permit {
+            by.retain(|(it, _)| here.contains(it));
+            if by.is_empty() {
+                self.permit = Permit::Default;
+            }
+        }
+        for (_, bounds) in self.callers.iter_mut().flatten() {
+            if let Some(all) = &mut bounds.sandboxes {
+                all.retain(|it| here.contains(it));
+                if all.is_empty() {
+                    bounds.sandboxes = None;
+                }
+            }
+        }
     }
 }
 
